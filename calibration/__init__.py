@@ -1,0 +1,1 @@
+"""Numbers from data: scales, firing rates, synaptic operations, energy proxies."""

@@ -1,0 +1,1 @@
+"""Networks to deploy, their data sets, and how they are trained."""

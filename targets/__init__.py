@@ -1,0 +1,1 @@
+"""Where a Program runs: simulators, emulators, hardware."""

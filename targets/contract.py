@@ -1,0 +1,161 @@
+"""A target has limits and ``load(program) -> Session``; a Session runs samples."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import ClassVar
+
+import numpy as np
+
+from ..toolchain.errors import DataError, DoesNotFit, TargetUnavailable
+from ..toolchain.host import BoolArray, Stimulus, decode, encode
+from ..toolchain.limits import Limits
+from ..toolchain.nodes import FloatArray
+from ..toolchain.program import Program
+from ..toolchain.recording import Recording
+
+
+@dataclass(frozen=True)
+class Use:
+    """How much of a resource is used, of how much there is."""
+
+    used: int
+    max: int
+
+
+class Session(ABC):
+    """A Program loaded on a target; a context manager, usable again and again."""
+
+    def __init__(self, target: Target, program: Program) -> None:
+        self.target = target
+        self.program = program
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:  # noqa: B027  most sessions hold nothing
+        """Give back what the session holds; safe to call twice."""
+
+    @property
+    def utilization(self) -> Mapping[str, Use]:
+        """Resource → (used, max); empty for a target without cores."""
+        return {}
+
+    @abstractmethod
+    def simulate(self, stimulus: Stimulus) -> Mapping[str, BoolArray]:
+        """Population → spikes (samples, steps, neurons) of every core population."""
+
+    def run(
+        self, samples: FloatArray, steps: int | None = None, record: str = "spikes"
+    ) -> Recording:
+        """Run samples (samples, …), each from a fresh state.
+
+        Args:
+            samples: as the network takes them.
+            steps: steps per sample; the Program's where None.
+            record: "spikes", or "counts" to drop the spikes after counting them.
+
+        Raises:
+            DataError: the samples or the steps are not what the Program takes.
+        """
+        timing = self.program.timing
+        steps = timing.steps if steps is None else steps
+        if steps < 1:
+            raise DataError(f"steps is {steps}; at least 1 is needed")
+        stimulus = encode(self.program.encoder, samples, steps, timing.dt)
+        start = time.perf_counter()
+        spikes = {**stimulus.spikes, **self.simulate(stimulus)}
+        wall_time = time.perf_counter() - start
+        read = spikes[self.program.decoder.population]
+        return Recording(
+            target=self.target.name,
+            kind=self.target.kind,
+            dt=timing.dt,
+            steps=steps,
+            counts={n: s.sum(axis=1, dtype=np.int64) for n, s in spikes.items()},
+            spikes=spikes if record == "spikes" else {},
+            output=decode(self.program.decoder, read, timing.dt),
+            wall_time=wall_time,
+        )
+
+
+class Target(ABC):
+    """Where a Program runs. One file, one class, one entry point."""
+
+    name: ClassVar[str]
+    kind: ClassVar[str]  # "float simulation" | "integer emulation" | "hardware"
+    limits: ClassVar[Limits]
+    library: ClassVar[str] = ""  # distribution that must be installed, "" for none
+    extra: ClassVar[str] = ""  # the extra of snn-deploy that installs it
+
+    def load(self, program: Program) -> Session:
+        """A session that runs this Program.
+
+        Raises:
+            DoesNotFit: the Program is beyond the target's limits.
+            TargetUnavailable: the target's library is missing here.
+        """
+        program.check()
+        refuse(self, program)
+        return self.open(program)
+
+    @abstractmethod
+    def open(self, program: Program) -> Session:
+        """A session for a Program that is within the limits."""
+
+
+def refuse(target: Target, program: Program) -> None:
+    """Raise DoesNotFit, with the reason, where the Program is beyond the limits."""
+    limits = target.limits
+    order = {p.name: i for i, p in enumerate(program.populations)}
+    encoder = type(program.encoder).__name__
+    if encoder not in limits.encoders:
+        raise DoesNotFit(
+            f"Target {target.name!r}: no {encoder}; it takes {sorted(limits.encoders)}"
+        )
+    for c in program.connections:
+        what = f"Target {target.name!r}: connection {c.source!r} → {c.target!r}"
+        if type(c).__name__ not in limits.connections:
+            raise DoesNotFit(
+                f"{what} is a {type(c).__name__}; it takes {sorted(limits.connections)}"
+            )
+        if c.delay > limits.max_delay:
+            raise DoesNotFit(
+                f"{what} has a delay of {c.delay} steps; allowed is {limits.max_delay}"
+            )
+        if not limits.recurrent and order.get(c.source, -1) >= order[c.target]:
+            raise DoesNotFit(f"{what} is recurrent; this target runs none")
+
+
+def find_target(name: str) -> Target:
+    """The target of this name.
+
+    Raises:
+        TargetUnavailable: there is none, its library is missing, or two have the name.
+    """
+    found = entry_points(group="snn_deploy.targets")
+    matches = [entry for entry in found if entry.name == name]
+    if not matches:
+        known = ", ".join(sorted({entry.name for entry in found}))
+        raise TargetUnavailable(f"Target {name!r} is unknown; there are: {known}")
+    if len(matches) > 1:
+        where = ", ".join(entry.value for entry in matches)
+        raise TargetUnavailable(
+            f"Target {name!r} is offered twice ({where}); uninstall one"
+        )
+    try:
+        target = matches[0].load()()
+    except ImportError as error:
+        raise TargetUnavailable(
+            f"Target {name!r} cannot be loaded: {error}; see its installation notes"
+        ) from error
+    if not isinstance(target, Target):
+        raise TargetUnavailable(f"Target {name!r}: {matches[0].value} is no Target")
+    return target

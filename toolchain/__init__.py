@@ -1,0 +1,1 @@
+"""The compiler: Graph (float) -> passes -> Program (integers)."""

@@ -1,0 +1,119 @@
+"""The arithmetic of the core, step by step, in NumPy: what every target must equal.
+
+Loihi 1's widths and rounding, as nengo-loihi 1.1.0 emulates them
+(nengo_loihi/emulator/interface.py, CompartmentState.update).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from .program import Population
+
+IntArray = npt.NDArray[Any]
+
+Q_BITS = 21  # synaptic accumulator, bits without the sign
+U_BITS = 23  # current
+V_LIMIT = 2**23 - 1  # |membrane potential|
+WEIGHT_SHIFT = 6  # a weight acts as mantissa · 2^(6 + exponent)
+MAX_EXPONENT = 7  # weight exponents are −7 … 7
+MAX_MANTISSA = 254  # |mantissa| of a signed 8-bit weight, even
+THRESHOLD_SHIFT = 6  # thresholds are mantissa · 2^6
+MAX_THRESHOLD = (2**17 - 1) << THRESHOLD_SHIFT
+MAX_BIAS_MANTISSA = 2**12 - 1
+MAX_BIAS_EXPONENT = 7
+MAX_BIAS = MAX_BIAS_MANTISSA << MAX_BIAS_EXPONENT
+MAX_REFRACTORY = 63  # steps
+
+
+def wrap(x: IntArray, bits: int) -> IntArray:
+    """x as a signed number of ``bits`` bits and a sign, wrapping around.
+
+    >>> wrap(np.array([2**21, -(2**21) - 1, 5]), 21).tolist()
+    [-2097152, 2097151, 5]
+    """
+    limit = 1 << bits
+    wrapped: IntArray = (x + limit) % (2 * limit) - limit
+    return wrapped
+
+
+def decay(x: IntArray, keep: int) -> IntArray:
+    """sgn(x) · ⌊|x| · keep / 4096⌋ (towards zero).
+
+    >>> decay(np.array([4096, -4095, 1]), 4095).tolist()
+    [4095, -4094, 0]
+    """
+    wide = x.astype(np.int64)
+    decayed: IntArray = np.sign(wide) * ((np.abs(wide) * keep) >> 12)
+    return decayed
+
+
+def round_bias(bias: npt.NDArray[np.float64]) -> IntArray:
+    """The nearest biases that the core can hold: a 12-bit mantissa · 2^(0 … 7).
+
+    Each is rounded with the smallest exponent that fits it (nengo_loihi
+    discretize.bias_to_manexp). Values beyond ±MAX_BIAS are returned as ±MAX_BIAS.
+
+    >>> round_bias(np.array([4095.4, 4097.0, -1e9])).tolist()
+    [4095, 4096, -524160]
+    """
+    limited = np.clip(bias, -MAX_BIAS, MAX_BIAS)
+    size = np.maximum(np.abs(np.rint(limited)) / MAX_BIAS_MANTISSA, 1.0)
+    step = np.exp2(np.ceil(np.log2(size)))
+    mantissa = np.clip(np.rint(limited / step), -MAX_BIAS_MANTISSA, MAX_BIAS_MANTISSA)
+    return (mantissa * step).astype(np.int32)
+
+
+def current_decay(tau_syn: float, dt: float) -> int:
+    """δ_u = round(4095 · (1 − e^(−dt / tau_syn)) − 1); 4095, no memory, at tau_syn = 0.
+
+    nengo-loihi's formula (builder/discretize.py) gives 4094 for tau_syn = 0, with which
+    1/4096 of a current lives on; 4095 is the same register with none.
+    """
+    if tau_syn == 0:
+        return 4095
+    return round(max(4095 * -math.expm1(-dt / tau_syn) - 1, 0.0))
+
+
+def voltage_decay(tau_rc: float, dt: float) -> int:
+    """δ_v = round(4095 · (1 − e^(−dt / tau_rc))), as nengo_loihi builder/discretize.py."""
+    return round(4095 * -math.expm1(-dt / tau_rc))
+
+
+def step(
+    population: Population,
+    q: IntArray,
+    bias: IntArray,
+    u: IntArray,
+    v: IntArray,
+    counter: IntArray,
+) -> tuple[npt.NDArray[np.bool_], IntArray, IntArray, IntArray]:
+    """One timestep of a population: (spikes, u, v, counter) after it.
+
+        q   = wrap(q, 21)
+        u   = wrap(decay(u, 4095 − δ_u) + q, 23)
+        j   = wrap(u + bias, 23)
+        v   = clip(decay(v, 4096 − δ_v) + j, v_min, v_max), 0 where counter > 0
+        spike where v > θ; there v = 0, counter = r; last counter = max(counter − 1, 0)
+
+    Args:
+        population: constants (δ_u, δ_v, θ, r, v_min, v_max).
+        q: sum of the weights whose spikes arrive in this step, before wrapping.
+        bias: (neurons,) bias current.
+        u: current, v: membrane potential, counter: refractory steps left; (neurons,).
+    """
+    q = wrap(q.astype(np.int64), Q_BITS)
+    u = wrap(decay(u, 4095 - population.decay_u) + q, U_BITS)
+    j = wrap(u + bias, U_BITS)
+    v = decay(v, 4096 - population.decay_v) + j
+    v = np.clip(v, population.v_min, population.v_max)
+    v = np.where(counter > 0, 0, v)
+    spikes = v > population.threshold
+    v = np.where(spikes, 0, v)
+    counter = np.where(spikes, population.refractory, counter)
+    return spikes, u, v, np.maximum(counter - 1, 0)

@@ -1,0 +1,27 @@
+"""Limits: what a target can hold and do; declared by the target, read by the passes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoreLimits:
+    """What one core holds. None in ``Limits.core``: the target has no cores."""
+
+    compartments: int
+    input_axons: int
+    output_axons: int
+    synapse_bits: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a target can run; a Program outside it is refused with ``DoesNotFit``."""
+
+    connections: frozenset[str]  # names of Connection classes
+    encoders: frozenset[str] = frozenset({"BiasEncoder", "SpikeEncoder"})
+    max_delay: int = 1  # steps
+    recurrent: bool = True
+    core: CoreLimits | None = None
+    cores: int | None = None  # cores of a chip
