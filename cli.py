@@ -1,0 +1,357 @@
+"""The command line: words in, ``deploy`` does it, words and files out."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .toolchain.errors import TargetUnavailable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from .calibration.report import Report
+    from .toolchain.compare import Verdict
+
+PATH = click.Path(path_type=Path)
+COUNT = click.IntRange(min=1)
+AMOUNT = click.FloatRange(min=0, min_open=True)
+
+BUNDLE = click.argument("bundle", type=PATH)
+TARGET = click.option("--target", required=True, help="See `snn-deploy targets`.")
+STEPS = click.option(
+    "--steps", type=COUNT, help="Per sample.  [default: the program's]"
+)
+DATA = "Folder with images/ and boxes.csv, or 101_ObjectCategories/NAME of Caltech-101."
+DEVICE = click.option(
+    "--device",
+    default="loihi1_davies2018",
+    show_default=True,
+    help="Device profile of the energy proxy: a name or a .toml file.",
+)
+
+
+def json_option(what: str) -> Any:
+    """``--json``, for a verb that prints ``what``."""
+    return click.option(
+        "--json", "as_json", is_flag=True, help=f"Print {what} as JSON."
+    )
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Start with: snn-deploy build --target loihi-emulator",
+)
+@click.version_option(package_name="snn-deploy")
+def cli() -> None:
+    """Deploy trained networks on neuromorphic hardware, spike for spike."""
+
+
+@cli.command(
+    epilog="Example: snn-deploy build --target loihi-emulator --model faces.h5 "
+    "--data caltech101-faces --out build/faces"
+)
+@TARGET
+@click.option(
+    "--model",
+    type=PATH,
+    help="Keras .h5, SavedModel folder or .snn bundle.  [default: a LocNet that ships]",
+)
+@click.option("--data", type=PATH, help=f"{DATA}  [default: generated scenes]")
+@click.option(
+    "--out", type=PATH, help="Folder to write.  [default: build/MODEL-TARGET]"
+)
+@click.option("--samples", type=COUNT, default=16, show_default=True, help="To test.")
+@click.option("--steps", type=COUNT, default=64, show_default=True, help="Per sample.")
+@click.option("--dt", type=AMOUNT, default=0.001, show_default=True, help="A step, s.")
+@click.option(
+    "--encoder",
+    type=click.Choice(["bias", "spikes"]),
+    default="bias",
+    show_default=True,
+    help="A sample enters as constant bias currents, or as spikes of an input population.",
+)
+@click.option(
+    "--tau-syn",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    show_default=True,
+    help="Synaptic time constant of every connection, s.",
+)
+@click.option(
+    "--max-rate",
+    type=AMOUNT,
+    default=250.0,
+    show_default=True,
+    help="Of rectified linear neurons at their 99.9th percentile, Hz.",
+)
+@click.option("--weight-bits", type=click.IntRange(2, 8), default=8, show_default=True)
+@DEVICE
+@json_option("the report")
+def build(
+    target: str,
+    model: Path | None,
+    data: Path | None,
+    out: Path | None,
+    samples: int,
+    device: str,
+    as_json: bool,
+    **choices: Any,
+) -> None:
+    """Compile a trained network, run it on a target, report firing rates and energy.
+
+    Writes program.snn, report.json and report.png.
+    """
+    from . import deploy
+
+    stdout, stderr = _consoles()
+    made = deploy.build(
+        target,
+        model,
+        data,
+        samples=samples,
+        device=device,
+        settings=deploy.Settings(**choices),
+        steps=deploy.Steps(_announcer(stderr)),
+    )
+    folder = out or Path("build") / f"{model.stem if model else 'locnet'}-{target}"
+    deploy.write(made, folder)
+    _show(made.report, stdout, as_json)
+    _say(stderr, f"wrote {folder}/program.snn, report.json, report.png")
+    _say(
+        stderr,
+        f"next: snn-deploy compare {folder}/program.snn "
+        "--targets reference,loihi-emulator",
+    )
+
+
+@cli.command(
+    epilog="Example: snn-deploy run build/locnet-reference/program.snn "
+    "--target loihi-emulator --samples 4"
+)
+@BUNDLE
+@TARGET
+@click.option("--samples", type=COUNT, default=16, show_default=True)
+@STEPS
+@DEVICE
+@json_option("the report")
+def run(
+    bundle: Path,
+    target: str,
+    samples: int,
+    steps: int | None,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Run the samples in a BUNDLE on a target; report firing rates and energy."""
+    from . import deploy
+
+    stdout, stderr = _consoles()
+    with stderr.status(f"running on {target}"):
+        report = deploy.run(bundle, target, samples=samples, steps=steps, device=device)
+    _show(report, stdout, as_json)
+
+
+@cli.command(
+    epilog="Example: snn-deploy compare build/locnet-reference/program.snn "
+    "--targets reference,loihi-emulator --samples 32"
+)
+@BUNDLE
+@click.option("--targets", required=True, help="Names, with commas between them.")
+@click.option("--samples", type=COUNT, default=32, show_default=True)
+@STEPS
+@json_option("the verdict")
+def compare(
+    bundle: Path, targets: str, samples: int, steps: int | None, as_json: bool
+) -> None:
+    """Run a BUNDLE on several targets and hold them to the first, spike for spike.
+
+    Exit code 1 where a single spike differs.
+    """
+    from . import deploy
+
+    stdout, stderr = _consoles()
+    names = tuple(name.strip() for name in targets.split(","))
+    with stderr.status(f"running on {', '.join(names)}"):
+        verdict = deploy.compare(bundle, names, samples=samples, steps=steps)
+    if as_json:
+        click.echo(json.dumps(asdict(verdict) | {"equal": verdict.equal}, indent=2))
+    else:
+        _show_verdict(verdict, stdout)
+    sys.exit(0 if verdict.equal else 1)
+
+
+@cli.command("report", epilog="Example: snn-deploy report build/locnet-loihi-emulator")
+@click.argument("path", type=PATH)
+@json_option("the report")
+def show_report(path: Path, as_json: bool) -> None:
+    """Print the report at PATH: a report.json, or the folder of a build."""
+    from .calibration.report import Report
+
+    stdout, _ = _consoles()
+    file = path / "report.json" if path.is_dir() else path
+    _show(Report.from_json(file), stdout, as_json)
+
+
+@cli.command()
+@json_option("the list")
+def targets(as_json: bool) -> None:
+    """List the targets, what kind each is, and whether its library is installed."""
+    from rich.table import Table
+
+    from .targets.contract import list_targets
+
+    stdout, _ = _consoles()
+    rows = list_targets()
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    table = Table(*rows[0])
+    for row in rows:
+        table.add_row(*row.values())
+    stdout.print(table)
+
+
+@cli.group()
+def train() -> None:
+    """Train a network as an ANN, ready to be built."""
+
+
+@train.command(
+    epilog="Example: snn-deploy train locnet --data caltech101-faces --out faces.h5"
+)
+@click.option("--data", type=PATH, help=f"{DATA}  [default: generated scenes]")
+@click.option("--out", type=PATH, required=True, help="Keras .h5 to write.")
+@click.option(
+    "--size",
+    type=(COUNT, COUNT, click.Choice(["1", "3"])),
+    default=(32, 48, "3"),
+    show_default=True,
+    help="Height and width (pixels) of the input, and its channels.",
+)
+@click.option("--epochs", type=COUNT, default=300, show_default=True)
+@click.option("--batch", type=COUNT, default=32, show_default=True, help="Pictures.")
+@click.option("--learning-rate", type=AMOUNT, default=0.003, show_default=True)
+@click.option(
+    "--target-rate", type=AMOUNT, default=200.0, show_default=True, help="Hz."
+)
+@click.option("--output-weight", type=AMOUNT, default=1.0, show_default=True)
+@click.option(
+    "--rate-weight", type=click.FloatRange(min=0), default=0.01, show_default=True
+)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--block",
+    type=COUNT,
+    default=1,
+    show_default=True,
+    help="Neighbouring file names that stay in one part of the split.",
+)
+@click.option("--resume", is_flag=True, help="Go on where an interrupted run stopped.")
+def locnet(
+    data: Path | None,
+    out: Path,
+    size: tuple[int, int, str],
+    resume: bool,
+    **choices: Any,
+) -> None:
+    """Train LocNet, which finds the box of the one object in a picture."""
+    from .sources import read_boxes
+
+    _, stderr = _consoles()
+    training = _training()
+    shape = (*size[:2], int(size[2]))
+    with _bar(stderr, choices["epochs"]) as progress:
+        metadata = training.train(
+            read_boxes(data, shape),
+            out,
+            training.Recipe(size=shape, **choices),
+            resume=resume,
+            progress=progress,
+            command=" ".join(["snn-deploy", *sys.argv[1:]]),
+        )
+    click.echo(json.dumps(metadata["scores"], indent=2))
+    _say(
+        stderr,
+        f"next: snn-deploy build --target loihi-emulator --model {out}"
+        + (f" --data {data}" if data else ""),
+    )
+
+
+def _training() -> ModuleType:
+    try:
+        from .models import train as training
+    except ImportError as error:
+        raise TargetUnavailable(
+            f"Training: TensorFlow cannot be imported ({error}); on Python 3.10, "
+            "pip install 'snn-deploy[keras]'"
+        ) from error
+    return training
+
+
+@contextmanager
+def _bar(stderr: Console, epochs: int) -> Iterator[Any]:
+    """A progress bar over epochs, and the function that moves it."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("epoch {task.completed}/{task.total}"),
+        BarColumn(),
+        TextColumn("{task.description}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=stderr) as bar:
+        task = bar.add_task("", total=epochs)
+        yield lambda now: bar.update(
+            task,
+            completed=now.epoch,
+            description=f"loss {now.loss:.4f} · validation IoU {now.validation_iou:.3f} "
+            f"(best {now.best_iou:.3f}) · {now.rate:.0f} Hz",
+        )
+
+
+def _consoles() -> tuple[Console, Console]:
+    """For results (stdout) and for progress (stderr)."""
+    from rich.console import Console
+
+    return Console(), Console(stderr=True)
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _announcer(stderr: Console) -> Any:
+    return lambda name, seconds: _say(stderr, f"{name:<24} {seconds:8.2f} s")
+
+
+def _show(report: Report, stdout: Console, as_json: bool) -> None:
+    from .calibration.terminal import print_report
+
+    if as_json:
+        click.echo(json.dumps(asdict(report), indent=2, ensure_ascii=False))
+    else:
+        print_report(report, stdout)
+
+
+def _show_verdict(verdict: Verdict, stdout: Console) -> None:
+    first, *others = verdict.targets
+    run = (
+        f"{verdict.spikes} spikes of {verdict.samples} samples × {verdict.steps} steps"
+    )
+    for other in others:
+        counts = {name: n for name, n in verdict.differing[other].items() if n}
+        if counts:
+            _say(stdout, f"{first} ≠ {other}: of {run}, these differ: {counts}")
+        else:
+            _say(stdout, f"{first} = {other}: {run}, not one differs")
+    if verdict.first is not None:
+        _say(stdout, f"first: {verdict.first}")

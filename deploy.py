@@ -1,0 +1,231 @@
+"""The whole line, and the file to read first: a trained network becomes a report.
+
+model file → Graph → fold → balance → legalize → quantize → Program
+Program → target → Recording → Report
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .calibration.balance import balance
+from .calibration.energy import load_profile
+from .calibration.overflow import Peaks, check_overflow, measure_overflow
+from .calibration.picture import save_picture
+from .calibration.readout import calibrate_readout
+from .calibration.report import Report, StepTime, measure
+from .sources import Task, make_folder, read_model, read_program, read_task
+from .targets.contract import find_target
+from .toolchain.bundle import Bundle, save_bundle
+from .toolchain.compare import Verdict
+from .toolchain.compare import compare as compare_recordings
+from .toolchain.fold import fold
+from .toolchain.graph import Graph
+from .toolchain.interpret import interpret
+from .toolchain.legalize import legalize
+from .toolchain.nodes import FloatArray
+from .toolchain.program import Program
+from .toolchain.quantize import quantize
+from .toolchain.recording import Recording
+
+CALIBRATION_SAMPLES = 64
+STORED_SAMPLES = 32  # test samples that travel in the bundle, for `run` and `compare`
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a user may choose about a build."""
+
+    steps: int = 64  # per sample
+    dt: float = 0.001  # s
+    encoder: str = "bias"  # or "spikes"
+    tau_syn: float = 0.0  # s, synaptic filter of every connection
+    max_rate: float = 250.0  # Hz, of rectified linear neurons, 99.9th percentile
+    weight_bits: int = 8
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Times the steps of a build; ``announce`` is told each one's name and its s."""
+
+    announce: Callable[[str, float], None]
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = time.perf_counter() - start
+        self.announce(name, self.seconds[name])
+
+
+@dataclass(frozen=True, eq=False)
+class Build:
+    """What a build made."""
+
+    bundle: Bundle
+    recording: Recording
+    report: Report
+    task: Task
+
+
+def build(
+    target: str,
+    model: Path | None,
+    data: Path | None,
+    *,
+    samples: int = 16,
+    device: str = "loihi1_davies2018",
+    settings: Settings,
+    steps: Steps,
+) -> Build:
+    """A trained network → a Program that has run on a target, and its Report.
+
+    Args:
+        target: name of a target.
+        model: Keras .h5, SavedModel or .snn; the LocNet that ships where None.
+        data: folder of images and boxes; generated scenes where None.
+        samples: how many test samples run on the target.
+        device: profile of the energy proxy, a name or a file.
+        settings: how to compile.
+        steps: times the steps.
+
+    Raises:
+        SnnDeployError: something of the above is not in order; nothing was written.
+    """
+    profile, place = load_profile(device), find_target(target)
+    with steps("read model and data"):
+        source = read_model(model)
+        task = read_task(
+            data, source, CALIBRATION_SAMPLES, max(samples, STORED_SAMPLES)
+        )
+    program, peaks = compile_program(source.graph, task.calibration, settings, steps)
+    with steps(f"load on {target}"):
+        session = place.load(program)
+    with session, steps(f"run {samples} samples"):
+        recording = session.run(task.test[:samples])
+    with steps("run the float ANN"):
+        answers = ann(source.graph, task.test[:samples])
+    report = measure(
+        program,
+        recording,
+        profile,
+        source=task.source,
+        scores=task.scores(recording.output, answers),
+        utilization=session.utilization,
+        overflows=overflow_rows(peaks),
+        timings=tuple(StepTime(name=n, seconds=s) for n, s in steps.seconds.items()),
+    )
+    bundle = Bundle(
+        program=program,
+        metadata={"model": dict(source.metadata), "data": task.source},
+        samples=task.test[:STORED_SAMPLES],
+    )
+    return Build(bundle, recording, report, task)
+
+
+def compile_program(
+    graph: Graph, samples: FloatArray, settings: Settings, steps: Steps
+) -> tuple[Program, tuple[Peaks, ...]]:
+    """A trained Graph → the integer Program, and the peaks of q and u on the samples.
+
+    Args:
+        graph: as a frontend reads it.
+        samples: calibration samples, (samples, *input shape); never test data.
+        settings: how to compile.
+        steps: times the passes.
+
+    Raises:
+        ModelError, UnsupportedLayer, DoesNotFit: a pass failed; it says what and why.
+    """
+    passes: dict[str, Callable[[Graph], Graph]] = {
+        "fold": fold,
+        "balance": lambda g: balance(
+            g, samples, dt=settings.dt, max_rate=settings.max_rate
+        ),
+        "legalize": lambda g: legalize(g, tau_syn=settings.tau_syn),
+    }
+    graph.check()
+    for name, apply in passes.items():
+        with steps(name):
+            graph = apply(graph)
+            graph.check()
+    with steps("quantize"):
+        program = quantize(
+            graph,
+            samples,
+            steps=settings.steps,
+            dt=settings.dt,
+            encoder=settings.encoder,
+            weight_bits=settings.weight_bits,
+        )
+    with steps("calibrate"), find_target("reference").load(program) as session:
+        recording = session.run(samples)
+        peaks = measure_overflow(program, recording)
+        check_overflow(peaks)
+        program = calibrate_readout(program, recording, ann(graph, samples))
+    return program, peaks
+
+
+def ann(graph: Graph, samples: FloatArray) -> FloatArray:
+    """The float network's answers, without spikes and without rounding."""
+    return interpret(graph, samples)[graph.output.name]
+
+
+def write(made: Build, folder: Path) -> None:
+    """Write program.snn, report.json and report.png, each whole or not at all.
+
+    Raises:
+        DataError, BundleError: the folder cannot be written.
+    """
+    make_folder(folder)
+    save_bundle(folder / "program.snn", made.bundle)
+    made.report.to_json(folder / "report.json")
+    save_picture(
+        folder / "report.png",
+        made.recording,
+        boxes=made.task.picture(made.recording.output),
+    )
+
+
+def run(
+    bundle: Path, target: str, *, samples: int, steps: int | None, device: str
+) -> Report:
+    """Run the samples in a bundle on a target → its Report, without scores.
+
+    Raises:
+        SnnDeployError: something of the above is not in order.
+    """
+    profile, place = load_profile(device), find_target(target)
+    program, given = read_program(bundle, samples)
+    with place.load(program) as session:
+        recording = session.run(given, steps)
+        return measure(
+            program,
+            recording,
+            profile,
+            source=f"samples in {bundle}",
+            utilization=session.utilization,
+        )
+
+
+def compare(
+    bundle: Path, targets: Sequence[str], *, samples: int, steps: int | None
+) -> Verdict:
+    """Run the samples in a bundle on several targets; the others are held to the first.
+
+    Raises:
+        SnnDeployError: something of the above is not in order.
+    """
+    places = [find_target(name) for name in targets]
+    program, given = read_program(bundle, samples)
+    recordings = []
+    for place in places:
+        with place.load(program) as session:
+            recordings.append(session.run(given, steps))
+    names = [p.name for p in (*program.inputs, *program.populations)]
+    return compare_recordings(recordings, names)
