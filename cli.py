@@ -77,7 +77,7 @@ def cli() -> None:
     type=click.Choice(["bias", "spikes"]),
     default="bias",
     show_default=True,
-    help="A sample enters as constant bias currents, or as spikes of an input population.",
+    help="How a sample enters: constant bias currents, or spikes of an input layer.",
 )
 @click.option(
     "--tau-syn",
@@ -313,8 +313,8 @@ def _bar(stderr: Console, epochs: int) -> Iterator[Any]:
         yield lambda now: bar.update(
             task,
             completed=now.epoch,
-            description=f"loss {now.loss:.4f} · validation IoU {now.validation_iou:.3f} "
-            f"(best {now.best_iou:.3f}) · {now.rate:.0f} Hz",
+            description=f"loss {now.loss:.4f} · validation IoU "
+            f"{now.validation_iou:.3f} (best {now.best_iou:.3f}) · {now.rate:.0f} Hz",
         )
 
 

@@ -1,6 +1,6 @@
 """The whole line, and the file to read first: a trained network becomes a report.
 
-model file → Graph → fold → balance → legalize → quantize → Program
+model file → Graph → fold → legalize → balance → quantize → Program
 Program → target → Recording → Report
 """
 
@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .calibration.balance import balance
+from .calibration.balance import MAX_RATE, balance
 from .calibration.energy import load_profile
-from .calibration.overflow import Peaks, check_overflow, measure_overflow
+from .calibration.overflow import Overflow, check_overflow
 from .calibration.picture import save_picture
 from .calibration.readout import calibrate_readout
 from .calibration.report import Report, StepTime, measure
@@ -25,6 +25,7 @@ from .toolchain.compare import Verdict
 from .toolchain.compare import compare as compare_recordings
 from .toolchain.fold import fold
 from .toolchain.graph import Graph
+from .toolchain.host import SpikeEncoder
 from .toolchain.interpret import interpret
 from .toolchain.legalize import legalize
 from .toolchain.nodes import FloatArray
@@ -44,7 +45,7 @@ class Settings:
     dt: float = 0.001  # s
     encoder: str = "bias"  # or "spikes"
     tau_syn: float = 0.0  # s, synaptic filter of every connection
-    max_rate: float = 250.0  # Hz, of rectified linear neurons, 99.9th percentile
+    max_rate: float = MAX_RATE  # Hz, of rectified linear neurons, 99.9th percentile
     weight_bits: int = 8
 
 
@@ -103,7 +104,9 @@ def build(
         task = read_task(
             data, source, CALIBRATION_SAMPLES, max(samples, STORED_SAMPLES)
         )
-    program, peaks = compile_program(source.graph, task.calibration, settings, steps)
+    program, overflows = compile_program(
+        source.graph, task.calibration, settings, steps
+    )
     with steps(f"load on {target}"):
         session = place.load(program)
     with session, steps(f"run {samples} samples"):
@@ -117,7 +120,7 @@ def build(
         source=task.source,
         scores=task.scores(recording.output, answers),
         utilization=session.utilization,
-        overflows=overflow_rows(peaks),
+        overflows=overflows,
         timings=tuple(StepTime(name=n, seconds=s) for n, s in steps.seconds.items()),
     )
     bundle = Bundle(
@@ -130,8 +133,8 @@ def build(
 
 def compile_program(
     graph: Graph, samples: FloatArray, settings: Settings, steps: Steps
-) -> tuple[Program, tuple[Peaks, ...]]:
-    """A trained Graph → the integer Program, and the peaks of q and u on the samples.
+) -> tuple[Program, tuple[Overflow, ...]]:
+    """A trained Graph → the integer Program, and how near it comes to overflowing.
 
     Args:
         graph: as a frontend reads it.
@@ -142,33 +145,35 @@ def compile_program(
     Raises:
         ModelError, UnsupportedLayer, DoesNotFit: a pass failed; it says what and why.
     """
+    spikes = settings.encoder == "spikes"
     passes: dict[str, Callable[[Graph], Graph]] = {
         "fold": fold,
+        "legalize": lambda g: legalize(g, settings.tau_syn, input_spikes=spikes),
         "balance": lambda g: balance(
             g, samples, dt=settings.dt, max_rate=settings.max_rate
         ),
-        "legalize": lambda g: legalize(g, tau_syn=settings.tau_syn),
     }
     graph.check()
     for name, apply in passes.items():
         with steps(name):
             graph = apply(graph)
             graph.check()
+    rate = 1 / settings.dt  # of an input of 1, Hz
+    sent = SpikeEncoder(population=graph.input.name, max_rate=rate) if spikes else None
     with steps("quantize"):
         program = quantize(
             graph,
             samples,
             steps=settings.steps,
             dt=settings.dt,
-            encoder=settings.encoder,
+            encoder=sent,
             weight_bits=settings.weight_bits,
         )
     with steps("calibrate"), find_target("reference").load(program) as session:
         recording = session.run(samples)
-        peaks = measure_overflow(program, recording)
-        check_overflow(peaks)
+        overflows = check_overflow(program, recording)
         program = calibrate_readout(program, recording, ann(graph, samples))
-    return program, peaks
+    return program, overflows
 
 
 def ann(graph: Graph, samples: FloatArray) -> FloatArray:

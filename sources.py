@@ -1,4 +1,4 @@
-"""What a user names, a model file and a data folder, read into what ``deploy`` takes."""
+"""What a user names, a model file and a data folder, read for ``deploy``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .calibration.picture import Boxes
 from .calibration.report import Score
 from .models.boxes import BoxData, iou, load_caltech101, load_folder, median_box
 from .models.scenes import scene_data
@@ -143,6 +144,18 @@ class Task:
             for name, boxes in answers.items()
         )
 
+    def picture(self, network: FloatArray) -> Boxes | None:
+        """The first samples with the network's boxes; None where it finds none."""
+        truth = self.truth[: len(network)]
+        if network.shape != truth.shape:
+            return None
+        return Boxes(
+            images=self.test[: len(network)],
+            true=truth,
+            predicted=network,
+            iou=iou(network, truth),
+        )
+
 
 def read_task(path: Path | None, model: Model, calibration: int, test: int) -> Task:
     """Calibration samples of the training part, test samples of the test part.
@@ -171,9 +184,7 @@ def read_task(path: Path | None, model: Model, calibration: int, test: int) -> T
     where = "generated scenes" if path is None else str(path.resolve().name)
     return Task(
         source=f"{where}, {how}",
-        calibration=np.float64(
-            train.take(range(min(calibration, len(train)))).images(size)
-        ),
+        calibration=np.float64(shown.images(size)),
         test=np.float64(held.images(size)),
         truth=held.boxes,
         constant=median_box(train.boxes),
@@ -198,8 +209,13 @@ def read_boxes(path: Path | None, size: Shape) -> BoxData:
 
 
 def _split(data: BoxData, metadata: Mapping[str, Any]) -> tuple[Split, str]:
+    """The split the model was trained with, where it is one of these pictures."""
     known = metadata.get("split")
-    if isinstance(known, dict) and isinstance(known.get("seed"), int):
-        seed, block = known["seed"], int(known.get("block", 1))
-        return split(data.names, seed, block), f"test split of the model (seed {seed})"
-    return split(data.names, SEED), f"test split of seed {SEED}; the model names none"
+    index = {name: i for i, name in enumerate(data.names)}
+    if isinstance(known, dict) and set().union(*known.values()) == set(index):
+        parts = {
+            part: np.array([index[name] for name in names], np.intp)
+            for part, names in known.items()
+        }
+        return Split(**parts), "test part of the model's split"
+    return split(data.names, SEED), f"test part of a split of seed {SEED}"

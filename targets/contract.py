@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import ClassVar
 
@@ -18,13 +17,8 @@ from ..toolchain.nodes import FloatArray
 from ..toolchain.program import Program
 from ..toolchain.recording import Recording
 
-
-@dataclass(frozen=True)
-class Use:
-    """How much of a resource is used, of how much there is."""
-
-    used: int
-    max: int
+Utilization = Mapping[str, Mapping[str, tuple[int, int]]]
+"""Population, or "total" → resource → (used, max)."""
 
 
 class Session(ABC):
@@ -44,8 +38,8 @@ class Session(ABC):
         """Give back what the session holds; safe to call twice."""
 
     @property
-    def utilization(self) -> Mapping[str, Use]:
-        """Resource → (used, max); empty for a target without cores."""
+    def utilization(self) -> Utilization:
+        """How much of the chip is used; empty for a target without cores."""
         return {}
 
     @abstractmethod

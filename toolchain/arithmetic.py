@@ -54,7 +54,7 @@ def decay(x: IntArray, keep: int) -> IntArray:
 
 
 def round_bias(bias: npt.NDArray[np.float64]) -> IntArray:
-    """The nearest biases that the core can hold: a 12-bit mantissa · 2^(0 … 7).
+    """Biases that the core can hold, 12-bit mantissa · 2^(0 … 7), next to the given.
 
     Each is rounded with the smallest exponent that fits it (nengo_loihi
     discretize.bias_to_manexp). Values beyond ±MAX_BIAS are returned as ±MAX_BIAS.
@@ -66,7 +66,8 @@ def round_bias(bias: npt.NDArray[np.float64]) -> IntArray:
     size = np.maximum(np.abs(np.rint(limited)) / MAX_BIAS_MANTISSA, 1.0)
     step = np.exp2(np.ceil(np.log2(size)))
     mantissa = np.clip(np.rint(limited / step), -MAX_BIAS_MANTISSA, MAX_BIAS_MANTISSA)
-    return (mantissa * step).astype(np.int32)
+    held: IntArray = (mantissa * step).astype(np.int32)
+    return held
 
 
 def current_decay(tau_syn: float, dt: float) -> int:
@@ -81,8 +82,20 @@ def current_decay(tau_syn: float, dt: float) -> int:
 
 
 def voltage_decay(tau_rc: float, dt: float) -> int:
-    """δ_v = round(4095 · (1 − e^(−dt / tau_rc))), as nengo_loihi builder/discretize.py."""
+    """δ_v = round(4095 · (1 − e^(−dt / tau_rc))), as nengo-loihi (discretize.py)."""
     return round(4095 * -math.expm1(-dt / tau_rc))
+
+
+def worst_current(q: IntArray, decay_u: int) -> npt.NDArray[np.float64]:
+    """Largest |u| that inputs up to |q| in every step can lead to: Σ q · keep^k.
+
+    keep = (4095 − δ_u) / 4096; rounding is towards zero and only makes it smaller.
+
+    >>> worst_current(np.array([100]), 4095).tolist()
+    [100.0]
+    """
+    bound: npt.NDArray[np.float64] = np.abs(q) * (4096 / (1 + decay_u))
+    return bound
 
 
 def step(

@@ -171,7 +171,7 @@ def _windows(
     stride: tuple[int, int],
     padding: Padding,
 ) -> Taps:
-    """Taps from the pixels of ``large`` to the windows over them, pixels of ``small``."""
+    """Taps from ``large``'s pixels to the windows over them, ``small``'s pixels."""
     axes = []
     for size, windows, k, pace, (before, _) in zip(
         large, small, kernel, stride, padding

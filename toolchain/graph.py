@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TypeVar
@@ -13,6 +14,13 @@ from .errors import ModelError
 from .nodes import Array, Input, Node, Output, Shape
 
 N = TypeVar("N", bound=Node)
+
+LEAST: Mapping[str, float] = {
+    **dict.fromkeys(("shape", "stride", "pool", "factor"), 1),
+    **dict.fromkeys(("padding", "tau_syn", "tau_ref", "settle", "variance"), 0),
+    **dict.fromkeys(("tau_rc", "sigma", "amplitude", "epsilon"), sys.float_info.min),
+}
+"""Field of a node → the least number it may hold."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,13 +86,23 @@ class Graph:
         for node in self.nodes:
             if node is not self.output and not self.consumers(node.name):
                 raise node.error("nothing takes its output; remove it")
-            for name, array in arrays(node):
-                if not np.isfinite(array).all():
-                    raise node.error(
-                        f"{name} holds {np.count_nonzero(~np.isfinite(array))} NaN or "
-                        "infinite value(s); train again or repair the file"
-                    )
+            _check_numbers(node)
         self.shapes  # noqa: B018  computing them checks them
+
+
+def _check_numbers(node: Node) -> None:
+    for name, array in arrays(node):
+        bad = np.count_nonzero(~np.isfinite(array))
+        if bad:
+            raise node.error(
+                f"{name} holds {bad} NaN or infinite value(s); train again or repair "
+                "the file"
+            )
+    for field in fields(node):
+        value, least = getattr(node, field.name), LEAST.get(field.name)
+        if least is not None and not np.all(np.asarray(value) >= least):
+            allowed = f"at least {least}" if least in (0, 1) else "more than 0"
+            raise node.error(f"{field.name} is {value}; {allowed} is allowed")
 
 
 def arrays(node: Node) -> Iterable[tuple[str, Array]]:

@@ -83,10 +83,14 @@ class Stimulus:
 def encode(encoder: Encoder, samples: FloatArray, steps: int, dt: float) -> Stimulus:
     """Samples (samples, …) → Stimulus.
 
+    A sample's integers depend on nothing but the sample: not on the others.
+
     Raises:
-        DataError: a sample has another shape than the network, holds NaN, or drives a
-            bias beyond what the core can hold.
+        DataError: there is no sample, or one has another shape than the network, holds
+            NaN, or drives a bias beyond what the core can hold.
     """
+    if not len(samples):
+        raise DataError("samples: there are none; give at least one")
     if not np.isfinite(samples).all():
         raise DataError("samples: they hold NaN or infinite values; remove them")
     count = len(samples)
@@ -109,22 +113,25 @@ def encode(encoder: Encoder, samples: FloatArray, steps: int, dt: float) -> Stim
 
 
 def _apply(graph: Graph, samples: FloatArray) -> FloatArray:
+    """One sample at a time: a matrix product's last bit may depend on its rows."""
     if samples.shape[1:] != graph.input.shape:
         raise DataError(
             f"samples: each has shape {samples.shape[1:]}, the network takes "
             f"{graph.input.shape}"
         )
-    return interpret(graph, samples)[graph.output.name]
+    name = graph.output.name
+    return np.stack([interpret(graph, sample[None])[name][0] for sample in samples])
 
 
 def _spikes(
     encoder: SpikeEncoder, samples: FloatArray, steps: int, dt: float
 ) -> BoolArray:
     if encoder.coding == "events":
-        if samples.shape[1] < steps:
+        held = samples.shape[1] if samples.ndim > 1 else 0
+        if held < steps:
             raise DataError(
-                f"samples: they hold {samples.shape[1]} steps of events, {steps} are "
-                "to be run; run fewer steps"
+                f"samples: they hold {held} steps of events, {steps} are to be run; "
+                "run fewer steps"
             )
         events: BoolArray = samples[:, :steps].reshape(len(samples), steps, -1) != 0
         return events
@@ -142,6 +149,6 @@ def _spikes(
 def decode(decoder: Decoder, spikes: BoolArray, dt: float) -> FloatArray:
     """Spikes of the decoder's population (samples, steps, neurons) → (samples, …)."""
     weights = readout_weights(decoder.settle, decoder.tau_syn, spikes.shape[1], dt)
-    rate = np.einsum("stn,t->sn", spikes, weights) / dt  # Hz
+    rate = np.stack([weights @ s.astype(np.float64) for s in spikes]) / dt  # Hz
     value = decoder.amplitude * rate
     return _apply(decoder.graph, value.reshape(-1, *decoder.graph.input.shape))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from typing import cast
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -14,8 +14,6 @@ from . import nodes as n
 from .errors import DataError, ModelError
 from .graph import Graph
 from .nodes import FloatArray, Padding
-
-K = TypeVar("K", bound=n.Node)
 
 
 def interpret(
@@ -68,35 +66,50 @@ def _simulate(
 ) -> dict[str, FloatArray]:
     shapes = graph.shapes
     states = {
-        node.name: _State.zero((len(x), *shapes[node.name])) for node in graph.nodes
+        node.name: _State.zero((len(x), *shapes[node.name]))
+        for node in graph.nodes
+        if isinstance(node, _STATEFUL)
     }
     series: dict[str, list[FloatArray]] = {name: [] for name in record}
     read = np.zeros((len(x), *shapes[graph.output.name]))
     weights = readout_weights(graph.output.settle, graph.output.tau_syn, steps, dt)
     values = {graph.input.name: x}
+    still, moving = _split_still(graph)
+    for node in still:  # a constant input makes them the same at every step
+        values[node.name] = _apply(node, *(values[i] for i in node.inputs))
     for t in range(steps):
-        for node in graph.nodes:
+        for node in moving:
+            inputs = [values[i] for i in node.inputs]
             if isinstance(node, n.Lowpass):  # shows what it held before this step
                 values[node.name] = states[node.name].value
             elif type(node) in _SPIKING:
-                (current,) = (values[i] for i in node.inputs)
-                values[node.name] = _SPIKING[type(node)](
-                    node, current, states[node.name], dt
-                )
-            elif not isinstance(node, n.Input):
-                values[node.name] = _apply(node, *(values[i] for i in node.inputs))
-        for node in graph.nodes:
+                step = _SPIKING[type(node)]
+                values[node.name] = step(node, *inputs, states[node.name], dt)
+            else:
+                values[node.name] = _apply(node, *inputs)
+        for node in moving:
             if isinstance(node, n.Lowpass):
                 keep = math.exp(-dt / node.tau_syn) if node.tau_syn else 0.0
-                held = states[node.name].value
-                states[node.name].value = (
-                    keep * held + (1 - keep) * values[node.inputs[0]]
-                )
+                held = states[node.name]
+                held.value = keep * held.value + (1 - keep) * values[node.inputs[0]]
         read = read + weights[t] * values[graph.output.name]
         for name in record:
             series[name].append(values[name])
     result = {name: np.stack(values, axis=1) for name, values in series.items()}
     return result | {graph.output.name: read}
+
+
+def _split_still(graph: Graph) -> tuple[list[n.Node], list[n.Node]]:
+    """The nodes no state reaches, and those that may differ from step to step."""
+    moves: set[str] = set()
+    for node in graph.nodes:
+        if isinstance(node, _STATEFUL) or not moves.isdisjoint(node.inputs):
+            moves.add(node.name)
+    nodes = [node for node in graph.nodes if not isinstance(node, n.Input)]
+    return (
+        [node for node in nodes if node.name not in moves],
+        [node for node in nodes if node.name in moves],
+    )
 
 
 def readout_weights(settle: float, tau_syn: float, steps: int, dt: float) -> FloatArray:
@@ -158,6 +171,7 @@ _SPIKING: dict[type[n.Node], Callable[..., FloatArray]] = {
     n.LIF: _step_lif,
     n.IF: _step_if,
 }
+_STATEFUL = (n.Lowpass, n.LIF, n.IF)
 
 
 def lif_rate(excess: FloatArray, tau_rc: float, tau_ref: float) -> FloatArray:
@@ -168,45 +182,58 @@ def lif_rate(excess: FloatArray, tau_rc: float, tau_ref: float) -> FloatArray:
 
 
 def _soft_lif(node: n.SoftLIF, x: FloatArray) -> FloatArray:
-    soft = node.sigma * np.logaddexp(0.0, (x - 1) / node.sigma)
-    return node.amplitude * lif_rate(soft, node.tau_rc, node.tau_ref)
+    """Worked out from ln j, so that it neither underflows nor jumps far below J = 1."""
+    z = (x - 1) / node.sigma
+    near = np.log(np.logaddexp(0.0, np.maximum(z, _FAR)))
+    log_j = np.where(z < _FAR, z, near) + math.log(node.sigma)
+    rate: FloatArray = 1.0 / (node.tau_ref + node.tau_rc * np.logaddexp(0.0, -log_j))
+    return node.amplitude * rate
+
+
+_FAR = -40.0  # below it ln(1 + e^z) is e^z to float64's precision
 
 
 def _conv(node: n.Conv2D, x: FloatArray) -> FloatArray:
-    windows = _windows(x, node.weight.shape[:2], node.stride, node.padding)
-    return np.tensordot(windows, node.weight.transpose(2, 0, 1, 3), 3) + node.bias
+    """Every sample as one product of its windows, one a row, with the weights."""
+    rows, columns, channels, filters = node.weight.shape
+    windows = _windows(x, (rows, columns), node.stride, node.padding)
+    windows = windows.transpose(0, 1, 2, 4, 5, 3)
+    weight = node.weight.reshape(-1, filters)
+    y = np.empty((*windows.shape[:3], filters))
+    for sample, image in zip(y, windows):
+        flat = image.reshape(-1, rows * columns * channels)
+        sample[:] = (flat @ weight).reshape(sample.shape)
+    return y + node.bias
 
 
 def _conv_transpose(node: n.ConvTranspose2D, x: FloatArray) -> FloatArray:
-    rows, columns = node.weight.shape[:2]
+    rows, columns, _, filters = node.weight.shape
     (top, bottom), (left, right) = node.padding
-    height, width = (
-        (size - 1) * pace + k
-        for size, pace, k in zip(x.shape[1:3], node.stride, (rows, columns))
-    )
-    full = np.zeros((len(x), height, width, node.weight.shape[3]))
-    for m in range(rows):
-        for k in range(columns):
-            full[
-                :,
-                m : m + height - rows + 1 : node.stride[0],
-                k : k + width - columns + 1 : node.stride[1],
-            ] += x @ node.weight[m, k]
+    reach = [(size - 1) * pace + 1 for size, pace in zip(x.shape[1:3], node.stride)]
+    height, width = reach[0] + rows - 1, reach[1] + columns - 1
+    full = np.zeros((len(x), height, width, filters))
+    for m, k in np.ndindex(rows, columns):
+        down = slice(m, m + reach[0], node.stride[0])
+        across = slice(k, k + reach[1], node.stride[1])
+        full[:, down, across] += x @ node.weight[m, k]
     return full[:, top : height - bottom, left : width - right] + node.bias
 
 
 def _windows(
-    x: FloatArray, kernel: Any, stride: tuple[int, int], padding: Padding
+    x: FloatArray, kernel: tuple[int, int], stride: tuple[int, int], padding: Padding
 ) -> FloatArray:
     """(samples, rows, columns, channels, *kernel) view of the padded input."""
     padded = np.pad(x, ((0, 0), *padding, (0, 0)))
-    windows = sliding_window_view(padded, tuple(kernel), axis=(1, 2))  # type: ignore[call-overload]
+    windows = sliding_window_view(padded, kernel, axis=(1, 2))  # type: ignore[call-overload]
     return cast(FloatArray, windows[:, :: stride[0], :: stride[1]])
 
 
 def _pool(node: n.AvgPool2D, x: FloatArray) -> FloatArray:
     windows = _windows(x, node.pool, node.stride, ((0, 0), (0, 0)))
-    return cast(FloatArray, windows.mean(axis=(-2, -1)))
+    total = np.zeros(windows.shape[:4])
+    for m, k in np.ndindex(*node.pool):
+        total += windows[..., m, k]
+    return cast(FloatArray, total / math.prod(node.pool))
 
 
 def _upsample(node: n.Upsample2D, x: FloatArray) -> FloatArray:

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    """What is used of one core, or of several together."""
+
+    compartments: int
+    input_axons: int
+    output_axons: int
+    synapse_bits: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,6 +23,13 @@ class CoreLimits:
     input_axons: int
     output_axons: int
     synapse_bits: int
+
+    def exceeded(self, usage: Usage) -> str | None:
+        """Name of the first resource of which more is used than there is."""
+        for field in fields(self):
+            if getattr(usage, field.name) > getattr(self, field.name):
+                return field.name
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)

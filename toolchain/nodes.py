@@ -95,32 +95,45 @@ class Input(Node):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Dense(Node):
-    """y = x · weight + bias; weight (inputs, outputs), bias (outputs,)."""
+class Linear(Node):
+    """y = a weighted sum of x + bias; weight (..., in, out), bias (out,)."""
 
     weight: FloatArray
     bias: FloatArray
 
+    def _demand_axes(self, axes: int) -> None:
+        weight, bias = self.weight.shape, self.bias.shape
+        if len(weight) != axes or bias != weight[-1:] or 0 in weight:
+            raise self.error(
+                f"weight is {weight} and bias {bias}; weight has {axes} axes, the last "
+                "as long as bias"
+            )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Dense(Linear):
+    """y = x · weight + bias; weight (inputs, outputs), bias (outputs,)."""
+
     def output_shape(self, *shapes: Shape) -> Shape:
         (shape,) = self._take(1, shapes)
+        self._demand_axes(2)
         if shape != self.weight.shape[:1]:
             raise self.error(f"takes ({self.weight.shape[0]},), its input is {shape}")
         return self.weight.shape[1:]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Conv2D(Node):
+class Conv2D(Linear):
     """y[i, j, o] = Σ x[i·s+m−top, j·s+n−left, c] · weight[m, n, c, o] + bias[o].
 
     Cross-correlation, as in Keras. weight (rows, columns, in, out), bias (out,).
     """
 
-    weight: FloatArray
-    bias: FloatArray
     stride: tuple[int, int] = (1, 1)
     padding: Padding = ((0, 0), (0, 0))
 
     def output_shape(self, *shapes: Shape) -> Shape:
+        self._demand_axes(4)
         rows, columns, channels, filters = self.weight.shape
         shape = self._image(shapes, channels)
         size = conv_shape(shape, (rows, columns), self.stride, self.padding)
@@ -128,19 +141,18 @@ class Conv2D(Node):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class ConvTranspose2D(Node):
+class ConvTranspose2D(Linear):
     """y[i·s+m−top, j·s+n−left, o] += x[i, j, c] · weight[m, n, c, o]; then + bias[o].
 
     The adjoint of a convolution with this stride and padding.
     weight (rows, columns, in, out), bias (out,).
     """
 
-    weight: FloatArray
-    bias: FloatArray
     stride: tuple[int, int] = (1, 1)
     padding: Padding = ((0, 0), (0, 0))
 
     def output_shape(self, *shapes: Shape) -> Shape:
+        self._demand_axes(4)
         rows, columns, channels, filters = self.weight.shape
         shape = self._image(shapes, channels)
         size = transpose_shape(shape, (rows, columns), self.stride, self.padding)
@@ -194,8 +206,11 @@ class BatchNorm(Node):
 
     def output_shape(self, *shapes: Shape) -> Shape:
         (shape,) = self._take(1, shapes)
-        if shape[-1:] != self.gamma.shape:
-            raise self.error(f"has {self.gamma.size} channels, its input is {shape}")
+        for name in ("gamma", "beta", "mean", "variance"):
+            if shape[-1:] != getattr(self, name).shape:
+                raise self.error(
+                    f"{name} is {getattr(self, name).shape}, its input is {shape}"
+                )
         return shape
 
 

@@ -10,10 +10,10 @@ import numpy as np
 
 from . import arithmetic as core
 from .arithmetic import IntArray
-from .connections import Connection
+from .connections import Connection, ConvConnection, ConvTransposeConnection
 from .errors import DoesNotFit, ModelError
 from .graph import Graph
-from .host import Decoder, Encoder
+from .host import CODINGS, Decoder, Encoder, SpikeEncoder
 from .nodes import Shape
 
 
@@ -75,9 +75,7 @@ class Program:
     encoder: Encoder
     decoder: Decoder
     timing: Timing
-    graph: Graph | None = (
-        None  # the float network, spiking, that the integers stand for
-    )
+    graph: Graph | None = None  # the spiking float network the integers stand for
 
     def __getitem__(self, name: str) -> Population | SpikeInput:
         """The population or spike input of this name; KeyError where there is none."""
@@ -114,12 +112,7 @@ class Program:
         if len(self._by_name) != len(self.inputs) + len(self.populations):
             raise ModelError("Program: two populations have the same name")
         names = {p.name for p in self.populations}
-        for role, name in (
-            ("encoder", self.encoder.population),
-            ("decoder", self.decoder.population),
-        ):
-            if name not in self._by_name:
-                raise ModelError(f"Program: its {role} names no population: {name!r}")
+        _check_host(self)
         if self.timing.steps < 1 or not self.timing.dt > 0:
             raise ModelError(
                 f"Program: {self.timing.steps} steps of {self.timing.dt} s; at least "
@@ -128,6 +121,7 @@ class Program:
         for population in self.populations:
             _check_population(population)
         for connection in self.connections:
+            _check_geometry(connection)
             _check_connection(connection)
             for name, shape, known in (
                 (connection.source, connection.source_shape, self._by_name),
@@ -143,6 +137,58 @@ class Program:
 def _demand(holds: bool, what: str, value: object, allowed: str) -> None:
     if not holds:
         raise DoesNotFit(f"{what} is {value}; allowed is {allowed}")
+
+
+def _check_host(program: Program) -> None:
+    """The encoder feeds, and the decoder reads, populations of their graphs' sizes."""
+    encoder, decoder = program.encoder, program.decoder
+    given = [p.name for p in program.inputs]
+    if isinstance(encoder, SpikeEncoder):
+        fed, graph_out = given, None
+        if encoder.coding not in CODINGS or not encoder.max_rate > 0:
+            raise ModelError(
+                f"SpikeEncoder: coding {encoder.coding!r} at {encoder.max_rate} Hz; "
+                f"allowed is one of {CODINGS} at more than 0 Hz"
+            )
+    else:
+        fed, graph_out = [p.name for p in program.populations], encoder.graph
+    if encoder.population not in fed or set(given) - {encoder.population}:
+        raise ModelError(
+            f"Program: its {type(encoder).__name__} feeds {encoder.population!r}; it "
+            f"can feed one of {fed}, and must feed all of the inputs {given}"
+        )
+    if decoder.population not in program._by_name:
+        raise ModelError(
+            f"Program: its decoder names no population: {decoder.population!r}"
+        )
+    if graph_out is not None:
+        out = graph_out.shapes[graph_out.output.name]
+        _check_size(program, encoder.population, "encoder gives", out)
+    taken = decoder.graph.input.shape
+    _check_size(program, decoder.population, "decoder takes", taken)
+
+
+def _check_size(program: Program, name: str, what: str, shape: Shape) -> None:
+    if program[name].size != math.prod(shape):
+        raise ModelError(
+            f"Program: its {what} {shape}, population {name!r} is {program[name].shape}"
+        )
+
+
+def _check_geometry(c: Connection) -> None:
+    fits = c.weight.dtype.kind in "iu" and c.weight.size > 0
+    if isinstance(c, ConvConnection | ConvTransposeConnection):
+        fits &= c.weight.ndim == 4 and len(c.shape) == 3 and min(c.stride) >= 1
+        fits &= min(*c.padding[0], *c.padding[1]) >= 0
+        fits = fits and c.weight.shape[2] == c.shape[2] and min(c.target_shape) >= 1
+    else:
+        fits &= c.weight.ndim == 2
+        fits = fits and math.prod(c.source_shape) == c.weight.shape[0]
+    if not fits:
+        raise ModelError(
+            f"Connection {c.source!r} → {c.target!r}: weights {c.weight.shape} of "
+            f"{c.weight.dtype} do not go with its source's shape, stride or padding"
+        )
 
 
 def _check_population(p: Population) -> None:
@@ -168,7 +214,12 @@ def _check_population(p: Population) -> None:
         (p.v_min, p.v_max),
         f"−{core.V_LIMIT} … 0 and 1 … {core.V_LIMIT}",
     )
-    _demand(p.bias.shape == (p.size,), f"{what}: bias", p.bias.shape, f"({p.size},)")
+    _demand(
+        p.bias.shape == (p.size,) and p.bias.dtype.kind == "i",
+        f"{what}: bias",
+        f"{p.bias.shape} of {p.bias.dtype}",
+        f"({p.size},) of integers",
+    )
     held = core.round_bias(p.bias.astype(np.float64)) == p.bias
     _demand(
         bool(held.all()),
@@ -188,7 +239,8 @@ def _check_connection(c: Connection) -> None:
     )
     _demand(1 <= c.delay <= 63, f"{what}: delay", c.delay, "1 … 63 steps")
     grain = 2 << max(-c.exponent, 0)
-    held = (np.abs(c.weight) <= core.MAX_MANTISSA) & (c.weight % grain == 0)
+    limit = core.MAX_MANTISSA
+    held = (c.weight <= limit) & (c.weight >= -limit) & (c.weight % grain == 0)
     _demand(
         bool(held.all()),
         f"{what}: weight mantissa",

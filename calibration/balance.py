@@ -1,0 +1,118 @@
+"""Balance: rectified linear populations fire in the range that a core resolves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..toolchain.errors import DataError, ModelError
+from ..toolchain.graph import Graph
+from ..toolchain.interpret import interpret
+from ..toolchain.nodes import (
+    IF,
+    Add,
+    AvgPool2D,
+    BatchNorm,
+    Concat,
+    Conv2D,
+    ConvTranspose2D,
+    Dense,
+    Flatten,
+    FloatArray,
+    Node,
+    ReLU,
+    Reshape,
+    Upsample2D,
+)
+
+MAX_RATE = 200.0
+"""Hz. With a hard reset and whole steps between spikes, an IF neuron that should fire
+every n steps loses half a step of n on average, and counting n in T steps is off by
+n / T: together least at n = √(T / 2), 5 steps at T = 50 and dt = 1 ms."""
+
+_PASSING = (Add, AvgPool2D, Concat, Flatten, Reshape, Upsample2D)
+
+
+def balance(
+    graph: Graph,
+    samples: FloatArray,
+    *,
+    dt: float = 0.001,
+    max_rate: float = MAX_RATE,
+    percentile: float = 99.9,
+) -> Graph:
+    """The same network with every IF and ReLU population's rates scaled.
+
+    Its incoming weights and biases are multiplied by s and its amplitude divided by s,
+    with s such that a ``percentile`` of its rates over neurons and samples is max_rate.
+    What the network computes in rate mode stays the same. LIF populations, whose rate
+    is no multiple of J, stay as they are, and so do populations that never fire.
+    Source: Rueckauer et al. 2017 (doi 10.3389/fnins.2017.00682), section 2.2.2, robust
+    weight normalisation.
+
+    Args:
+        graph: any Graph in which no weights are shared; a legalised one.
+        samples: (samples, *input shape).
+        dt: s, of the steps it will run with.
+        max_rate: Hz.
+        percentile: of the rates, 0 … 100.
+
+    Raises:
+        DataError: the samples are none or not what the graph takes, or max_rate or
+            percentile are out of range.
+        ModelError: a population has no weights of its own to scale.
+    """
+    if not 0 < max_rate <= 1 / dt or not 0 < percentile <= 100:
+        raise DataError(
+            f"balance: max_rate {max_rate} Hz and percentile {percentile}; more than 0 "
+            f"and up to {1 / dt:g} Hz (one spike a step) and 100 are allowed"
+        )
+    if not len(samples) or not np.isfinite(samples).all():
+        raise DataError("samples: they are none, or hold NaN or infinite values")
+    names = [node.name for node in graph.nodes if isinstance(node, IF | ReLU)]
+    activations = interpret(graph, samples, record=names)
+    factors: dict[str, float] = {}  # node with weights, or population → s
+    for name in names:
+        node = graph[name]
+        assert isinstance(node, IF | ReLU)
+        rates = activations[name] / node.amplitude
+        top = float(np.percentile(rates, percentile)) or float(rates.max())
+        if top > 0:
+            factors |= dict.fromkeys(_weighted(graph, name), max_rate / top)
+            factors[name] = max_rate / top
+    return Graph(
+        tuple(_scaled(node, factors.get(node.name, 1.0)) for node in graph.nodes)
+    )
+
+
+def _weighted(graph: Graph, population: str) -> list[str]:
+    """The nodes whose weights make up the population's J, and nothing else's."""
+    found = []
+    waiting = [(population, name) for name in graph[population].inputs]
+    while waiting:
+        taker, name = waiting.pop()
+        node = graph[name]
+        alone = len(graph.consumers(name)) == 1
+        if alone and isinstance(node, _PASSING):
+            waiting += [(name, i) for i in node.inputs]
+        elif alone and isinstance(node, Dense | Conv2D | ConvTranspose2D | BatchNorm):
+            found.append(name)
+        else:
+            raise ModelError(
+                f"Population {population!r}: {taker!r} takes the output of "
+                f"{type(node).__name__} {name!r}, which has no weights or is shared; "
+                "call legalize first, or put a layer with weights between"
+            )
+    return found
+
+
+def _scaled(node: Node, factor: float) -> Node:
+    if factor == 1:
+        return node
+    if isinstance(node, IF | ReLU):
+        return replace(node, amplitude=node.amplitude / factor)
+    if isinstance(node, BatchNorm):
+        return replace(node, gamma=node.gamma * factor, beta=node.beta * factor)
+    assert isinstance(node, Dense | Conv2D | ConvTranspose2D)
+    return replace(node, weight=node.weight * factor, bias=node.bias * factor)

@@ -1,0 +1,264 @@
+"""What was counted: firing rates, spikes, synaptic operations, multiply-accumulates.
+
+Everything comes from spike counts, so a Recording of counts alone is enough. Figures
+"per inference" are means over the recorded samples.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..toolchain.connections import Connection, ConvConnection, ConvTransposeConnection
+from ..toolchain.errors import DataError
+from ..toolchain.graph import Graph
+from ..toolchain.host import BiasEncoder
+from ..toolchain.nodes import Conv2D, ConvTranspose2D, Dense, Node
+from ..toolchain.program import Population, Program, SpikeInput
+from ..toolchain.recording import Recording
+
+SATURATED = 0.95
+"""Share of the spikes it could fire from which a neuron counts as saturated.
+
+A neuron of the core fires at 1/r, 1/(r + 1), … spikes a step, so the next lower rate
+is r/(r + 1) of the highest; the 5 % leave room for the onset.
+"""
+
+Counts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rate:
+    """A firing rate, in both of the field's units."""
+
+    hz: float
+    per_step: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerStatistics:
+    """What the neurons of one population did, per inference where not a rate."""
+
+    name: str
+    neurons: int
+    mean_rate: Rate
+    """Over the neurons, each averaged over samples; so the next two."""
+    median_rate: Rate
+    p99_rate: Rate
+    silent: float
+    """Share of the neurons without a spike in any sample, 0 … 1."""
+    saturated: float
+    """Share of the neurons that in some sample fire at their highest rate, 0 … 1:
+    at least ``SATURATED`` of one spike in r steps (r = refractory counter), from the
+    step on at which the sample first reaches the population."""
+    spikes: float
+    spikes_std: float
+    """Standard deviation over samples (of the recorded ones, no correction)."""
+    synapses: int
+    """Outgoing."""
+    synaptic_operations: float
+    """Every spike sent times the synapses it visits: Σ spikes · fan-out over the
+    outgoing connections. Padding and stride count as they are, synapses of weight 0
+    too; so do the spikes of the last steps, which arrive after the presentation."""
+    spikes_per_synapse: float | None
+    """synaptic_operations / synapses; None without outgoing synapses."""
+    dense_macs: int
+    """Multiply-accumulates into this layer, were it one of a conventional network:
+    its incoming synapses. The encoder's and decoder's are ``HostStatistics``."""
+    neuron_updates: int
+    """Neurons · steps; 0 for a spike input, which is not on the core."""
+    active_updates: float
+    """Updates that end in a spike."""
+    inactive_updates: float
+    """The other updates."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostStatistics:
+    """Multiply-accumulates of the host's parts, once an inference."""
+
+    encoder_macs: int
+    decoder_macs: int
+
+
+def layer_statistics(
+    program: Program, recording: Recording
+) -> tuple[LayerStatistics, ...]:
+    """Statistics of every population, spike inputs first, in the Program's order.
+
+    Raises:
+        DataError: the recording is empty or not one of this Program.
+    """
+    everyone: tuple[Population | SpikeInput, ...]
+    everyone = (*program.inputs, *program.populations)
+    latency = _latency(program)
+    return tuple(_layer(program, recording, p, latency) for p in everyone)
+
+
+def total_statistics(program: Program, recording: Recording) -> LayerStatistics:
+    """The whole core as one layer, "total".
+
+    Neurons, rates, spikes and updates are those of the core's populations; synapses
+    and synaptic operations include those of the spike inputs.
+
+    Raises:
+        DataError: the recording is empty or not one of this Program.
+    """
+    layers = layer_statistics(program, recording)
+    latency = _latency(program)
+    counts = [_counts(recording, p) for p in program.populations]
+    most = [_most_spikes(p, recording.steps, latency) for p in program.populations]
+    return _row(
+        "total",
+        np.concatenate(counts, axis=1),
+        np.repeat(most, [p.size for p in program.populations]),
+        recording,
+        synapses=sum(layer.synapses for layer in layers),
+        synaptic_operations=sum(layer.synaptic_operations for layer in layers),
+        dense_macs=sum(layer.dense_macs for layer in layers),
+        neuron_updates=sum(layer.neuron_updates for layer in layers),
+        active_updates=sum(layer.active_updates for layer in layers),
+    )
+
+
+def host_statistics(program: Program) -> HostStatistics:
+    """Multiply-accumulates of the Program's encoder and decoder."""
+    encoder = program.encoder
+    return HostStatistics(
+        encoder_macs=macs(encoder.graph) if isinstance(encoder, BiasEncoder) else 0,
+        decoder_macs=macs(program.decoder.graph),
+    )
+
+
+def macs(graph: Graph) -> int:
+    """Multiply-accumulates of a Graph's weighted sums, one sample.
+
+    Dense, Conv2D and ConvTranspose2D; products with padding are not counted, nor are
+    biases, pooling and normalisation.
+    """
+    return sum(_node_macs(graph, node) for node in graph.nodes)
+
+
+def _node_macs(graph: Graph, node: Node) -> int:
+    if isinstance(node, Dense):
+        return node.weight.size
+    if isinstance(node, (Conv2D, ConvTranspose2D)):
+        transposed = isinstance(node, ConvTranspose2D)
+        geometry = ConvTransposeConnection if transposed else ConvConnection
+        connection = geometry(
+            source=node.inputs[0],
+            target=node.name,
+            weight=node.weight,
+            shape=graph.shapes[node.inputs[0]],
+            stride=node.stride,
+            padding=node.padding,
+        )
+        return _synapses(connection)
+    return 0
+
+
+def _layer(
+    program: Program,
+    recording: Recording,
+    population: Population | SpikeInput,
+    latency: dict[str, int],
+) -> LayerStatistics:
+    counts = _counts(recording, population)
+    outgoing = program.outgoing(population.name)
+    steps = recording.steps if isinstance(population, Population) else 0  # on the core
+    return _row(
+        population.name,
+        counts,
+        _most_spikes(population, recording.steps, latency),
+        recording,
+        synapses=sum(_synapses(c) for c in outgoing),
+        synaptic_operations=_operations(counts, outgoing),
+        dense_macs=sum(_synapses(c) for c in program.incoming(population.name)),
+        neuron_updates=population.size * steps,
+        active_updates=float(np.minimum(counts, steps).sum() / len(counts)),
+    )
+
+
+def _row(
+    name: str,
+    counts: Counts,
+    most_spikes: int | Counts,
+    recording: Recording,
+    *,
+    synapses: int,
+    synaptic_operations: float,
+    dense_macs: int,
+    neuron_updates: int,
+    active_updates: float,
+) -> LayerStatistics:
+    per_step = counts.mean(axis=0) / recording.steps
+    spikes = counts.sum(axis=1)
+
+    def rate(value: np.floating[Any]) -> Rate:
+        return Rate(hz=float(value / recording.dt), per_step=float(value))
+
+    return LayerStatistics(
+        name=name,
+        neurons=counts.shape[1],
+        mean_rate=rate(per_step.mean()),
+        median_rate=rate(np.median(per_step)),
+        p99_rate=rate(np.percentile(per_step, 99)),
+        silent=float((counts.max(axis=0) == 0).mean()),
+        saturated=float((counts.max(axis=0) >= SATURATED * most_spikes).mean()),
+        spikes=float(spikes.mean()),
+        spikes_std=float(spikes.std()),
+        synapses=synapses,
+        synaptic_operations=synaptic_operations,
+        spikes_per_synapse=synaptic_operations / synapses if synapses else None,
+        dense_macs=dense_macs,
+        neuron_updates=neuron_updates,
+        active_updates=active_updates,
+        inactive_updates=neuron_updates - active_updates,
+    )
+
+
+def _counts(recording: Recording, population: Population | SpikeInput) -> Counts:
+    counts = recording.counts.get(population.name)
+    if counts is None or counts.ndim != 2 or counts.shape[1] != population.size:
+        found = "none" if counts is None else f"an array {counts.shape}"
+        raise DataError(
+            f"Recording of {recording.target!r}: counts of {population.name!r} are "
+            f"{found}, the Program has (samples, {population.size}); record this "
+            "Program again"
+        )
+    if not len(counts) or recording.steps < 1:
+        raise DataError(
+            f"Recording of {recording.target!r}: {len(counts)} samples of "
+            f"{recording.steps} steps; at least one of each is needed"
+        )
+    return counts
+
+
+def _synapses(connection: Connection) -> int:
+    return int(connection.fan_out.sum())
+
+
+def _operations(counts: Counts, outgoing: list[Connection]) -> float:
+    total = counts.sum(axis=0)
+    return sum(int(total @ c.fan_out) for c in outgoing) / len(counts)
+
+
+def _latency(program: Program) -> dict[str, int]:
+    """Steps until the sample first reaches a population, by the fastest way."""
+    latency = {program.encoder.population: 0}
+    for _ in program.populations:
+        for c in program.connections:
+            if c.source in latency:
+                steps = latency[c.source] + c.delay
+                latency[c.target] = min(steps, latency.get(c.target, steps))
+    return latency
+
+
+def _most_spikes(
+    population: Population | SpikeInput, steps: int, latency: dict[str, int]
+) -> int:
+    period = population.refractory if isinstance(population, Population) else 1
+    return max((steps - latency.get(population.name, 0)) // period, 1)

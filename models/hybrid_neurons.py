@@ -1,0 +1,242 @@
+"""Spiking neurons in TensorFlow: forward they spike, backward they are their rate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from ..toolchain import arithmetic as core
+from ..toolchain.nodes import IF, LIF
+from ..toolchain.program import Population
+from .neurons import SoftLIF
+
+Rate = Callable[[tf.Tensor], tf.Tensor]
+"""Input current J → firing rate, Hz."""
+
+
+class Spikes(NamedTuple):
+    """What a population did; time first."""
+
+    train: tf.Tensor  # (steps, samples, neurons), 1 for a spike
+    mean: tf.Tensor  # (samples, neurons), weighted mean number of spikes a step
+    count: tf.Tensor  # (samples, neurons)
+
+
+def core_spikes(
+    population: Population,
+    bits: Sequence[int],
+    steps: int,
+    bias: tf.Tensor,
+    weights: tf.Tensor,
+    *sums: tf.Tensor,
+) -> Spikes:
+    """The recursion of ``toolchain.arithmetic.step`` over all steps, in int32.
+
+    Only 32 bits are used: |x| · keep is split into two products of 12 bits, and sums
+    may wrap there, since the core wraps them at fewer bits anyway.
+
+    Args:
+        population: its constants.
+        bits: for each source, by how many bits its sums are shifted.
+        steps: to run.
+        bias: int32 (samples or 1, neurons).
+        weights: float32 (steps,), of the mean.
+        sums: for each source float32 (steps − 1, samples, neurons), whole numbers; row
+            t arrives at step t + 1.
+    """
+    shape = tf.shape(sums[0])[1:] if sums else tf.shape(bias)
+    keep_u, keep_v = 4095 - population.decay_u, 4096 - population.decay_v
+
+    def arriving(t: tf.Tensor) -> tf.Tensor:
+        rows = [tf.cast(tf.round(s[tf.maximum(t - 1, 0)]), tf.int32) for s in sums]
+        q = tf.add_n([tf.bitwise.left_shift(r, k) for r, k in zip(rows, bits)])
+        return _wrap(tf.where(t > 0, q, 0), core.Q_BITS)
+
+    def body(t, u, v, rest, mean, count, train):  # type: ignore[no-untyped-def]
+        if sums:
+            u = _wrap(_decay(u, keep_u) + arriving(t), core.U_BITS)
+        v = _decay(v, keep_v) + _wrap(u + bias, core.U_BITS)
+        v = tf.clip_by_value(v, population.v_min, population.v_max)
+        v = tf.where(rest > 0, 0, v)
+        fired = v > population.threshold
+        v = tf.where(fired, 0, v)
+        rest = tf.maximum(tf.where(fired, population.refractory, rest) - 1, 0)
+        spikes = tf.cast(fired, tf.float32)
+        mean, count = mean + weights[t] * spikes, count + spikes
+        return t + 1, u, v, rest, mean, count, train.write(t, spikes)
+
+    whole, real = tf.zeros(shape, tf.int32), tf.zeros(shape)
+    train = tf.TensorArray(tf.float32, steps, element_shape=real.shape)
+    state = (0, whole, whole, whole, real, real, train)
+    *_, mean, count, train = tf.while_loop(
+        lambda t, *_: t < steps, body, state, maximum_iterations=steps
+    )
+    return Spikes(train.stack(), mean, count)
+
+
+def _wrap(x: tf.Tensor, bits: int) -> tf.Tensor:
+    """``arithmetic.wrap`` in int32."""
+    free = 31 - bits
+    return tf.bitwise.right_shift(tf.bitwise.left_shift(x, free), free)
+
+
+def _decay(x: tf.Tensor, keep: int) -> tf.Tensor:
+    """``arithmetic.decay`` of |x| ≤ 2^23 in int32."""
+    if keep in (0, 4096):
+        return x if keep else tf.zeros_like(x)
+    size = tf.abs(x)
+    low = tf.bitwise.right_shift(tf.bitwise.bitwise_and(size, 4095) * keep, 12)
+    kept = tf.bitwise.right_shift(size, 12) * keep + low
+    return tf.where(x < 0, -kept, kept)
+
+
+def round_bias(bias: tf.Tensor) -> tf.Tensor:
+    """``arithmetic.round_bias``: float64 → int32."""
+    limited = tf.clip_by_value(bias, -core.MAX_BIAS, core.MAX_BIAS)
+    size = tf.abs(tf.round(limited))
+    step = tf.ones_like(size)
+    for exponent in range(core.MAX_BIAS_EXPONENT):
+        larger = size > core.MAX_BIAS_MANTISSA * 2.0**exponent
+        step = tf.where(larger, 2.0 ** (exponent + 1), step)
+    limit = core.MAX_BIAS_MANTISSA
+    mantissa = tf.clip_by_value(tf.round(limited / step), -limit, limit)
+    return tf.cast(mantissa * step, tf.int32)
+
+
+def core_rate(
+    population: LIF | IF, rest: int, dt: float, sigma: float, sigma_if: float
+) -> Rate:
+    """Rate twin of a neuron of the core: what takes its place in the backward pass.
+
+    Its period is the float neuron's, rounded up to whole steps because of the hard
+    reset: half a step longer in the mean.
+
+        LIF: 1 / r = (rest + ½) · dt + tau_rc · ln(1 + 1 / j)
+        IF:  1 / r = (rest + ½) · dt + 1 / j
+
+    Args:
+        population: the float neuron.
+        rest: refractory steps.
+        dt: s.
+        sigma: LIF, softness of j = softplus((J − 1) / sigma) · sigma.
+        sigma_if: IF, Hz; softness of j = softplus(J / sigma_if) · sigma_if.
+    """
+    pause = (rest + 0.5) * dt
+    if isinstance(population, LIF):
+        return SoftLIF(tau_rc=population.tau_rc, tau_ref=pause, sigma=sigma).call
+
+    def rate(current: tf.Tensor) -> tf.Tensor:
+        soft = sigma_if * tf.nn.softplus(current / sigma_if)
+        return soft / (1 + pause * soft)
+
+    return rate
+
+
+def float_rate(population: LIF | IF, sigma: float) -> Rate:
+    """Rate twin of a float neuron: soft LIF (Hz), or max(J, 0)."""
+    if isinstance(population, LIF):
+        return SoftLIF(
+            tau_rc=population.tau_rc, tau_ref=population.tau_ref, sigma=sigma
+        ).call
+    return tf.nn.relu
+
+
+def float_spikes(
+    population: LIF | IF, rate: Rate, steps: int, dt: float, compiled: bool
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Nengo's neurons forward, at every step the gradient of their rate backward.
+
+    dL/dJ[t] = dL/ds[t] · dr/dJ (J[t]), s the spikes divided by dt; what NengoDL would
+    train with, had it a neuron that spikes forward (arXiv 2303.12738, section 2.2).
+    Only J is kept for the backward pass, which works the rate out again.
+
+    Returns:
+        J (steps or 1, samples, neurons) → s (steps, samples, neurons), Hz.
+    """
+    run = tf.function(
+        partial(_recursion, population, steps, dt), jit_compile=compiled, autograph=False
+    )
+
+    @tf.custom_gradient
+    def spikes(current: tf.Tensor) -> tuple[tf.Tensor, Callable[..., tf.Tensor]]:
+        def backward(upstream: tf.Tensor) -> tf.Tensor:
+            if current.shape[0] == 1:
+                upstream = tf.reduce_sum(upstream, axis=0, keepdims=True)
+            with tf.GradientTape() as tape:
+                tape.watch(current)
+                twin = rate(current)
+            return tape.gradient(twin, current, upstream)
+
+        return run(current), backward
+
+    return spikes
+
+
+def _recursion(
+    population: LIF | IF, steps: int, dt: float, currents: tf.Tensor
+) -> tf.Tensor:
+    """``toolchain.interpret``'s step of the population, over all steps."""
+    step = _step_lif if isinstance(population, LIF) else _step_if
+    zero = tf.zeros_like(currents[0])
+    train = tf.TensorArray(currents.dtype, steps, element_shape=zero.shape)
+    still = currents.shape[0] == 1
+
+    def body(t, v, rest, train):  # type: ignore[no-untyped-def]
+        current = currents[0 if still else t]
+        spikes, v, rest = step(population, current, v, rest, dt)
+        return t + 1, v, rest, train.write(t, spikes / dt)
+
+    *_, train = tf.while_loop(
+        lambda t, *_: t < steps,
+        body,
+        (0, zero, zero, train),
+        maximum_iterations=steps,
+    )
+    return train.stack()
+
+
+Stepped = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
+"""Spikes, potential and s left of the refractory period; (samples, neurons) each."""
+
+
+def _step_lif(
+    node: LIF, current: tf.Tensor, v: tf.Tensor, rest: tf.Tensor, dt: float
+) -> Stepped:
+    rest = rest - dt
+    active = tf.clip_by_value(dt - rest, 0.0, dt)
+    v = v - (current - v) * tf.math.expm1(-active / node.tau_rc)
+    fired = v > 1
+    above = tf.where(fired, (v - 1) / (current - 1), 0.0)
+    since = dt + node.tau_rc * tf.math.log1p(-above)
+    rest = tf.where(fired, node.tau_ref + since, rest)
+    v = tf.where(fired, 0.0, tf.maximum(v, node.min_voltage))
+    return tf.cast(fired, v.dtype), v, rest
+
+
+def _step_if(
+    node: IF, current: tf.Tensor, v: tf.Tensor, rest: tf.Tensor, dt: float
+) -> Stepped:
+    v = v + tf.maximum(current, 0.0) * dt
+    count = tf.floor(v)
+    return count, v - count, rest
+
+
+def filtered(spikes: tf.Tensor, tau_syn: float, dt: float) -> tf.Tensor:
+    """``toolchain.nodes.Lowpass`` along time; (steps, samples, neurons) both.
+
+    As one product with a triangular matrix: row t holds (1 − a) · a^(t − 1 − k), a =
+    e^(−dt / tau_syn).
+    """
+    steps = spikes.shape[0]
+    if tau_syn == 0:
+        return tf.concat([tf.zeros_like(spikes[:1]), spikes[:-1]], axis=0)
+    keep = math.exp(-dt / tau_syn)
+    rows = [
+        [(1 - keep) * keep ** (t - 1 - k) if k < t else 0.0 for k in range(steps)]
+        for t in range(steps)
+    ]
+    return tf.tensordot(tf.constant(rows, spikes.dtype), spikes, 1)

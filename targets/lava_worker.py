@@ -1,0 +1,79 @@
+"""The process in which Lava runs: ``python -m snn_deploy.targets.lava_worker``.
+
+Lava forks a process for every process of its network, hangs at exit unless stopped,
+and hangs in stop() once one of them has failed. So it never runs in the user's own
+process, and this one ends, with all that Lava forked, as soon as it is in the way:
+
+- its standard input is closed: the session is over, or was interrupted;
+- its parent is gone, by whatever signal;
+- one of Lava's processes is gone.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import select
+import shutil
+import sys
+import threading
+import time
+import traceback
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import NoReturn
+
+PATIENCE = 0.2  # s between two looks at parent and children
+GRACE = 2.0  # s that Lava has to report what its process died of
+
+
+def main(handle: int, parent: int, folder: Path) -> None:
+    """Serve one session: a Program, then (samples, steps) again and again.
+
+    Each message is answered by None, or by what went wrong.
+    """
+    connection = Connection(handle)
+    os.register_at_fork(after_in_child=connection.close)
+    threading.Thread(target=watch, args=(parent, folder), daemon=True).start()
+    try:
+        from .lava_network import Network
+
+        network = Network(*connection.recv())
+        while True:
+            connection.send(None)
+            network.run(*connection.recv())
+    except EOFError:
+        network.stop()
+    except Exception:
+        connection.send(traceback.format_exc())
+        end(folder)
+    os._exit(0)
+
+
+def watch(parent: int, folder: Path) -> None:
+    """End this process when its session is over or Lava is broken."""
+    children = 0
+    while os.getppid() == parent:
+        if select.select([0], [], [], PATIENCE)[0]:
+            break
+        alive = len(multiprocessing.active_children())
+        if alive < children:
+            time.sleep(GRACE)
+            break
+        children = alive
+    end(folder)
+
+
+def end(folder: Path) -> NoReturn:
+    """Kill what Lava forked, then this process; Python then frees shared memory."""
+    for child in multiprocessing.active_children():
+        with suppress(OSError, ValueError):
+            child.kill()
+            os.waitpid(child.pid or 0, 0)
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))

@@ -1,0 +1,135 @@
+"""NengoDL: the float network that the integers stand for, spiking, on CPU or GPU."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..toolchain.dequantize import current_unit, dequantize
+from ..toolchain.errors import DoesNotFit, TargetUnavailable
+from ..toolchain.graph import Graph
+from ..toolchain.host import BoolArray, Stimulus
+from ..toolchain.layers import layers
+from ..toolchain.limits import Limits
+from ..toolchain.nodes import FloatArray
+from ..toolchain.program import Program
+from .contract import Session, Target
+
+if TYPE_CHECKING:
+    import nengo_dl
+
+
+class NengoDL(Target):
+    """The float Graph, before rounding: what spiking alone does to the answer."""
+
+    name = "nengo-dl"
+    kind = "float simulation"
+    library = "nengo-dl"
+    extra = "nengo"
+    limits = Limits(
+        connections=frozenset(
+            {"DenseConnection", "ConvConnection", "ConvTransposeConnection"}
+        ),
+        encoders=frozenset({"BiasEncoder"}),
+        recurrent=False,
+    )
+
+    def open(self, program: Program) -> Session:
+        """A session; importing TensorFlow and building the simulator takes seconds.
+
+        Raises:
+            DoesNotFit: the Program does not come with the float Graph it stands for.
+            TargetUnavailable: NengoDL is missing.
+        """
+        if program.graph is None:
+            raise DoesNotFit(
+                f"Target {self.name!r}: it simulates the float network, which this "
+                "Program lacks; build it from a model"
+            )
+        return NengoDLSession(self, program, self.graph(program))
+
+    def graph(self, program: Program) -> Graph:
+        """What is simulated."""
+        assert program.graph is not None
+        return program.graph
+
+    def current(self, program: Program, stimulus: Stimulus) -> FloatArray:
+        """J of the first population, (samples, neurons)."""
+        return stimulus.current[program.encoder.population]
+
+
+class NengoDLRounded(NengoDL):
+    """The integers, de-quantised, in float neurons: spiking and rounding together."""
+
+    name = "nengo-dl-rounded"
+
+    def graph(self, program: Program) -> Graph:
+        """The Graph with the weights and biases that the integers stand for."""
+        return dequantize(program)
+
+    def current(self, program: Program, stimulus: Stimulus) -> FloatArray:
+        """The J that the integer biases stand for."""
+        name = program.encoder.population
+        assert program.graph is not None
+        (first,) = (x for x in layers(program.graph) if x.population.name == name)
+        return stimulus.bias[name] / current_unit(program, first)
+
+
+class NengoDLSession(Session):
+    """A Graph in a NengoDL simulator, rebuilt when the number of samples changes."""
+
+    target: NengoDL
+
+    def __init__(self, target: NengoDL, program: Program, graph: Graph) -> None:
+        super().__init__(target, program)
+        warnings.filterwarnings("ignore", "nengo-dl .* has not been tested with")
+        try:
+            import nengo_dl
+
+            from .nengo_network import build_network
+        except ImportError as error:
+            raise TargetUnavailable(
+                f"Target {target.name!r}: {target.library} cannot be imported "
+                f"({error}); on Python 3.10, pip install 'snn-deploy[{target.extra}]'"
+            ) from error
+        self._nengo_dl = nengo_dl
+        self._built = build_network(graph)
+        self._simulator: nengo_dl.Simulator | None = None
+
+    def close(self) -> None:
+        """Free the simulator."""
+        if self._simulator is not None:
+            self._simulator.close()
+            self._simulator = None
+
+    def simulate(self, stimulus: Stimulus) -> Mapping[str, BoolArray]:
+        """Population → spikes per step (samples, steps, neurons).
+
+        A rectified linear neuron of Nengo's may spike several times in a step, so
+        these are counts.
+        """
+        dt = self.program.timing.dt
+        current = self.target.current(self.program, stimulus)[:, None, :]
+        data = {self._built.current: np.repeat(current, stimulus.steps, axis=1)}
+        found = self._simulator_for(stimulus.samples).predict(data, stateful=False)
+        return {
+            p.name: np.rint(
+                found[self._built.spikes[p.name]] * (dt / p.amplitude)
+            ).astype(np.uint8)
+            for p in self.program.populations
+        }
+
+    def _simulator_for(self, samples: int) -> nengo_dl.Simulator:
+        if self._simulator is None or self._simulator.minibatch_size != samples:
+            self.close()
+            self._simulator = self._nengo_dl.Simulator(
+                self._built.network,
+                dt=self.program.timing.dt,
+                minibatch_size=samples,
+                progress_bar=False,
+                seed=0,
+            )
+        return self._simulator

@@ -1,0 +1,289 @@
+"""Random small Programs for property tests, and the plain loop that says what they do.
+
+Hypothesis draws what shrinks well (structure and constants); the arrays come from a
+NumPy generator with a drawn seed.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import strategies as st
+
+from snn_deploy.toolchain import arithmetic as core
+from snn_deploy.toolchain.connections import (
+    Connection,
+    ConvConnection,
+    ConvTransposeConnection,
+    DenseConnection,
+)
+from snn_deploy.toolchain.graph import Graph
+from snn_deploy.toolchain.host import (
+    BiasEncoder,
+    BoolArray,
+    Decoder,
+    SpikeEncoder,
+    Stimulus,
+    encode,
+)
+from snn_deploy.toolchain.nodes import FloatArray, Input, Output, Shape
+from snn_deploy.toolchain.program import Population, Program, SpikeInput, Timing
+
+DECAYS = st.one_of(st.sampled_from((0, 1, 200, 4094, 4095)), st.integers(0, 4095))
+V_MINS = st.sampled_from((0, 0, -core.V_LIMIT, -1, -70_000))
+SIDES = st.integers(1, 6)  # pixels
+Drawn = st.DrawFn
+
+
+def simulate_oracle(program: Program, stimulus: Stimulus) -> dict[str, BoolArray]:
+    """Population → spikes (samples, steps, neurons): the specification of every target.
+
+    State starts at zero; a spike at step t − delay acts at step t.
+    """
+    size = (stimulus.samples, stimulus.steps)
+    spikes = {p.name: np.zeros((*size, p.size), bool) for p in program.populations}
+    spikes |= stimulus.spikes
+    for sample in range(stimulus.samples):
+        state = {p.name: np.zeros((3, p.size), np.int64) for p in program.populations}
+        for t in range(stimulus.steps):
+            for p in program.populations:
+                q = np.zeros(p.size, np.int64)
+                for c in program.incoming(p.name):
+                    if t >= c.delay:
+                        q += synaptic_sum(c, spikes[c.source][sample, t - c.delay])
+                bias = (
+                    stimulus.bias[p.name][sample] if p.name in stimulus.bias else p.bias
+                )
+                fired, *after = core.step(p, q, bias, *state[p.name])
+                spikes[p.name][sample, t] = fired
+                state[p.name] = np.stack(after)
+    return {p.name: spikes[p.name] for p in program.populations}
+
+
+def synaptic_sum(connection: Connection, spikes: BoolArray) -> core.IntArray:
+    """Σ weight · spike for every target neuron, tap by tap; (target neurons,)."""
+    channels_in, channels_out = connection.weight.shape[-2:]
+    pixels = spikes.reshape(-1, channels_in).astype(np.int64)
+    q = np.zeros(
+        (math.prod(connection.target_shape) // channels_out, channels_out), int
+    )
+    taps = connection.taps
+    weight = connection.effective[taps.kernel]
+    np.add.at(q, taps.target, np.einsum("ti,tio->to", pixels[taps.source], weight))
+    return q.ravel()
+
+
+@st.composite
+def programs(
+    draw: Drawn, recurrent: bool = False, delays: bool = False, encoder: str = ""
+) -> Program:
+    """Programs of 1 to 4 populations behind a bias or a spike encoder.
+
+    Args:
+        draw: hypothesis's.
+        recurrent: some populations are connected to themselves or to earlier ones.
+        delays: some connections take more than one step.
+        encoder: "bias" or "spikes", either where "".
+    """
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    kind = encoder or draw(st.sampled_from(("bias", "spikes")))
+    image = st.tuples(SIDES, SIDES, st.integers(1, 3))
+    shape = draw(st.one_of(image, image, image, st.tuples(SIDES)))
+    sources: dict[str, Shape] = {"first": shape}
+    connections: list[Connection] = []
+    populations: list[Population] = []
+    scale = float(draw(st.sampled_from((50, 3000, 100_000, core.MAX_BIAS))))
+    if kind == "bias":
+        populations.append(draw(population(rng, "first", shape, scale)))
+    for i in range(draw(st.integers(kind == "spikes", 3))):
+        name, incoming = f"p{i}", []
+        source = draw(st.sampled_from(sorted(sources)))
+        incoming.append(draw(any_connection(rng, source, sources[source], name)))
+        target = incoming[0].target_shape
+        for source in draw(st.sets(st.sampled_from(sorted(sources)), max_size=2)):
+            incoming.append(draw(matching(rng, source, sources[source], name, target)))
+        if recurrent:
+            incoming += draw(
+                st.lists(matching(rng, name, target, name, target), max_size=1)
+            )
+        connections += incoming
+        populations.append(draw(population(rng, name, target, _drive(incoming))))
+        sources[name] = target
+    cores = {p.name: p.shape for p in populations}
+    if recurrent:
+        back = draw(
+            st.lists(st.tuples(*[st.sampled_from(sorted(cores))] * 2), max_size=2)
+        )
+        for source, name in back:
+            connections.append(
+                draw(dense(rng, source, cores[source], name, cores[name]))
+            )
+    if delays:
+        waits = st.one_of(st.integers(1, 4), st.just(63))
+        connections = [replace(c, delay=draw(waits)) for c in connections]
+    program = Program(
+        inputs=() if kind == "bias" else (SpikeInput(name="first", shape=shape),),
+        populations=tuple(populations),
+        connections=tuple(connections),
+        encoder=_encoder(draw, kind, shape, scale),
+        decoder=Decoder(
+            graph=identity(populations[-1].shape),
+            population=populations[-1].name,
+            amplitude=0.001,
+        ),
+        timing=Timing(dt=0.001, steps=draw(st.integers(1, 25))),
+    )
+    program.check()
+    return program
+
+
+@st.composite
+def presentations(draw: Drawn, program: Program) -> tuple[FloatArray, int]:
+    """1 to 3 samples for a Program, in 0 … 1, and the steps to run them for."""
+    steps = draw(st.integers(1, 25))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    count = draw(st.integers(1, 3))
+    encoder = program.encoder
+    if isinstance(encoder, BiasEncoder):
+        return rng.uniform(-0.2, 1, (count, *encoder.graph.input.shape)), steps
+    shape = program[encoder.population].shape
+    if encoder.coding == "events":
+        active = rng.random((count, steps, *shape)) < draw(st.sampled_from((0.1, 0.6)))
+        return active.astype(np.float64), steps
+    return rng.random((count, *shape)), steps
+
+
+@st.composite
+def stimuli(draw: Drawn, program: Program) -> Stimulus:
+    """What enters the core for ``presentations``."""
+    samples, steps = draw(presentations(program))
+    return encode(program.encoder, samples, steps, program.timing.dt)
+
+
+def identity(shape: Shape) -> Graph:
+    """A Graph that changes nothing."""
+    return Graph((Input("x", shape=shape), Output("y", ("x",))))
+
+
+def _encoder(
+    draw: Drawn, kind: str, shape: Shape, scale: float
+) -> BiasEncoder | SpikeEncoder:
+    if kind == "bias":
+        return BiasEncoder(graph=identity(shape), population="first", scale=scale)
+    coding = draw(st.sampled_from(("rate", "latency", "events")))
+    return SpikeEncoder(population="first", coding=coding, max_rate=300.0)
+
+
+@st.composite
+def population(
+    draw: Drawn, rng: np.random.Generator, name: str, shape: Shape, drive: float
+) -> Population:
+    """A population whose threshold is mostly a few times the ``drive`` of one step."""
+    likely = st.sampled_from((0.1, 0.4, 1.0, 4.0)).map(lambda factor: factor * drive)
+    threshold = draw(
+        st.one_of(likely, likely, likely, st.sampled_from((0, core.MAX_THRESHOLD)))
+    )
+    size = math.prod(shape)
+    level = draw(st.sampled_from((0.0, 0.1 * drive, drive, core.MAX_BIAS)))
+    return Population(
+        name=name,
+        shape=shape,
+        decay_u=draw(DECAYS),
+        decay_v=draw(DECAYS),
+        threshold=min(int(threshold) >> 6 << 6, core.MAX_THRESHOLD),
+        bias=core.round_bias(rng.uniform(-level, level, size)),
+        refractory=draw(st.integers(1, 4)),
+        v_min=draw(V_MINS),
+    )
+
+
+@st.composite
+def mantissas(
+    draw: Drawn, rng: np.random.Generator, shape: Shape
+) -> tuple[core.IntArray, int]:
+    """Legal mantissas (…, in, out) and their exponent; at times all at the limits."""
+    exponent = draw(
+        st.one_of(st.integers(0, 3), st.integers(-core.MAX_EXPONENT, core.MAX_EXPONENT))
+    )
+    grain = 2 << max(-exponent, 0)
+    if draw(st.integers(0, 4)) == 0:
+        weight = rng.choice((-1, 1, 1), shape) * core.MAX_MANTISSA
+    else:
+        weight = rng.integers(-core.MAX_MANTISSA // 2, core.MAX_MANTISSA + 1, shape)
+    return (np.trunc(weight / grain) * grain).astype(np.int16), exponent
+
+
+def _drive(connections: list[Connection]) -> float:
+    """About what arrives in one step, in units of q."""
+    worst = [float(np.median(c.worst_q)) for c in connections]
+    return 0.2 * max(worst) + 64
+
+
+@st.composite
+def dense(
+    draw: Drawn,
+    rng: np.random.Generator,
+    source: str,
+    shape: Shape,
+    target: str,
+    into: Shape,
+) -> Connection:
+    """All to all, between populations of any shape."""
+    weight, exponent = draw(mantissas(rng, (math.prod(shape), math.prod(into))))
+    return DenseConnection(
+        source=source, target=target, weight=weight, exponent=exponent, shape=shape
+    )
+
+
+@st.composite
+def any_connection(
+    draw: Drawn, rng: np.random.Generator, source: str, shape: Shape, target: str
+) -> Connection:
+    """Dense, convolution or transposed convolution; it decides its target's shape."""
+    if len(shape) != 3 or draw(st.integers(0, 4)) == 0:
+        into = (draw(st.integers(1, 20)),)
+        return draw(dense(rng, source, shape, target, into))
+    pair = st.tuples(st.integers(0, 2), st.integers(0, 2))
+    kernel = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
+    stride = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    padding = draw(st.tuples(pair, pair))
+    filters = draw(st.one_of(st.integers(1, 5), st.sampled_from((8, 16, 17))))
+    weight, exponent = draw(mantissas(rng, (*kernel, shape[2], filters)))
+    for kind in draw(st.permutations((ConvConnection, ConvTransposeConnection))):
+        connection = kind(
+            source=source,
+            target=target,
+            weight=weight,
+            exponent=exponent,
+            shape=shape,
+            stride=stride,
+            padding=padding,
+        )
+        if 1 <= min(connection.target_shape[:2]) and max(connection.target_shape) < 20:
+            return connection
+    return draw(dense(rng, source, shape, target, (filters,)))
+
+
+@st.composite
+def matching(
+    draw: Drawn,
+    rng: np.random.Generator,
+    source: str,
+    shape: Shape,
+    target: str,
+    into: Shape,
+) -> Connection:
+    """A connection into a shape that is given: a 3 × 3 convolution or dense."""
+    if len(shape) == len(into) == 3 and shape[:2] == into[:2] and draw(st.booleans()):
+        weight, exponent = draw(mantissas(rng, (3, 3, shape[2], into[2])))
+        return ConvConnection(
+            source=source,
+            target=target,
+            weight=weight,
+            exponent=exponent,
+            shape=shape,
+            padding=((1, 1), (1, 1)),
+        )
+    return draw(dense(rng, source, shape, target, into))

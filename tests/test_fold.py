@@ -1,0 +1,179 @@
+"""Folding takes every BatchNorm away and changes no output."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from snn_deploy.toolchain import nodes as n
+from snn_deploy.toolchain.errors import UnsupportedLayer
+from snn_deploy.toolchain.fold import fold
+from snn_deploy.toolchain.graph import Graph
+from snn_deploy.toolchain.interpret import interpret
+
+PICTURE = (6, 5, 3)
+PADDED = ((1, 0), (1, 2))
+
+
+def random(name):
+    """A generator of its own for every node."""
+    return np.random.default_rng(list(name.encode()))
+
+
+def norm(name="norm", channels=4, centred=False):
+    """Random statistics; ``centred`` makes the offset 0."""
+    gamma, beta, mean, variance = random(name).uniform(0.2, 2, (4, channels))
+    if centred:
+        beta, mean = np.zeros((2, channels))
+    return n.BatchNorm(
+        *(name, ()), gamma=gamma, beta=beta, mean=mean, variance=variance, epsilon=0.001
+    )
+
+
+def conv(name="conv", channels=3, padding=PADDED, kind=n.Conv2D):
+    return kind(
+        *(name, ()),
+        weight=random(name).normal(size=(3, 2, channels, 4)),
+        bias=random(name).normal(size=4),
+        stride=(1, 2),
+        padding=padding,
+    )
+
+
+def dense(inputs, name="dense"):
+    weight = random(name).normal(size=(inputs, 4))
+    return n.Dense(name, (), weight=weight, bias=random(name).normal(size=4))
+
+
+def chain(*nodes, shape=PICTURE):
+    """In, the nodes, out; each takes the one before."""
+    line = (n.Input("in", (), shape), *nodes, n.Output("out"))
+    linked = [replace(b, inputs=(a.name,)) for a, b in pairwise(line)]
+    return Graph((line[0], *linked))
+
+
+def assert_folds(graph):
+    """No BatchNorm is left, the other nodes are, and the output is the same."""
+    graph.check()
+    folded = fold(graph)
+    folded.check()
+    left = [node.name for node in graph.nodes if not isinstance(node, n.BatchNorm)]
+    assert [node.name for node in folded.nodes] == left
+    x = np.random.default_rng(1).normal(size=(3, *graph.input.shape))
+    wanted, got = (interpret(g, x)["out"] for g in (graph, folded))
+    np.testing.assert_allclose(got, wanted, rtol=1e-9, atol=1e-9 * np.abs(wanted).max())
+
+
+LINEAR = {"conv": n.Conv2D, "transpose": n.ConvTranspose2D}
+PICTURES = {
+    "pool": n.AvgPool2D("pool", (), pool=(2, 2), stride=(1, 1)),
+    "upsample": n.Upsample2D("up", (), factor=(2, 3)),
+}
+
+
+@pytest.mark.parametrize("kind", LINEAR)
+def test_after_a_convolution(kind):
+    assert_folds(chain(conv(kind=LINEAR[kind]), norm(), n.ReLU("relu")))
+
+
+def test_after_a_dense_layer():
+    assert_folds(chain(dense(7), norm(), n.SoftLIF("neurons"), shape=(7,)))
+
+
+@pytest.mark.parametrize("between", PICTURES)
+def test_after_a_convolution_past_pooling(between):
+    assert_folds(chain(conv(), PICTURES[between], norm(), n.ReLU("relu")))
+
+
+def test_one_after_another():
+    next_conv = conv("next", 4, padding=((0, 0), (0, 0)))
+    middle = (norm("a"), norm("b"), n.ReLU("relu"), norm("c"), norm("d"))
+    assert_folds(chain(conv(), *middle, next_conv))
+
+
+@pytest.mark.parametrize("between", PICTURES)
+def test_before_a_convolution_without_padding_past_pooling(between):
+    next_conv = conv(padding=((0, 0), (0, 0)))
+    assert_folds(chain(norm(channels=3), PICTURES[between], next_conv))
+
+
+@pytest.mark.parametrize("kind", LINEAR)
+def test_before_a_padded_convolution_where_the_offset_is_0(kind):
+    assert_folds(chain(norm(channels=3, centred=True), conv(kind=LINEAR[kind])))
+
+
+@pytest.mark.parametrize("kind", LINEAR)
+def test_an_offset_before_a_border_is_refused(kind):
+    graph = chain(norm(channels=3), conv(kind=LINEAR[kind]))
+    with pytest.raises(
+        UnsupportedLayer, match="'norm': it adds an offset before .*'conv'"
+    ):
+        fold(graph)
+
+
+def test_before_a_dense_layer_past_flatten():
+    middle = (n.ReLU("relu"), norm(channels=3), n.Flatten("flat"))
+    assert_folds(chain(*middle, dense(6 * 5 * 3)))
+
+
+def test_before_several_layers():
+    graph = chain(norm(channels=3), n.Flatten("flat"), dense(90, "a"), n.ReLU("relu"))
+    b = replace(dense(90, "b"), inputs=("flat",))
+    *rest, out = graph.nodes
+    both = n.Concat("both", ("relu", "b"))
+    assert_folds(Graph((*rest, b, both, n.Output("out", ("both",)))))
+
+
+def test_a_layer_with_another_reader_keeps_its_own_weights():
+    """The sum reads the convolution before and after its BatchNorm."""
+    *nodes, out = chain(conv(), norm()).nodes
+    graph = Graph((*nodes, n.Add("sum", ("conv", "norm")), n.Output("out", ("sum",))))
+    with pytest.raises(UnsupportedLayer, match="'norm': it is followed by Add 'sum'"):
+        fold(graph)
+
+
+def test_between_two_others_it_is_refused():
+    graph = chain(n.ReLU("relu"), norm(channels=3), n.LIF("lif"))
+    with pytest.raises(
+        UnsupportedLayer, match="followed by LIF 'lif'.*put it right after"
+    ):
+        fold(graph)
+
+
+def test_without_one_the_graph_is_the_same():
+    graph = chain(conv(), n.ReLU("relu"))
+    assert fold(graph) is graph
+
+
+NODES = st.sampled_from(("norm", *LINEAR, *PICTURES, "relu"))
+
+
+def chain_of(kinds, centred):
+    channels, nodes = 3, []
+    for number, kind in enumerate(kinds):
+        name = f"{kind}{number}"
+        if kind == "norm":
+            nodes.append(norm(name, channels, centred))
+        elif kind in ("conv", "transpose"):
+            sum_ = conv(name, channels, ((0, 0), (0, 0)), LINEAR[kind])
+            nodes.append(replace(sum_, stride=(1, 1)))
+            channels = 4
+        else:
+            nodes.append(replace({**PICTURES, "relu": n.ReLU("")}[kind], name=name))
+    return chain(*nodes, shape=(12, 8, 3))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(NODES, min_size=1, max_size=5), st.booleans())
+def test_any_chain_folds_exactly_or_not_at_all(kinds, centred):
+    graph = chain_of(kinds, centred)
+    try:
+        fold(graph)
+    except UnsupportedLayer:
+        assume(False)
+    assert_folds(graph)

@@ -1,0 +1,122 @@
+"""Who may import whom, what ships, and how long a file may be."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+MAY_IMPORT = {  # folder -> the other folders it may name; the roof is named by nobody
+    "toolchain": set(),
+    "calibration": {"toolchain"},
+    "targets": {"toolchain"},
+    "models": {"toolchain"},
+}
+FRAMEWORKS = {  # library -> the only files that may import it
+    "tensorflow": (
+        "models/neurons.py",
+        "models/locnet.py",
+        "models/cae.py",
+        "models/train.py",
+        "models/hybrid*.py",
+        "models/host_layers.py",
+        "models/losses.py",
+        "targets/nengo_*.py",
+        "toolchain/frontends/keras*.py",
+    ),
+    "nengo": ("targets/loihi*.py", "targets/nengo_*.py", "models/hybrid*.py"),
+    "nengo_dl": ("targets/nengo_*.py", "models/hybrid*.py"),
+    "nengo_loihi": ("targets/loihi*.py",),
+    "nxsdk": ("targets/loihi*.py",),
+    "lava": ("targets/lava*.py",),
+    "onnx": ("toolchain/frontends/onnx*.py",),
+    "nir": ("toolchain/frontends/nir*.py",),
+    "numba": ("targets/reference.py", "targets/kernels*.py"),
+    "llvmlite": ("targets/kernels*.py",),
+}
+LONGEST_FILE = 400  # lines
+SHIPPED = sorted(
+    path
+    for folder in (".", *MAY_IMPORT)
+    for path in (ROOT / folder).glob("*.py" if folder == "." else "**/*.py")
+)
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def imports(path: Path) -> list[tuple[int, str]]:
+    """(dots, first word) of every import in a file, those inside functions too."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found += [(0, alias.name.split(".")[0]) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module] if node.module else [a.name for a in node.names]
+            found += [(node.level, name.split(".")[0]) for name in names]
+    return found
+
+
+@pytest.mark.parametrize("folder", MAY_IMPORT)
+def test_arrows_point_down(folder):
+    for path in (ROOT / folder).rglob("*.py"):
+        depth = len(path.relative_to(ROOT).parts)  # dots that lead to the root
+        reached = {name for dots, name in imports(path) if dots == depth}
+        assert reached - {folder, "__version__"} <= MAY_IMPORT[folder], name_of(path)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=name_of)
+def test_a_framework_stays_in_the_file_named_after_it(path):
+    for dots, name in imports(path):
+        if dots == 0 and name in FRAMEWORKS:
+            allowed = FRAMEWORKS[name]
+            assert any(fnmatch(name_of(path), pattern) for pattern in allowed), (
+                f"{name_of(path)} imports {name}; only {allowed} may"
+            )
+
+
+def test_toolchain_needs_numpy_alone():
+    for path in (ROOT / "toolchain").glob("*.py"):
+        names = {name for dots, name in imports(path) if dots == 0}
+        assert names - sys.stdlib_module_names <= {"numpy"}, name_of(path)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=name_of)
+def test_no_file_is_too_long(path):
+    assert len(path.read_text().splitlines()) <= LONGEST_FILE
+
+
+def test_every_folder_ships():
+    listed = (ROOT / "pyproject.toml").read_text()
+    for init in ROOT.glob("[a-z]*/**/__init__.py"):
+        package = ".".join(init.parent.relative_to(ROOT).parts)
+        if package.split(".")[0] in MAY_IMPORT:
+            assert f'"snn_deploy.{package}"' in listed, package
+
+
+def test_every_file_lies_in_a_package():
+    for path in SHIPPED:
+        assert (path.parent / "__init__.py").exists(), name_of(path)
+
+
+def test_help_loads_no_framework():
+    code = (
+        "import sys\n"
+        "from snn_deploy.__main__ import main\n"
+        "sys.argv = ['snn-deploy', '--help']\n"
+        "try:\n"
+        "    main()\n"
+        "finally:\n"
+        "    print(*sys.modules, file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    loaded = {name.split(".")[0] for name in done.stderr.split()}
+    assert not loaded & {*FRAMEWORKS, "matplotlib", "scipy", "h5py", "nibabel"}

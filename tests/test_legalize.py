@@ -1,0 +1,254 @@
+"""legalize: the same network, with one linear node per connection."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import assume, event, given, settings
+from hypothesis import strategies as st
+from random_graphs import Builder, graphs, samples_for
+
+from snn_deploy.toolchain import nodes as n
+from snn_deploy.toolchain.compose import apply, unbiased
+from snn_deploy.toolchain.convolutions import Kernel, compose_kernels
+from snn_deploy.toolchain.errors import UnsupportedLayer
+from snn_deploy.toolchain.graph import Graph
+from snn_deploy.toolchain.interpret import interpret
+from snn_deploy.toolchain.legalize import legalize
+from snn_deploy.toolchain.nodes import FloatArray
+
+WEIGHTED = (n.Dense, n.Conv2D, n.ConvTranspose2D)
+TWINS = {n.SoftLIF: n.LIF, n.ReLU: n.IF}
+
+
+def spiking(graph: Graph) -> Graph:
+    """The Graph with spiking populations, otherwise as it is."""
+    swapped = []
+    for node in graph.nodes:
+        if isinstance(node, n.SoftLIF):
+            node = n.LIF(node.name, node.inputs, amplitude=node.amplitude)
+        elif isinstance(node, n.ReLU):
+            node = n.IF(node.name, node.inputs, amplitude=node.amplitude)
+        swapped.append(node)
+    return Graph(tuple(swapped))
+
+
+def rates(graph: Graph, x: FloatArray, names: list[str]) -> dict[str, FloatArray]:
+    return interpret(graph, x, record=names)
+
+
+def populations(graph: Graph) -> list[n.Neurons]:
+    return [node for node in graph.nodes if isinstance(node, n.Neurons)]
+
+
+def check_is_legal(graph: Graph) -> None:
+    """From population to population: Lowpass, weights between reshapes, Add."""
+    for population in populations(graph):
+        parts = [graph[population.inputs[0]]]
+        if isinstance(parts[0], n.Add):
+            parts = [graph[name] for name in parts[0].inputs]
+        for node in parts:
+            chain = []
+            while not isinstance(node, n.Lowpass | n.Input):
+                chain.append(node)
+                node = graph[node.inputs[0]]
+            if isinstance(node, n.Lowpass):
+                assert sum(isinstance(x, WEIGHTED) for x in chain) == 1
+                assert len(chain) <= 3
+                others = [x for x in chain if not isinstance(x, WEIGHTED)]
+                assert all(isinstance(x, n.Flatten | n.Reshape) for x in others)
+
+
+@settings(deadline=None, max_examples=150)
+@given(graphs(), st.booleans(), st.integers(0, 99))
+def test_means_the_same(graph: Graph, input_spikes: bool, seed: int) -> None:
+    try:
+        legal = legalize(graph, 0.005, input_spikes=input_spikes)
+    except UnsupportedLayer as error:  # the input reaches a second population
+        assert "directly" in str(error) or "is computed from" in str(error)
+        assume(False)
+    check_is_legal(legal)
+    x = samples_for(graph, seed)
+    names = [node.name for node in populations(graph)]
+    wanted, got = rates(spiking(graph), x, names), rates(legal, x, names)
+    for name in names:
+        assert legal[name].amplitude == graph[name].amplitude
+        np.testing.assert_allclose(got[name], wanted[name], rtol=1e-9, atol=1e-9)
+    y, z = wanted[graph.output.name], got[legal.output.name]
+    np.testing.assert_allclose(z, y, rtol=1e-9, atol=1e-9)
+
+
+@settings(deadline=None, max_examples=20)
+@given(graphs(), st.integers(0, 99))
+def test_a_second_time_changes_nothing(graph: Graph, seed: int) -> None:
+    try:
+        legal = legalize(graph, 0.005)
+    except UnsupportedLayer:
+        assume(False)
+    again = legalize(legal, 0.1)
+    assert [(type(x), x.name, x.inputs) for x in again.nodes] == [
+        (type(x), x.name, x.inputs) for x in legal.nodes
+    ]
+    x = samples_for(graph, seed)
+    assert np.array_equal(*(interpret(g, x)[g.output.name] for g in (again, legal)))
+
+
+@st.composite
+def pairs(draw: st.DrawFn) -> tuple[n.Node, n.Node, n.Shape]:
+    """Two convolutions, plain or transposed, one behind the other."""
+    build = Builder(draw, draw(st.tuples(*[st.integers(1, 7)] * 2, st.integers(1, 2))))
+    for _ in range(2):
+        build.conv(transposed=draw(st.booleans()))
+    assume(len(build.nodes) == 3)
+    return build.nodes[1], build.nodes[2], build.nodes[0].shape
+
+
+@settings(deadline=None, max_examples=150)
+@given(pairs())
+def test_composed_kernels_are_exact(
+    pair: tuple[Kernel, Kernel, n.Shape],
+) -> None:
+    first, second, shape = pair
+    kernel = compose_kernels(first, second, shape)
+    output = second.output_shape(first.output_shape(shape))
+    event("refused" if kernel is None else "composed")
+    assume(kernel is not None)
+    assert kernel.output_shape(shape) == output
+    unit = np.eye(math.prod(shape)).reshape(-1, *shape)
+    wanted = apply(unbiased(second), apply(unbiased(first), unit))
+    np.testing.assert_allclose(apply(kernel, unit), wanted, atol=1e-12)
+
+
+def conv(name: str, channels: int, filters: int, **fields: object) -> n.Conv2D:
+    weight = np.random.default_rng(1).normal(size=(3, 3, channels, filters))
+    return n.Conv2D(name, weight=weight, bias=np.ones(filters), **fields)
+
+
+def dense(name: str, inputs: int, outputs: int) -> n.Dense:
+    weight = np.random.default_rng(1).normal(size=(inputs, outputs))
+    return n.Dense(name, weight=weight, bias=np.ones(outputs))
+
+
+def chain(shape: n.Shape, *nodes: n.Node) -> Graph:
+    """Input → ReLU 'a' → nodes → ReLU 'b' → Output."""
+    first = n.Input("x", shape=shape)
+    line = [first, n.ReLU("a"), *nodes, n.ReLU("b"), n.Output("y")]
+    linked = [replace(x, inputs=(w.name,)) for w, x in zip(line, line[1:])]
+    return Graph((first, *linked))
+
+
+SAME = ((1, 1), (1, 1))
+HALVE = {"pool": (2, 2), "stride": (2, 2)}
+COMMON = {  # what networks do between populations → the one node it becomes
+    "conv, pool": (conv("c", 2, 3, padding=SAME), n.AvgPool2D("p", **HALVE)),
+    "pool, conv": (n.AvgPool2D("p", **HALVE), conv("c", 2, 3, padding=SAME)),
+    "pool": (n.AvgPool2D("p", **HALVE),),
+    "upsample, conv": (n.Upsample2D("u", factor=(2, 2)), conv("c", 2, 3, padding=SAME)),
+    "conv, upsample": (conv("c", 2, 3, padding=SAME), n.Upsample2D("u", factor=(2, 2))),
+    "pool, flatten, dense": (
+        n.AvgPool2D("p", **HALVE),
+        n.Flatten("f"),
+        dense("d", 32, 5),
+    ),
+    "dense, dense": (n.Flatten("f"), dense("d", 128, 9), dense("e", 9, 4)),
+}
+
+
+@pytest.mark.parametrize("layers", COMMON)
+def test_common_layers_stay_convolutions(layers: str) -> None:
+    graph = chain((8, 8, 2), *COMMON[layers])
+    legal = legalize(graph, 0.005)
+    weighted = [node for node in legal.nodes if isinstance(node, WEIGHTED)]
+    assert len(weighted) == 1
+    assert isinstance(weighted[0], n.Dense) == ("dense" in layers)
+    assert isinstance(weighted[0], n.ConvTranspose2D) == ("upsample" in layers)
+    x = samples_for(graph, 0)
+    got, wanted = interpret(legal, x)["y"], interpret(graph, x)["y"]
+    np.testing.assert_allclose(got, wanted, atol=1e-9)
+
+
+def test_a_skip_connection_is_one_more_source() -> None:
+    graph = Graph(
+        (
+            n.Input("x", shape=(4, 4, 2)),
+            n.ReLU("a", ("x",)),
+            replace(conv("c", 2, 2, padding=SAME), inputs=("a",)),
+            n.ReLU("b", ("c",)),
+            replace(conv("d", 2, 2, padding=SAME), inputs=("b",)),
+            n.Add("add", ("a", "d")),
+            n.ReLU("e", ("add",)),
+            n.Output("y", ("e",)),
+        )
+    )
+    legal = legalize(graph)
+    assert isinstance(legal["e.sum"], n.Add)
+    assert len(legal["e.sum"].inputs) == 2
+    lowpass = [node for node in legal.nodes if isinstance(node, n.Lowpass)]
+    assert [node.inputs for node in lowpass] == [("a",), ("b",)]  # a's is shared
+
+
+def test_a_lowpass_that_is_there_keeps_its_time_constant() -> None:
+    graph = chain((4,), n.Lowpass("slow", tau_syn=0.02), dense("d", 4, 3))
+    legal = legalize(graph, 0.005)
+    assert [x.tau_syn for x in legal.nodes if isinstance(x, n.Lowpass)] == [0.02]
+
+
+def test_encoder_and_decoder_stay() -> None:
+    graph = Graph(
+        (
+            n.Input("x", shape=(4, 4, 1)),
+            n.AvgPool2D("p", ("x",), **HALVE),
+            replace(conv("c", 1, 2, padding=SAME), inputs=("p",)),
+            n.SoftLIF("a", ("c",), amplitude=0.01),
+            n.Flatten("f", ("a",)),
+            replace(dense("d", 8, 2), inputs=("f",)),
+            n.Sigmoid("s", ("d",)),
+            n.Output("y", ("s",)),
+        )
+    )
+    legal = legalize(graph, 0.005)
+    assert [node.name for node in legal.nodes] == [node.name for node in graph.nodes]
+    spikes = legalize(graph, 0.005, input_spikes=True)
+    assert [node.name for node in spikes.nodes] == [
+        *("x", "x.synapse", "p+c", "a", "f", "d", "s", "y")
+    ]
+
+
+REFUSED = {
+    "Sigmoid 's'": chain((4,), n.Sigmoid("s"), dense("d", 4, 3)),
+    "BatchNorm 'n'": chain(
+        (4,),
+        n.BatchNorm(
+            "n",
+            gamma=np.ones(4),
+            beta=np.ones(4),
+            mean=np.ones(4),
+            variance=np.ones(4),
+            epsilon=0.001,
+        ),
+    ),
+    "Lowpass 'l'": chain((4,), dense("d", 4, 3), n.Lowpass("l", tau_syn=0.01)),
+    "Layers 'c', 'k'": chain(  # padded between, and too large for a matrix
+        (40, 40, 2), conv("c", 2, 2), conv("k", 2, 2, padding=SAME)
+    ),
+}
+
+
+@pytest.mark.parametrize("named", REFUSED)
+def test_what_no_core_can_hold_is_refused_by_name(named: str) -> None:
+    with pytest.raises(UnsupportedLayer, match=named):
+        legalize(REFUSED[named])
+
+
+def test_one_population_is_read_and_one_takes_the_input() -> None:
+    head = (n.Input("x", shape=(4,)), n.ReLU("a", ("x",)), n.ReLU("b", ("x",)))
+    both = (n.Add("add", ("a", "b")), n.Output("y", ("add",)))
+    with pytest.raises(UnsupportedLayer, match="Output 'y'.*one population"):
+        legalize(Graph((*head, *both)), input_spikes=True)
+    third = (n.Add("add", ("a", "b")), n.ReLU("c", ("add",)), n.Output("y", ("c",)))
+    with pytest.raises(UnsupportedLayer, match=r"\['a', 'b'\].*one population"):
+        legalize(Graph((*head, *third)))
+    assert legalize(Graph((*head, *third)), input_spikes=True)

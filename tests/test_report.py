@@ -1,0 +1,259 @@
+"""Reports: what they hold, how they are written and read, what the terminal shows."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+from random_programs import identity
+from rich.console import Console
+
+from snn_deploy.calibration.energy import load_profile
+from snn_deploy.calibration.overflow import Overflow
+from snn_deploy.calibration.report import (
+    LABELS,
+    SCHEMA,
+    Report,
+    Score,
+    StepTime,
+    measure,
+)
+from snn_deploy.calibration.terminal import print_report
+from snn_deploy.toolchain.connections import DenseConnection
+from snn_deploy.toolchain.errors import DataError
+from snn_deploy.toolchain.host import Decoder, SpikeEncoder
+from snn_deploy.toolchain.program import Population, Program, SpikeInput, Timing
+from snn_deploy.toolchain.recording import Recording
+
+STEPS, SAMPLES, SIZES = 64, 5, {"in": 20, "conv_[/weird]": 5000, "dense": 1200}
+
+
+def program() -> Program:
+    return Program(
+        inputs=(SpikeInput(name="in", shape=(20,)),),
+        populations=tuple(
+            Population(
+                name=name,
+                shape=(size,),
+                decay_u=4095,
+                decay_v=100,
+                threshold=6400,
+                bias=np.zeros(size, np.int32),
+            )
+            for name, size in list(SIZES.items())[1:]
+        ),
+        connections=tuple(
+            DenseConnection(
+                source=a, target=b, weight=np.zeros((SIZES[a], SIZES[b]), np.int16)
+            )
+            for a, b in zip(SIZES, list(SIZES)[1:])
+        ),
+        encoder=SpikeEncoder(population="in"),
+        decoder=Decoder(
+            graph=identity((1200,)), population="dense", amplitude=1.0, settle=0.016
+        ),
+        timing=Timing(dt=0.001, steps=STEPS),
+    )
+
+
+def recording() -> Recording:
+    rng = np.random.default_rng(1)
+    return Recording(
+        target="loihi-emulator",
+        kind="integer emulation",
+        dt=0.001,
+        steps=STEPS,
+        counts={k: rng.integers(0, STEPS + 1, (SAMPLES, n)) for k, n in SIZES.items()},
+        spikes={},
+        output=np.zeros((SAMPLES, 1200)),
+        wall_time=1.25,
+    )
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    return measure(
+        program(),
+        recording(),
+        load_profile("loihi1_davies2018"),
+        source="scenes, seed 1",
+        scores=(
+            Score(name="integer SNN", metric="mean IoU", value=0.8125, label="counted"),
+            Score(name="constant box", metric="mean IoU", value=0.64, label="counted"),
+        ),
+        utilization={
+            "dense": {"cores": (2, 128), "compartments": (1200, 131072)},
+            "total": {"cores": (7, 128)},
+        },
+        overflows=(
+            Overflow(
+                population="dense",
+                peak_q=9,
+                bound_q=2**22,
+                peak_u=9,
+                bound_u=9,
+                overflows=False,
+            ),
+        ),
+        timings=(StepTime(name="quantize", seconds=0.5),),
+    )
+
+
+def shown(report: Report, width: int, **options: object) -> str:
+    file = io.StringIO()
+    print_report(report, Console(file=file, width=width), **options)
+    return file.getvalue()
+
+
+def test_a_report_says_how_its_figures_came_about(report):
+    assert (report.target, report.kind) == ("loihi-emulator", "integer emulation")
+    assert (report.samples, report.source) == (SAMPLES, "scenes, seed 1")
+    assert (report.steps, report.dt, report.settle) == (STEPS, 0.001, 0.016)
+    assert report.presentation == pytest.approx(0.064)
+    assert report.energy.layers[1].name == report.layers[1].name == "conv_[/weird]"
+    figures = {f.name for f in fields(Report)} - {"scores"}
+    assert set(LABELS) <= figures
+    assert LABELS["energy"] == "estimated (proxy)"
+
+
+def test_a_report_survives_its_file_in_full_precision(report, tmp_path):
+    path = tmp_path / "report.json"
+    report.to_json(path)
+    assert Report.from_json(path) == report
+    table = json.loads(path.read_text())
+    assert table["labels"]["layers"] == "counted"
+    assert table["energy"]["title"] == "energy proxy, not a measurement"
+    assert table["layers"][1]["mean_rate"]["hz"] == report.layers[1].mean_rate.hz
+    assert [p.name for p in tmp_path.iterdir()] == ["report.json"]
+
+
+def test_nothing_is_written_where_a_figure_is_not_a_number(report, tmp_path):
+    score = replace(report.scores[0], value=float("nan"))
+    with pytest.raises(DataError, match="NaN"):
+        replace(report, scores=(score,)).to_json(tmp_path / "report.json")
+    with pytest.raises(DataError, match="cannot be written"):
+        report.to_json(tmp_path / "missing" / "report.json")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_newer_schema_is_refused(report, tmp_path):
+    path = tmp_path / "report.json"
+    replace(report, schema=SCHEMA + 1).to_json(path)
+    with pytest.raises(DataError, match=f"schema is {SCHEMA + 1}.*newer snn-deploy"):
+        Report.from_json(path)
+
+
+def damage(table: dict, how: str) -> None:
+    if how == "missing":
+        del table["layers"][0]["silent"]
+    elif how == "unknown":
+        table["surprise"] = 1
+    elif how == "text":
+        table["dt"] = "fast"
+    elif how == "truth":
+        table["samples"] = True
+    elif how == "label":
+        table["scores"][0]["label"] = "guessed"
+    elif how == "pair":
+        table["utilization"]["total"]["cores"] = [1, 2, 3]
+    elif how == "null":
+        table["layers"] = None
+
+
+@pytest.mark.parametrize(
+    "how", ["missing", "unknown", "text", "truth", "label", "pair", "null"]
+)
+def test_a_damaged_report_is_one_clear_error(report, tmp_path, how):
+    path = tmp_path / "report.json"
+    report.to_json(path)
+    table = json.loads(path.read_text())
+    damage(table, how)
+    path.write_text(json.dumps(table))
+    with pytest.raises(DataError, match="it is damaged"):
+        Report.from_json(path)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "3", '{"a": 1}', "[" * 100_000])
+def test_what_is_no_report_is_one_clear_error(tmp_path, content):
+    path = tmp_path / "report.json"
+    path.write_text(content)
+    with pytest.raises(DataError, match="report.json"):
+        Report.from_json(path)
+    with pytest.raises(DataError, match="cannot be read"):
+        Report.from_json(tmp_path / "absent.json")
+
+
+@pytest.mark.parametrize("width", [60, 100, 120])
+def test_the_table_shows_every_figure_whole_at_any_width(report, width):
+    text = shown(report, width)
+    table = text.split("\nrun ")[0].splitlines()
+    lines = {line.split()[0]: line.split() for line in table if line.strip()}
+    dense = report.layers[2]
+    assert lines["dense"] == [
+        "dense",
+        "1200",
+        "2",
+        f"{dense.mean_rate.hz:.0f}",
+        f"{dense.median_rate.hz:.0f}",
+        f"{dense.p99_rate.hz:.0f}",
+        f"{dense.mean_rate.per_step:.3f}",
+        f"{dense.median_rate.per_step:.3f}",
+        f"{dense.p99_rate.per_step:.3f}",
+        f"{100 * dense.silent:.0f}",
+        f"{100 * dense.saturated:.0f}",
+        f"{dense.spikes / 1e3:.1f}k",
+        "0",
+        "6.00M",
+        f"{report.energy.layers[2].total.value * 1e6:.2f}",
+        "µJ",
+    ]
+    assert "conv_[/weird]" in lines
+    assert lines["total"][1:3] == ["6200", "7"]
+    assert "…" not in text
+
+
+def test_the_table_fits_into_100_columns(report):
+    assert max(map(len, shown(report, 100).split("run ")[0].splitlines())) <= 100
+
+
+def test_below_the_table_stands_what_the_figures_are(report):
+    text = " ".join(shown(report, 110, next_steps=("snn-deploy compare X",)).split())
+    for part in (
+        "loihi-emulator (integer emulation) · 64 steps of 1 ms = 64 ms · read after",
+        "5 samples: scenes, seed 1",
+        "energy proxy, not a measurement: ",
+        "synaptic operation 23.6 pJ [23.6–35.5, SIM]",
+        "excluded: host encoder and decoder, x86 cores,",
+        "spikes per synapse and inference",
+        "dense: |q| reached 9 on the calibration data and could reach 4194304",
+        "mean IoU: integer SNN 0.812 (counted) · constant box 0.640 (counted)",
+        "next snn-deploy compare X",
+    ):
+        assert part in text, part
+
+
+def test_advice_names_the_layers_that_need_it(report):
+    silent = replace(report.layers[2], silent=0.75, saturated=0.0)
+    others = (replace(layer, silent=0.0, saturated=0.0) for layer in report.layers[:2])
+    text = shown(replace(report, layers=(*others, silent)), 120)
+    assert "next      silent (dense 75 %): neurons never fire" in text
+    assert "next      saturated" not in text
+
+
+def test_a_report_without_cores_or_scores_prints(report):
+    text = shown(replace(report, utilization={}, scores=(), overflows=()), 100)
+    assert "–" in text and "score" not in text
+
+
+def test_reading_a_report_loads_no_framework():
+    code = (
+        "import sys, snn_deploy.calibration.terminal, snn_deploy.calibration.picture\n"
+        "heavy = {'tensorflow', 'nengo', 'nengo_loihi', 'lava', 'matplotlib'}\n"
+        "sys.exit(', '.join(heavy & set(sys.modules)) or None)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,182 @@
+"""Training: it learns, is reproducible, resumes exactly, and says what it did."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from snn_deploy.models import augment
+from snn_deploy.models.boxes import iou
+from snn_deploy.models.scenes import scene_data, scenes
+from snn_deploy.toolchain.errors import DataError, ModelError
+
+SIZE = (16, 24, 1)
+
+
+def test_the_box_moves_with_the_picture():
+    """A bright rectangle, cut and flipped at random, is where its box says."""
+    rng = np.random.default_rng(0)
+    count, fine = 64, (64, 96)
+    low = rng.uniform(0.05, 0.5, (count, 2))
+    boxes = np.concatenate([low, low + rng.uniform(0.2, 0.4, (count, 2))], axis=1)
+    boxes = np.rint(boxes * [96, 64, 96, 64]) / [96, 64, 96, 64]
+    images = np.zeros((count, *fine, 1), np.float32)
+    for image, (x0, y0, x1, y1) in zip(images, np.rint(boxes * [96, 64, 96, 64])):
+        image[int(y0) : int(y1), int(x0) : int(x1)] = 1
+    window, flips = augment.windows(boxes, rng)
+    seen = augment.cut(augment.widen(images), window, flips, (32, 48))
+    moved = augment.seen_through(boxes, window, flips)
+    assert 10 < flips.sum() < 54
+    assert (moved > -1e-9).all() and (moved < 1 + 1e-9).all()
+    for image, box in zip(seen[..., 0], moved):
+        rows, columns = np.nonzero(image > 0.5)
+        found = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+        np.testing.assert_allclose(found, box * [48, 32, 48, 32], atol=1.01)
+
+
+def test_a_window_of_the_whole_picture_changes_nothing():
+    images, _ = scenes(3, 0, (32, 48, 3))
+    whole = np.tile([0.0, 0.0, 1.0, 1.0], (3, 1))
+    cut = augment.cut(augment.widen(images), whole, np.zeros(3, bool), (16, 24))
+    expected = images.reshape(3, 16, 2, 24, 2, 3).mean((2, 4))
+    np.testing.assert_allclose(cut, expected, atol=1e-6)
+
+
+def test_light_stays_in_range():
+    images, _ = scenes(8, 0, (16, 24, 3))
+    lit = augment.relight(images, np.random.default_rng(0))
+    assert lit.min() >= 0 and lit.max() <= 1 and np.abs(lit - images).mean() > 0.01
+
+
+tf = pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
+
+from snn_deploy.models.checkpoint import read_metadata  # noqa: E402
+from snn_deploy.models.train import Progress, Recipe, progress_bar, train  # noqa: E402
+
+RECIPE = Recipe(
+    size=SIZE, channels=(4,), widths=(12,), epochs=4, batch=8, learning_rate=0.01
+)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return scene_data(40, 0, SIZE)
+
+
+@pytest.fixture(scope="module")
+def trained(data, tmp_path_factory):
+    out = tmp_path_factory.mktemp("trained") / "model.h5"
+    train(data, out, RECIPE, command="snn-deploy train locnet")
+    return out
+
+
+def weights(path):
+    return tf.keras.models.load_model(path).get_weights()
+
+
+def test_the_model_says_how_it_was_made(data, trained):
+    metadata = read_metadata(trained)
+    parts = metadata["split"]
+    assert sorted(sum(parts.values(), [])) == sorted(data.names)
+    assert [len(parts[p]) for p in ("train", "validation", "test")] == [28, 6, 6]
+    assert metadata["recipe"]["seed"] == 0
+    assert metadata["recipe"]["size"] == list(SIZE)
+    assert metadata["command"] == "snn-deploy train locnet"
+    assert metadata["versions"]["tensorflow"] == tf.__version__
+    assert not list(trained.parent.glob("tmp*"))
+
+
+def test_its_scores_can_be_measured_again(data, trained):
+    metadata = read_metadata(trained)
+    test = data.take([data.names.index(n) for n in metadata["split"]["test"]])
+    model = tf.keras.models.load_model(trained)
+    predicted = model.predict(test.images(SIZE), verbose=0)
+    assert iou(predicted, test.boxes).mean() == pytest.approx(
+        metadata["scores"]["test"]["ann_iou"], abs=1e-6
+    )
+
+
+def test_an_interrupted_training_ends_with_the_same_network(data, trained, tmp_path):
+    class Interrupted(Exception):
+        pass
+
+    def stop(now):
+        if now.epoch == 2:
+            raise Interrupted
+
+    out = tmp_path / "model.h5"
+    with pytest.raises(Interrupted):
+        train(data, out, RECIPE, progress=stop)
+    assert not out.exists()
+    train(data, out, RECIPE, resume=True)
+    for one, other in zip(weights(out), weights(trained)):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_resume_refuses_another_recipe_or_a_damaged_checkpoint(data, trained):
+    other = dataclasses.replace(RECIPE, learning_rate=0.02)
+    with pytest.raises(ModelError, match="another learning_rate"):
+        train(data, trained, other, resume=True)
+    with pytest.raises(ModelError, match="another data"):
+        train(scene_data(40, 1, SIZE), trained, RECIPE, resume=True)
+    file = trained.with_name("cut.h5.checkpoint.npz")
+    whole = trained.with_name("model.h5.checkpoint.npz").read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ModelError, match="damaged"):
+        train(data, trained.with_name("cut.h5"), RECIPE, resume=True)
+    with pytest.raises(ModelError, match="no checkpoint"):
+        train(data, trained.with_name("none.h5"), RECIPE, resume=True)
+
+
+def test_training_learns_and_shows_how_it_stands(data, tmp_path, capsys):
+    losses = []
+    recipe = dataclasses.replace(RECIPE, epochs=12)
+    with progress_bar(recipe.epochs) as show:
+
+        def progress(now):
+            show(now)
+            losses.append(now.loss)
+
+        train(data, tmp_path / "model.h5", recipe, progress=progress)
+    assert np.mean(losses[-3:]) < 0.8 * np.mean(losses[:3])
+    captured = capsys.readouterr()
+    assert "epoch 12" in captured.err and captured.out == ""
+
+
+def test_rates_are_pulled_to_the_target(data, tmp_path):
+    rates: dict[float, float] = {}
+    seen: list[Progress] = []
+    for target in (50.0, 150.0):
+        recipe = dataclasses.replace(RECIPE, target_rate=target, rate_weight=0.1)
+        train(data, tmp_path / "model.h5", recipe, progress=seen.append)
+        rates[target] = seen[-1].rate
+    assert rates[50.0] == pytest.approx(50, rel=0.3)
+    assert rates[150.0] == pytest.approx(150, rel=0.3)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"epochs": 0}, "epochs is 0"),
+        ({"learning_rate": float("nan")}, "learning_rate is nan"),
+        ({"rate_weight": -1.0}, "rate_weight is -1"),
+        ({"target_rate": 600.0}, "below 500 Hz"),
+    ],
+)
+def test_bad_numbers_are_refused(data, tmp_path, change, words):
+    recipe = dataclasses.replace(RECIPE, **change)
+    with pytest.raises(DataError, match=words):
+        train(data, tmp_path / "model.h5", recipe)
+
+
+def test_where_the_model_goes_is_checked_first(data, tmp_path):
+    for out in (tmp_path / "model.keras", tmp_path / "none" / "model.h5"):
+        with pytest.raises(DataError, match="name a .h5 file"):
+            train(data, out, RECIPE)
+
+
+def test_metadata_of_another_file_is_refused(tmp_path):
+    with pytest.raises(ModelError, match="no training metadata"):
+        read_metadata(tmp_path / "none.h5")

@@ -1,0 +1,66 @@
+"""Dequantize: the float Graph that a Program's integers stand for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from .errors import ModelError
+from .graph import Graph
+from .layers import Layer, layers
+from .nodes import Neurons, Node
+from .program import Population, Program
+from .scales import membrane_gain, synaptic_gain
+
+
+def dequantize(program: Program) -> Graph:
+    """``program.graph`` with the weights and biases that the integers stand for.
+
+    Weights are integers divided by what one unit of the float weight is in them; the
+    rounded threshold, which the float model keeps at 1, is divided out too. A spiking
+    simulation of it errs by spiking and rounding; one of ``program.graph`` by spiking
+    alone.
+
+    Raises:
+        ModelError: the Program holds no float Graph, or sends its input as spikes.
+    """
+    graph = program.graph
+    if graph is None or program.inputs:
+        raise ModelError(
+            "Program: de-quantising needs its float graph and a bias encoder"
+        )
+    changed: dict[str, Node] = {}
+    for layer in layers(graph):
+        for node in _layer(program, graph, layer):
+            changed[node.name] = node
+    return Graph(tuple(changed.get(node.name, node) for node in graph.nodes))
+
+
+def current_unit(program: Program, layer: Layer) -> float:
+    """Bias units for one unit of the de-quantised Graph's J, whose threshold is 1."""
+    population = program[layer.population.name]
+    assert isinstance(population, Population)
+    return population.threshold * membrane_gain(layer, program.timing.dt)
+
+
+def _layer(program: Program, graph: Graph, layer: Layer) -> list[Node]:
+    """The layer's linear nodes, with the numbers that its integers stand for."""
+    population = program[layer.population.name]
+    assert isinstance(population, Population)
+    unit = current_unit(program, layer)
+    holder = max(layer.synapses, key=lambda s: s.node.bias.size, default=None)
+    found: list[Node] = []
+    for synapses in layer.synapses:
+        source, node = graph[synapses.source], synapses.node
+        assert isinstance(source, Neurons)
+        (connection,) = (
+            c for c in program.incoming(population.name) if c.source == source.name
+        )
+        spike = unit * synaptic_gain(layer, source.amplitude, program.timing.dt)
+        weight = (connection.effective / spike).reshape(node.weight.shape)
+        bias = np.zeros_like(node.bias)
+        if synapses is holder:  # it has one for each neuron, if any node has
+            bias = population.bias.reshape(-1, node.bias.size)[0] / unit
+        found.append(replace(node, weight=weight, bias=bias))
+    return found
