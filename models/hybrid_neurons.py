@@ -101,7 +101,7 @@ def round_bias(bias: tf.Tensor) -> tf.Tensor:
     step = tf.ones_like(size)
     for exponent in range(core.MAX_BIAS_EXPONENT):
         larger = size > core.MAX_BIAS_MANTISSA * 2.0**exponent
-        step = tf.where(larger, 2.0 ** (exponent + 1), step)
+        step = tf.where(larger, 2.0 * step, step)
     limit = core.MAX_BIAS_MANTISSA
     mantissa = tf.clip_by_value(tf.round(limited / step), -limit, limit)
     return tf.cast(mantissa * step, tf.int32)

@@ -12,7 +12,7 @@ from .neurons import RateNoise, SoftLIF, current_for
 SIZE: Size = (32, 48, 3)
 CHANNELS = (8, 16, 32)
 WIDTHS = (128, 64, 32)
-AMPLITUDE = 0.005  # output of a neuron at 200 Hz: 1
+AMPLITUDE = 0.01  # output of a neuron at 100 Hz: 1
 MOMENTUM = 0.9  # of the running mean and variance, per batch
 
 

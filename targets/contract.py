@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from importlib.metadata import entry_points
+from importlib.metadata import PackageNotFoundError, entry_points, version
 from typing import ClassVar
 
 import numpy as np
@@ -17,6 +17,7 @@ from ..toolchain.nodes import FloatArray
 from ..toolchain.program import Program
 from ..toolchain.recording import Recording
 
+GROUP = "snn_deploy.targets"  # entry points
 Utilization = Mapping[str, Mapping[str, tuple[int, int]]]
 """Population, or "total" → resource → (used, max)."""
 
@@ -128,13 +129,36 @@ def refuse(target: Target, program: Program) -> None:
             raise DoesNotFit(f"{what} is recurrent; this target runs none")
 
 
+def list_targets() -> list[dict[str, str]]:
+    """Every target's name, kind, library, and the version of it installed here."""
+    names = sorted({entry.name for entry in entry_points(group=GROUP)})
+    return [
+        {
+            "target": name,
+            "kind": target.kind,
+            "library": target.library or "none needed",
+            "installed": _installed(target),
+        }
+        for name, target in zip(names, map(find_target, names))
+    ]
+
+
+def _installed(target: Target) -> str:
+    if not target.library:
+        return "yes"
+    try:
+        return version(target.library)
+    except PackageNotFoundError:
+        return f"no; pip install 'snn-deploy[{target.extra}]'"
+
+
 def find_target(name: str) -> Target:
     """The target of this name.
 
     Raises:
         TargetUnavailable: there is none, its library is missing, or two have the name.
     """
-    found = entry_points(group="snn_deploy.targets")
+    found = entry_points(group=GROUP)
     matches = [entry for entry in found if entry.name == name]
     if not matches:
         known = ", ".join(sorted({entry.name for entry in found}))

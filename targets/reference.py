@@ -18,7 +18,7 @@ from ..toolchain.limits import Limits
 from ..toolchain.program import Program
 from . import kernels
 from .contract import Session, Target
-from .tiles import assemble
+from .tiles import assemble, members
 
 
 class Reference(Target):
@@ -57,7 +57,7 @@ class ReferenceSession(Session):
         """
         check_stimulus(self.program, stimulus)
         batch = make_batch(self.program, stimulus)
-        spikes = dict(_views(self.program, stimulus, batch))
+        spikes = views(self.program, stimulus, batch)
         for p in self.program.inputs:
             spikes.pop(p.name)[...] = stimulus.spikes[p.name]
         run = partial(kernels.simulate, self._network, batch)
@@ -90,13 +90,12 @@ class Batch(NamedTuple):
 
 def make_batch(program: Program, stimulus: Stimulus) -> Batch:
     """A Batch with its biases set and no spikes."""
-    members = (*program.inputs, *program.populations)
-    sizes = np.array([p.size for p in members])
+    sizes = np.array([p.size for p in members(program)])
     base = np.cumsum([0, *sizes * stimulus.samples * stimulus.steps])
     words = np.zeros(base[-1] // 8 + 1, np.uint64)
     biases = [stimulus.bias.get(p.name, p.bias).ravel() for p in program.populations]
     lengths = [0] * len(program.inputs) + [len(bias) for bias in biases]
-    given = [p.name in stimulus.bias for p in members]
+    given = [p.name in stimulus.bias for p in members(program)]
     return Batch(
         steps=stimulus.steps,
         raster=words.view(np.uint8),
@@ -109,6 +108,14 @@ def make_batch(program: Program, stimulus: Stimulus) -> Batch:
     )
 
 
+def views(program: Program, stimulus: Stimulus, batch: Batch) -> dict[str, BoolArray]:
+    """Name → its part of the raster, (samples, steps, neurons)."""
+    shape = (stimulus.samples, stimulus.steps, -1)
+    bounds = zip(members(program), batch.base[:-1], batch.base[1:])
+    raster = batch.raster.view(np.bool_)
+    return {p.name: raster[begin:end].reshape(shape) for p, begin, end in bounds}
+
+
 def check_stimulus(program: Program, stimulus: Stimulus) -> None:
     """Raise DataError unless the stimulus has what this Program takes."""
     inputs = {p.name: p.size for p in program.inputs}
@@ -119,16 +126,20 @@ def check_stimulus(program: Program, stimulus: Stimulus) -> None:
             f"spikes for {sorted(inputs)}; encode the samples with its own encoder"
         )
     for name, spikes in stimulus.spikes.items():
-        wanted = (stimulus.samples, stimulus.steps, inputs[name])
-        _check_array(f"spikes of {name!r}", spikes, wanted, np.bool_)
+        shape = (stimulus.samples, stimulus.steps, inputs[name])
+        _check_array(f"spikes of {name!r}", spikes, shape, np.bool_)
     for name, bias in stimulus.bias.items():
         if name not in populations:
             raise DataError(
                 f"Stimulus: it has a bias for {name!r}, which is no population; there "
                 f"are: {sorted(populations)}"
             )
-        wanted = (stimulus.samples, populations[name])
-        _check_array(f"bias of {name!r}", bias, wanted, np.integer)
+        _check_array(
+            f"bias of {name!r}",
+            bias,
+            (stimulus.samples, populations[name]),
+            np.integer,
+        )
         if bias.size and np.abs(bias).max() > MAX_BIAS:
             raise DataError(
                 f"Stimulus: a bias of {name!r} is {np.abs(bias).max()}; the core holds "
@@ -141,24 +152,9 @@ def _check_array(
 ) -> None:
     if array.shape != shape or not np.issubdtype(array.dtype, kind):
         raise DataError(
-            f"Stimulus: the {what} are {array.dtype} {array.shape}; {kind.__name__} "
-            f"{shape} is needed"
+            f"Stimulus: the {what} are {array.dtype} {array.shape}; needed is "
+            f"{kind.__name__.rstrip('_')} {shape}"
         )
-
-
-def _views(
-    program: Program, stimulus: Stimulus, batch: Batch
-) -> list[tuple[str, BoolArray]]:
-    members = (*program.inputs, *program.populations)
-    return [
-        (
-            p.name,
-            batch.raster[begin:end]
-            .view(np.bool_)
-            .reshape(stimulus.samples, stimulus.steps, p.size),
-        )
-        for p, begin, end in zip(members, batch.base[:-1], batch.base[1:])
-    ]
 
 
 def _cpus() -> int:

@@ -1,29 +1,23 @@
-"""A Program as the tables that ``kernels`` reads: tiles, links, runs and windows.
+"""A Program as the tables that ``kernels`` reads.
 
 A *tile* is a piece of a population whose state stays in a core's cache; a *link* is one
-connection into one tile. A link holds its weights twice. For few spikes: *runs*, since
-the neighbours that one spike reaches are neighbours in memory too, and with the kernel
-laid out in the order in which it reaches them, a row of it is one addition of adjacent
-weights to adjacent neurons. For many: *blocks*, the kernel as a matrix, and *windows*,
-the pixels that each target pixel sees.
+connection into one tile. Tiles run one after the other, each over all steps of a
+sample; only those of populations that form a loop take their steps together.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from ..toolchain.arithmetic import WEIGHT_SHIFT
 from ..toolchain.connections import Connection
-from ..toolchain.program import Population, Program
+from ..toolchain.program import Population, Program, SpikeInput
 from .kernels import INPUTS, LANES, LINK, TILE
+from .runs import Ints, Runs, blocks_of, kernel_order, runs_of, split, windows_of
 
-Ints = npt.NDArray[Any]
 TILE_SIZE = 4096  # neurons; q, u, v and bias of a tile are 64 KiB
 CACHE_LINE = 64  # bytes
 # ns, fitted to timings of single links on an AMD EPYC (Zen 4); they choose between two
@@ -35,8 +29,7 @@ PIXEL_TIME, BLOCK_TIME = 10.0, 4.0  # many spikes: a target pixel, and a block o
 class Network(NamedTuple):
     """What ``kernels.simulate`` runs.
 
-    ``groups[g]`` … ``groups[g + 1]`` are the tiles that are stepped together, all steps
-    of a sample, before the next group begins: one tile, or all of a loop.
+    ``groups[g]`` … ``groups[g + 1]`` are the tiles that take their steps together.
     """
 
     tiles: Ints  # (tiles,) TILE
@@ -50,30 +43,9 @@ class Network(NamedTuple):
     room: Ints  # elements of state, active, wide and total in ``kernels.simulate``
 
 
-@dataclass(frozen=True)
-class Runs:
-    """Pieces of a connection, (runs,) each, sorted by source pixel."""
-
-    source: Ints  # pixel
-    target: Ints  # first neuron
-    weight: Ints  # first weight, from that of the source's channel
-    length: Ints
-
-    def __getitem__(self, index: Ints) -> Runs:
-        return Runs(
-            self.source[index],
-            self.target[index],
-            self.weight[index],
-            self.length[index],
-        )
-
-
-def assemble(program: Program) -> Network:
-    """The tables of a Program."""
-    tables = _Tables(program)
-    for group in flow(program):
-        tables.add_group(group)
-    return tables.network()
+def members(program: Program) -> tuple[SpikeInput | Population, ...]:
+    """Spike inputs, then populations: a population's number in the tables."""
+    return (*program.inputs, *program.populations)
 
 
 def flow(program: Program) -> list[list[Population]]:
@@ -94,63 +66,87 @@ def flow(program: Program) -> list[list[Population]]:
     return [groups[key] for key in sorted(groups)]
 
 
+def assemble(program: Program) -> Network:
+    """The tables of a Program."""
+    tables = _Tables(program)
+    for group in flow(program):
+        names = {p.name for p in group}
+        looped = any(c.source in names for n in names for c in program.incoming(n))
+        for p in group:
+            tables.add(p, together=looped)
+        tables.end_group()
+    return tables.network()
+
+
+def tile_size(neurons: int, incoming: list[Connection]) -> int:
+    """Neurons of a tile: about TILE_SIZE, and whole pixels of every connection."""
+    channels = [c.weight.shape[-1] for c in incoming]
+    grain = math.lcm(*(n for n in channels if n < neurons))
+    return max(TILE_SIZE // grain, 1) * grain
+
+
 class _Tables:
     """The tables while they grow."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        members = (*program.inputs, *program.populations)
-        self.index = {p.name: i for i, p in enumerate(members)}
-        self.tiles: list[tuple[int, ...]] = []
+        self.index = {p.name: i for i, p in enumerate(members(program))}
+        self.tiles, self.links = _Column(TILE), _Column(LINK)
         self.groups = [0]
-        self.links: list[tuple[int, ...]] = []
-        self.starts, self.windows = _Column(np.int32), _Column(np.int32)
-        self.runs = _Column(np.int32, 3)
-        self.weights, self.blocks = _Column(np.int32), _Column(np.int16)
+        self.state = self.most_state = 0  # neurons of the group, of the largest one
+        self.starts, self.windows = _Column("i4"), _Column("i4")
+        self.runs = _Column("i4", 3)
+        self.weights, self.blocks = _Column("i4"), _Column("i2")
+
+    def add(self, p: Population, together: bool) -> None:
+        """The tiles of a population, in one group or each in its own."""
+        incoming = [_Layout(c, self) for c in self.program.incoming(p.name)]
+        size = tile_size(p.size, [layout.connection for layout in incoming])
+        pieces = [split(layout.runs, size, -(-p.size // size)) for layout in incoming]
+        for k, first in enumerate(range(0, p.size, size)):
+            tile, link = min(size, p.size - first), self.links.size
+            for layout, parts in zip(incoming, pieces):
+                if parts[k].source.size:
+                    self.links.add(layout.link(parts[k], first, tile))
+            self.tiles.add(
+                record(
+                    TILE,
+                    population=self.index[p.name],
+                    first=first,
+                    size=tile,
+                    state=self.state,
+                    link=link,
+                    links=self.links.size - link,
+                    keep_u=4095 - p.decay_u,
+                    keep_v=4096 - p.decay_v,
+                    threshold=p.threshold,
+                    rest=p.refractory - 1,
+                    v_min=p.v_min,
+                    v_max=p.v_max,
+                )
+            )
+            self.state += tile
+            if not together:
+                self.end_group()
+
+    def end_group(self) -> None:
+        """What comes next takes its steps after all that is there."""
+        self.groups.append(self.tiles.size)
+        self.most_state = max(self.most_state, self.state)
         self.state = 0
 
-    def add_group(self, group: list[Population]) -> None:
-        names = {p.name for p in group}
-        looped = any(c.source in names for n in names for c in self.program.incoming(n))
-        state = 0
-        for p in group:
-            for tile in self.tiles_of(p):
-                self.tiles.append((*tile[:3], state, *tile[3:]))
-                state += tile[2]
-                self.state = max(self.state, state)
-                if not looped:
-                    self.groups.append(len(self.tiles))
-                    state = 0
-        if looped:
-            self.groups.append(len(self.tiles))
-
-    def tiles_of(self, p: Population) -> Iterator[tuple[int, ...]]:
-        incoming = [_Laid(c, self) for c in self.program.incoming(p.name)]
-        size = tile_size(p.size, [laid.connection for laid in incoming])
-        pieces = [split(laid.runs, size, -(-p.size // size)) for laid in incoming]
-        for k, first in enumerate(range(0, p.size, size)):
-            before, neurons = len(self.links), min(size, p.size - first)
-            for laid, parts in zip(incoming, pieces):
-                if parts[k].source.size:
-                    self.links.append(laid.link(parts[k], first, neurons))
-            constants = (p.threshold, p.refractory - 1, p.v_min, p.v_max)
-            yield (
-                *(self.index[p.name], first, neurons),
-                *(before, len(self.links) - before),
-                *(4095 - p.decay_u, 4096 - p.decay_v, *constants),
-            )
-
     def network(self) -> Network:
-        links = np.array(self.links, LINK)
+        """The tables as they are."""
+        links = self.links.array()
         padded = -(-links["channels"] // INPUTS) * INPUTS
         room = (
-            self.state,
+            self.most_state,
             (links["pixels"] * links["channels"]).max(initial=0) + 1,
             (links["pixels"] * padded).max(initial=0),
             links["outs"].max(initial=0) + LANES,
         )
         return Network(
-            tiles=np.array(self.tiles, TILE),
+            tiles=self.tiles.array(),
             groups=np.array(self.groups),
             links=links,
             starts=self.starts.array(),
@@ -162,69 +158,50 @@ class _Tables:
         )
 
 
-class _Column:
-    """An array while it grows."""
-
-    def __init__(self, kind: type, *width: int) -> None:
-        self.parts = [np.zeros((0, *width), kind)]
-        self.size = 0
-
-    def add(self, part: Ints) -> int:
-        """Append; where it begins."""
-        begin, self.size = self.size, self.size + len(part)
-        self.parts.append(part.astype(self.parts[0].dtype))
-        return begin
-
-    def array(self) -> Ints:
-        """All of it, from the start of a cache line on: vectors then cross none."""
-        width = self.parts[0].shape[1:]
-        kind = self.parts[0].dtype
-        count = self.size * math.prod(width)
-        spare = CACHE_LINE // kind.itemsize
-        memory = np.empty(count + spare, kind)
-        begin = -memory.ctypes.data % CACHE_LINE // kind.itemsize
-        aligned = memory[begin : begin + count].reshape(self.size, *width)
-        return np.concatenate(self.parts, out=aligned)
-
-
-class _Laid:
+class _Layout:
     """A connection whose weights are in the tables."""
 
     def __init__(self, connection: Connection, tables: _Tables) -> None:
         self.connection, self.tables = connection, tables
         self.inputs, self.outputs = connection.weight.shape[-2:]
-        self.target_pixels = math.prod(connection.target_shape) // self.outputs
         order = kernel_order(connection)
         self.runs = runs_of(connection, order)
+        self.windows = windows_of(connection)
         laid = connection.effective[order].transpose(1, 0, 2)
         self.weights = tables.weights.add(laid.ravel())
-        self.all_windows = windows_of(connection)
-        if self.target_pixels > 1:
-            self.blocks = tables.blocks.add(blocks_of(connection, 0, self.outputs))
+        self.shared = -1  # where the blocks of all tiles begin
+        if len(self.windows) > 1:
+            self.shared = tables.blocks.add(blocks_of(connection, 0, self.outputs))
 
-    def link(self, runs: Runs, first: int, neurons: int) -> tuple[int, ...]:
-        """A link, LINK, of the runs into the ``neurons`` from ``first`` on."""
-        c, tables = self.connection, self.tables
-        outs, blocks = min(self.outputs, neurons), 0
-        if self.target_pixels == 1:
-            blocks = tables.blocks.add(blocks_of(c, first, neurons))
-        else:
-            blocks = self.blocks
+    def link(self, runs: Runs, first: int, neurons: int) -> Ints:
+        """The link, LINK, of these runs into the ``neurons`` from ``first`` on."""
+        c, tables, blocks = self.connection, self.tables, self.shared
+        outs = min(self.outputs, neurons)
+        if blocks < 0:
+            blocks = tables.blocks.add(blocks_of(c, first, outs))
         begin, end = int(runs.source[0]), int(runs.source[-1]) + 1
         pixel = first // self.outputs
-        windows = self.all_windows[pixel : pixel + neurons // outs]
-        spikes = dense_time(windows, self.inputs, outs) / (
-            SPIKE_TIME + SYNAPSE_TIME * runs.length.sum() / (end - begin)
-        )
-        starts = np.searchsorted(runs.source, np.arange(begin, end + 1))
+        windows = self.windows[pixel : pixel + neurons // outs]
+        synapses = runs.length.sum() / (end - begin)  # of a source neuron
+        many = dense_time(windows, self.inputs, outs)
         local = np.stack([runs.target - first, runs.weight, runs.length], axis=1)
-        return (
-            *(tables.index[c.source], c.delay, begin * self.inputs, self.inputs),
-            *(end - begin, tables.starts.add(tables.runs.add(local) + starts)),
-            *(self.weights, c.weight.size // self.inputs, math.ceil(spikes)),
-            *(outs, windows.shape[1]),
-            tables.windows.add(np.where(windows < 0, -1, windows - begin).ravel()),
-            *(blocks, 1 << (WEIGHT_SHIFT + 1 + c.exponent)),
+        starts = np.searchsorted(runs.source, np.arange(begin, end + 1))
+        return record(
+            LINK,
+            source=tables.index[c.source],
+            delay=c.delay,
+            first=begin * self.inputs,
+            channels=self.inputs,
+            pixels=end - begin,
+            row=tables.starts.add(tables.runs.add(local) + starts),
+            weights=self.weights,
+            fan=c.weight.size // self.inputs,
+            busy=math.ceil(many / (SPIKE_TIME + SYNAPSE_TIME * synapses)),
+            outs=outs,
+            positions=windows.shape[1],
+            windows=tables.windows.add(np.where(windows < 0, -1, windows - begin)),
+            blocks=blocks,
+            scale=1 << (WEIGHT_SHIFT + 1 + c.exponent),
         )
 
 
@@ -234,88 +211,31 @@ def dense_time(windows: Ints, inputs: int, outs: int) -> float:
     return PIXEL_TIME * len(windows) + BLOCK_TIME * blocks
 
 
-def tile_size(neurons: int, incoming: list[Connection]) -> int:
-    """Neurons of a tile: about TILE_SIZE, and whole pixels of every connection."""
-    channels = [c.weight.shape[-1] for c in incoming]
-    grain = math.lcm(*(n for n in channels if n < neurons))
-    return max(TILE_SIZE // grain, 1) * grain
+def record(kind: np.dtype[np.void], **fields: int) -> Ints:
+    """One record, (1,) of ``kind``."""
+    return np.array([tuple(fields[name] for name in kind.names or ())], kind)
 
 
-def kernel_order(connection: Connection) -> Ints:
-    """Kernel positions in an order in which those that reach adjacent pixels follow.
+class _Column:
+    """An array while it grows."""
 
-    Most frequent neighbours first; a position has one before and one after it.
-    """
-    taps, positions = connection.taps, math.prod(connection.weight.shape[:-2])
-    joined = (np.diff(taps.source) == 0) & (np.diff(taps.target) == 1)
-    pairs = taps.kernel[:-1][joined].astype(np.int64) * positions
-    pairs, count = np.unique(pairs + taps.kernel[1:][joined], return_counts=True)
-    chain = {k: [k] for k in range(positions)}  # its members, by each of its ends
-    for pair in pairs[np.argsort(-count, kind="stable")].tolist():
-        a, b = divmod(pair, positions)
-        left, right = chain.get(a), chain.get(b)
-        if left and right and left is not right and left[-1] == a and right[0] == b:
-            for end in (a, b):
-                chain.pop(end)
-            left = left + right
-            chain[left[0]] = chain[left[-1]] = left
-    return np.array([k for end, c in sorted(chain.items()) if end == c[0] for k in c])
+    def __init__(self, kind: str | np.dtype[np.void], *width: int) -> None:
+        self.parts: list[Ints] = [np.zeros((0, *width), kind)]
+        self.size = 0
 
+    def add(self, part: Ints) -> int:
+        """Append; where it begins."""
+        width = self.parts[0].shape[1:]
+        self.parts.append(part.reshape(-1, *width).astype(self.parts[0].dtype))
+        begin, self.size = self.size, self.size + len(self.parts[-1])
+        return begin
 
-def runs_of(connection: Connection, order: Ints) -> Runs:
-    """All runs, with the kernel laid out in this order."""
-    taps, channels = connection.taps, connection.weight.shape[-1]
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
-    kernel = place[taps.kernel]
-    joined = (
-        (np.diff(taps.source) == 0)
-        & (np.diff(taps.target) == 1)
-        & (np.diff(kernel) == 1)
-    )
-    begin = np.flatnonzero(np.concatenate(([True], ~joined))[: taps.source.size])
-    length = np.diff(np.append(begin, taps.source.size))
-    target = taps.target[begin].astype(np.int64)
-    return Runs(
-        taps.source[begin],
-        target * channels,
-        kernel[begin] * channels,
-        length * channels,
-    )
-
-
-def split(runs: Runs, size: int, tiles: int) -> list[Runs]:
-    """The runs of each tile of ``size`` neurons, cut at the tiles' borders."""
-    first = runs.target // size
-    pieces = (runs.target + runs.length - 1) // size - first + 1
-    which = np.repeat(np.arange(pieces.size), pieces)
-    tile = first[which] + np.arange(which.size) - (np.cumsum(pieces) - pieces)[which]
-    whole = runs[which]
-    target = np.maximum(whole.target, tile * size)
-    end = np.minimum(whole.target + whole.length, (tile + 1) * size)
-    weight = whole.weight + target - whole.target
-    cut = Runs(whole.source, target, weight, end - target)
-    order = np.argsort(tile, kind="stable")
-    edges = np.searchsorted(tile[order], np.arange(tiles + 1))
-    return [cut[order[a:b]] for a, b in zip(edges[:-1], edges[1:])]
-
-
-def windows_of(connection: Connection) -> Ints:
-    """(target pixels, kernel positions) → source pixel, −1 for none."""
-    outputs = connection.weight.shape[-1]
-    pixels = math.prod(connection.target_shape) // outputs
-    windows = np.full((pixels, math.prod(connection.weight.shape[:-2])), -1, np.int32)
-    windows[connection.taps.target, connection.taps.kernel] = connection.taps.source
-    return windows
-
-
-def blocks_of(connection: Connection, first: int, outs: int) -> Ints:
-    """Half mantissas of ``outs`` channels from ``first`` on; ``kernels.multiply``."""
-    weight = connection.weight.reshape(-1, *connection.weight.shape[-2:])
-    weight = weight[..., first : first + outs] // 2
-    _, inputs, _ = weight.shape
-    padding = ((0, 0), (0, -inputs % INPUTS), (0, -outs % LANES))
-    padded = np.pad(weight, padding)
-    positions, inputs, lanes = padded.shape
-    pairs = padded.reshape(positions, -1, INPUTS // 2, 2, lanes // LANES, LANES)
-    return pairs.transpose(0, 1, 4, 2, 5, 3).ravel()
+    def array(self) -> Ints:
+        """All of it, from the start of a cache line on, so that vectors cross none."""
+        kind, width = self.parts[0].dtype, self.parts[0].shape[1:]
+        size = self.size * math.prod(width) * kind.itemsize
+        memory = np.empty(size + CACHE_LINE, np.uint8)
+        begin = -memory.ctypes.data % CACHE_LINE
+        aligned = memory[begin : begin + size].view(kind).reshape(self.size, *width)
+        np.concatenate(self.parts, out=aligned)
+        return aligned

@@ -256,5 +256,5 @@ def test_a_host_that_is_not_in_order_is_not_saved(tmp_path):
 def test_an_array_of_another_kind_is_not_saved(tmp_path):
     scale = nodes.Dense("scale", ("x",), weight=np.eye(2, dtype=int), bias=np.zeros(2))
     start, end = nodes.Input("x", shape=(2,)), nodes.Output("y", ("scale",))
-    with pytest.raises(BundleError, match=r"nodes\[1\].weight is array.*float"):
+    with pytest.raises(BundleError, match="weight is an array of int64; .* floating"):
         save_bundle(tmp_path / "b.snn", Bundle(graph=Graph((start, scale, end))))

@@ -56,6 +56,7 @@ def write_model(path: Path, *layers: dict, nan: bool = False) -> Path:
     with h5py.File(path, "w") as file:
         model = {"class_name": "Sequential", "config": config}
         file.attrs["model_config"] = json.dumps(model)
+        file.attrs["keras_version"] = "2.11.0"
         weights = file.create_group("model_weights")
         weights.attrs["layer_names"] = [b"conv", b"box"]
         for name, shape in shapes.items():

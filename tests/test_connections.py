@@ -1,4 +1,4 @@
-"""Connections' geometry, against loops over every pixel, kernel position and channel."""
+"""Connections, against loops over every pixel, kernel position and channel."""
 
 from __future__ import annotations
 

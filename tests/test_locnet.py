@@ -95,7 +95,7 @@ def test_initial_neurons_are_alive():
     model = locnet(SIZE, (4, 6), (16,), normalised_to=100)
     outputs = [layer.output for layer in populations(model)]
     for activity in tf.keras.Model(model.input, outputs)(images, training=True):
-        assert 70 < activity.numpy().mean() / 0.005 < 130  # Hz
+        assert 70 < activity.numpy().mean() / 0.01 < 130  # Hz
     np.testing.assert_array_equal(model(images), 0.5)
 
 

@@ -170,10 +170,10 @@ def test_run_encodes_and_decodes() -> None:
     ("bias", "spikes", "message"),
     [
         ({}, {}, "takes spikes for ['in']"),
-        ({}, {"in": np.zeros((1, 5, 9), bool)}, "(1, 5, 3) is needed"),
-        ({}, {"in": np.zeros((1, 5, 3))}, "bool (1, 5, 3) is needed"),
+        ({}, {"in": np.zeros((1, 5, 9), bool)}, "needed is bool (1, 5, 3)"),
+        ({}, {"in": np.zeros((1, 5, 3))}, "needed is bool (1, 5, 3)"),
         ({"in": np.zeros((1, 3), np.int32)}, None, "no population; there are: ['out']"),
-        ({"out": np.zeros((2, 4), np.int32)}, None, "integer (1, 4) is needed"),
+        ({"out": np.zeros((2, 4), np.int32)}, None, "needed is integer (1, 4)"),
         ({"out": np.full((1, 4), 2**20)}, None, "the core holds 524160"),
     ],
 )

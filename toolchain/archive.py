@@ -48,7 +48,9 @@ def write_directory(path: Path, members: Mapping[str, bytes]) -> None:
     """Write members as files below ``path``, in place of an older bundle there."""
     if path.exists() and not (path / "manifest.json").is_file():
         raise BundleError("there is something else of this name; move it away")
-    beside, old = (path.with_name(f".{path.name}.{os.getpid()}.{x}") for x in "no")
+    path = path.resolve()
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    old = path.with_name(f"{beside.name}.old")
     try:
         (beside / "arrays").mkdir(parents=True)
         for name, content in members.items():
