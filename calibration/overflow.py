@@ -149,8 +149,8 @@ def synaptic_sums(connection: Connection, spikes: BoolArray) -> IntArray:
     sums = np.zeros((steps, math.prod(connection.target_shape)), np.int64)
     node = _as_node(connection)
     shape = (-1,) if isinstance(node, Dense) else connection.source_shape
-    taps = connection.taps.source.size * connection.weight.shape[-2]
-    chunk = max(1, _CHUNK // taps)
+    windows = connection.taps.source.size * connection.weight.shape[-2]
+    chunk = max(1, _CHUNK // max(1, windows))
     for start in range(0, steps - connection.delay, chunk):
         stop = min(start + chunk, steps - connection.delay)
         sent = spikes[start:stop].astype(np.float64)

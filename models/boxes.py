@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -30,20 +30,27 @@ OFFICIAL_FOLDERS = {  # Caltech-101: category → folder of its annotations
 }
 
 
+class Drawn(Protocol):
+    """A picture that is drawn when it is asked for, at any size."""
+
+    def draw(self, height: int, width: int) -> Image.Image:
+        """The picture, RGB."""
+
+
 @dataclass(frozen=True, eq=False)
 class BoxData:
     """Pictures and the box of the one object in each.
 
     Attributes:
         names: of the pictures, in order.
-        pictures: image files, decoded when ``images`` is called, or open pictures.
+        pictures: image files, decoded when ``images`` is called, or drawn pictures.
         boxes: (pictures, 4), x_min, y_min, x_max, y_max as fractions of the picture's
             width and height, origin top left.
         origins: where each picture and box was read, for messages.
     """
 
     names: tuple[str, ...]
-    pictures: tuple[Path | Image.Image, ...]
+    pictures: tuple[Path | Drawn, ...]
     boxes: FloatArray
     origins: tuple[str, ...]
 
@@ -73,19 +80,21 @@ class BoxData:
             )
         images = np.empty((len(self), *size), np.float32)
         for i, (picture, origin) in enumerate(zip(self.pictures, self.origins)):
-            decoded = _decode(picture, origin, "L" if channels == 1 else "RGB")
+            if isinstance(picture, Path):
+                decoded = _decode(picture, origin)
+            else:
+                decoded = picture.draw(height, width)
+            decoded = decoded.convert("L" if channels == 1 else "RGB")
             if decoded.size != (width, height):
                 decoded = decoded.resize((width, height), Image.Resampling.BILINEAR)
             images[i] = np.asarray(decoded, np.float32).reshape(size) / 255
         return images
 
 
-def _decode(picture: Path | Image.Image, origin: str, mode: str) -> Image.Image:
+def _decode(picture: Path, origin: str) -> Image.Image:
     try:
-        if isinstance(picture, Image.Image):
-            return picture.convert(mode)
         with Image.open(picture) as opened:
-            return opened.convert(mode)
+            return opened.convert("RGB")
     except (OSError, SyntaxError, ValueError) as error:
         raise DataError(
             f"{origin}: {picture} is a broken or truncated picture ({error}); repair "

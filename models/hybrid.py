@@ -84,6 +84,7 @@ class HybridNetwork(tf.Module):
         *,
         dt: float = 0.001,
         weight_bits: int = 8,
+        gradient: str = "rate",
         sigma: float = 0.15,
         sigma_if: float = 20.0,
         compiled: bool = True,
@@ -92,6 +93,7 @@ class HybridNetwork(tf.Module):
         self.graph, self.scales, self.dt = graph, dict(scales), dt
         self.layers = layers(graph)
         self.limit = (1 << (weight_bits - 1)) - 1  # of half a mantissa
+        self.gradient = gradient
         self.sigma, self.sigma_if, self.compiled = sigma, sigma_if, compiled
         self.populations = {
             layer.population.name: round_population(layer, self._scales(layer), dt)
@@ -177,54 +179,69 @@ class HybridNetwork(tf.Module):
         trains: dict[str, tf.Tensor] = {}
         for layer in self.layers:
             name = layer.population.name
-            mean, bias, sums = self._currents(layer, x, values, trains)
-            recursion = self._recursion(layer, steps)
+            current, bias, sums = self._currents(layer, x, trains)
             window = tf.constant(self._window(name, steps), tf.float32)
-            spikes = recursion(bias, window, *(tf.stop_gradient(s) for s in sums))
-            trains[name] = tf.stop_gradient(spikes.train)
-            twin = neurons.core_rate(
-                layer.population,
-                self.populations[name].refractory - 1,
-                self.dt,
-                self.sigma,
-                self.sigma_if,
-            )
-            rate = twin(mean)
-            soft = rate - tf.stop_gradient(rate)
-            seen = tf.stop_gradient(spikes.mean) / self.dt + soft
+            if self.gradient == "time":
+                run = self._trained(layer, steps)
+                trains[name] = run(current * self._scales(layer).current, bias, *sums)
+                mean = tf.tensordot(window, trains[name], 1) / self.dt
+                rate = tf.reduce_mean(trains[name], axis=0) / self.dt
+            else:
+                spikes = self._recursion(layer, steps)(bias, window, *sums)
+                trains[name] = spikes.train
+                twin = self._twin(layer)(self._mean_current(layer, current, values))
+                soft = twin - tf.stop_gradient(twin)
+                mean = tf.stop_gradient(spikes.mean) / self.dt + soft
+                rate = tf.stop_gradient(spikes.count) / (steps * self.dt) + soft
             shape = (-1, *layer.shape)
-            values[name] = layer.population.amplitude * tf.reshape(seen, shape)
-            rates[name] = tf.stop_gradient(spikes.count) / (steps * self.dt) + soft
+            values[name] = layer.population.amplitude * tf.reshape(mean, shape)
+            rates[name] = rate
         return {name: values[name]}, rates, trains
 
     def _currents(
-        self,
-        layer: Layer,
-        x: tf.Tensor,
-        values: Mapping[str, tf.Tensor],
-        trains: Mapping[str, tf.Tensor],
+        self, layer: Layer, x: tf.Tensor, trains: Mapping[str, tf.Tensor]
     ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
-        """J̄ (samples, neurons), the integer bias, and each source's sums over time."""
+        """Constant part of J, the same as integer bias, each source's sums over time."""
         scales = self._scales(layer)
         size = math.prod(layer.shape)
-        if not layer.synapses:
+        if layer.synapses:
+            current, sums = self._bias(layer, tf.float64), []
+            for s in layer.synapses:
+                half = self._half(layer, s)
+                sums.append(self._through_time(s, trains[s.source][:-1], half, size))
+        else:
             start = {self.graph.input.name: tf.cast(x, tf.float64)}
             host = self._host(layer.population.inputs[0], start, tf.float64)
-            current = tf.reshape(host, (-1, size))
-            bias = neurons.round_bias(tf.stop_gradient(current) * scales.current)
-            return tf.cast(current, tf.float32), bias, []
-        mean, sums = self._bias(layer, tf.float32), []
+            current, sums = tf.reshape(host, (-1, size)), []
+        bias = neurons.round_bias(tf.stop_gradient(current) * scales.current)
+        if self.gradient == "rate":
+            sums = [tf.stop_gradient(total) for total in sums]
+        return tf.cast(current, tf.float32), bias, sums
+
+    def _half(self, layer: Layer, s: Synapses) -> tf.Tensor:
+        """Half of the mantissas, rounded as ``round_connection`` does, straight through."""
+        kernel = self.kernels[s.node.name]
+        exact = tf.cast(kernel, tf.float64) * (self._scales(layer).weights[s.source] / 2)
+        real, rounded = tf.cast(exact, tf.float32), tf.cast(tf.round(exact), tf.float32)
+        return tf.stop_gradient(rounded) + (real - tf.stop_gradient(real))
+
+    def _mean_current(
+        self, layer: Layer, constant: tf.Tensor, values: Mapping[str, tf.Tensor]
+    ) -> tf.Tensor:
+        """J̄, (samples, neurons), of the sources' mean values."""
+        mean = constant
         for s in layer.synapses:
-            kernel = self.kernels[s.node.name]
-            unit = scales.weights[s.source]
-            half = tf.round(tf.cast(tf.stop_gradient(kernel), tf.float64) * (unit / 2))
-            half = tf.cast(half, tf.float32)
-            rounded = kernel + tf.stop_gradient(half * (2 / unit) - kernel)
+            unit = 2 / self._scales(layer).weights[s.source]
             seen = tf.reshape(values[s.source], (-1, *s.shape))
-            mean += tf.reshape(linear(s.node, seen, rounded), (-1, size))
-            sums.append(self._through_time(s, trains[s.source][:-1], half, size))
-        bias = neurons.round_bias(self._bias(layer, tf.float64) * scales.current)
-        return mean, tf.stop_gradient(bias), sums
+            sums = linear(s.node, seen, self._half(layer, s) * unit)
+            mean += tf.reshape(sums, (-1, constant.shape[1]))
+        return mean
+
+    def _twin(self, layer: Layer) -> neurons.Rate:
+        rest = self.populations[layer.population.name].refractory - 1
+        return neurons.core_rate(
+            layer.population, rest, self.dt, self.sigma, self.sigma_if
+        )
 
     def _through_time(
         self, s: Synapses, train: tf.Tensor, kernel: tf.Tensor, size: int
@@ -273,9 +290,19 @@ class HybridNetwork(tf.Module):
             bits = [WEIGHT_SHIFT + 1 + exponents[s.source] for s in layer.synapses]
             population = self.populations[layer.population.name]
             self._compiled[key] = tf.function(
-                partial(neurons.core_spikes, population, bits, steps),
+                partial(neurons.core_spikes, population, bits, steps, False),
                 jit_compile=self.compiled,
                 autograph=False,
+            )
+        return self._compiled[key]
+
+    def _trained(self, layer: Layer, steps: int) -> Any:
+        key = layer.population.name, steps, "time"
+        if key not in self._compiled:
+            exponents = self._scales(layer).exponents
+            bits = [WEIGHT_SHIFT + 1 + exponents[s.source] for s in layer.synapses]
+            self._compiled[key] = neurons.trained_spikes(
+                self.populations[layer.population.name], bits, steps, self.compiled
             )
         return self._compiled[key]
 

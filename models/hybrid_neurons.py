@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -22,14 +22,19 @@ class Spikes(NamedTuple):
     """What a population did; time first."""
 
     train: tf.Tensor  # (steps, samples, neurons), 1 for a spike
+    potential: tf.Tensor  # (steps, samples, neurons), v / θ as compared with θ, or ()
     mean: tf.Tensor  # (samples, neurons), weighted mean number of spikes a step
     count: tf.Tensor  # (samples, neurons)
+
+
+RESTING = -1e9  # potential of a neuron in its refractory period
 
 
 def core_spikes(
     population: Population,
     bits: Sequence[int],
     steps: int,
+    record: bool,
     bias: tf.Tensor,
     weights: tf.Tensor,
     *sums: tf.Tensor,
@@ -43,6 +48,7 @@ def core_spikes(
         population: its constants.
         bits: for each source, by how many bits its sums are shifted.
         steps: to run.
+        record: whether to give the potential.
         bias: int32 (samples or 1, neurons).
         weights: float32 (steps,), of the mean.
         sums: for each source float32 (steps − 1, samples, neurons), whole numbers; row
@@ -56,26 +62,115 @@ def core_spikes(
         q = tf.add_n([tf.bitwise.left_shift(r, k) for r, k in zip(rows, bits)])
         return _wrap(tf.where(t > 0, q, 0), core.Q_BITS)
 
-    def body(t, u, v, rest, mean, count, train):  # type: ignore[no-untyped-def]
+    def body(t, u, v, rest, mean, count, train, potential):  # type: ignore[no-untyped-def]
         if sums:
             u = _wrap(_decay(u, keep_u) + arriving(t), core.U_BITS)
         v = _decay(v, keep_v) + _wrap(u + bias, core.U_BITS)
         v = tf.clip_by_value(v, population.v_min, population.v_max)
+        if record:
+            seen = tf.cast(v, tf.float32) / population.threshold
+            potential = potential.write(t, tf.where(rest > 0, RESTING, seen))
         v = tf.where(rest > 0, 0, v)
         fired = v > population.threshold
         v = tf.where(fired, 0, v)
         rest = tf.maximum(tf.where(fired, population.refractory, rest) - 1, 0)
         spikes = tf.cast(fired, tf.float32)
         mean, count = mean + weights[t] * spikes, count + spikes
-        return t + 1, u, v, rest, mean, count, train.write(t, spikes)
+        return t + 1, u, v, rest, mean, count, train.write(t, spikes), potential
 
     whole, real = tf.zeros(shape, tf.int32), tf.zeros(shape)
-    train = tf.TensorArray(tf.float32, steps, element_shape=real.shape)
-    state = (0, whole, whole, whole, real, real, train)
-    *_, mean, count, train = tf.while_loop(
+    train, potential = (
+        tf.TensorArray(tf.float32, length, element_shape=real.shape)
+        for length in (steps, steps if record else 0)
+    )
+    state = (0, whole, whole, whole, real, real, train, potential)
+    *_, mean, count, train, potential = tf.while_loop(
         lambda t, *_: t < steps, body, state, maximum_iterations=steps
     )
-    return Spikes(train.stack(), mean, count)
+    seen = potential.stack() if record else tf.zeros(0)
+    return Spikes(train.stack(), seen, mean, count)
+
+
+def core_gradient(
+    population: Population,
+    steps: int,
+    upstream: tf.Tensor,
+    train: tf.Tensor,
+    potential: tf.Tensor,
+) -> tf.Tensor:
+    """Back-propagation through time of ``core_spikes``; all (steps, samples, neurons).
+
+    A spike's derivative is a surrogate, ds/dx = 1 / (1 + (π · (x − 1))²), x = v / θ
+    (Fang et al. 2021, arXiv 2007.05785, arctan with α = 2). No gradient passes the
+    reset, the refractory period, or v_min.
+
+    Args:
+        population: its constants.
+        steps: that were run.
+        upstream: dL/ds.
+        train: spikes.
+        potential: v / θ.
+
+    Returns:
+        dL/dq · θ; that of the bias is the same where current does not last, so it is
+        given second: dL/dj · θ.
+    """
+    keep_u = (4095 - population.decay_u) / 4096
+    keep_v = (4096 - population.decay_v) / 4096
+    floor = population.v_min / population.threshold
+    zero = tf.zeros_like(upstream[0])
+
+    def body(k, to_u, to_v, to_q, to_j):  # type: ignore[no-untyped-def]
+        t = steps - 1 - k
+        x, spikes = potential[t], train[t]
+        slope = 1 / (1 + tf.square(math.pi * (x - 1)))
+        to_x = upstream[t] * slope + to_v * (1 - spikes)
+        to_x = tf.where(x > floor, to_x, 0.0)
+        to_u = to_x + keep_u * to_u
+        return k + 1, to_u, keep_v * to_x, to_q.write(t, to_u), to_j + to_x
+
+    to_q = tf.TensorArray(tf.float32, steps, element_shape=zero.shape)
+    *_, to_q, to_j = tf.while_loop(
+        lambda k, *_: k < steps,
+        body,
+        (0, zero, zero, to_q, zero),
+        maximum_iterations=steps,
+    )
+    return to_q.stack(), to_j
+
+
+def trained_spikes(
+    population: Population, bits: Sequence[int], steps: int, compiled: bool
+) -> Callable[..., tf.Tensor]:
+    """``core_spikes`` whose backward pass is ``core_gradient``.
+
+    Returns:
+        (bias as float32, bias as int32, *sums) → spikes (steps, samples, neurons).
+    """
+    forward = tf.function(
+        partial(core_spikes, population, bits, steps, True),
+        jit_compile=compiled,
+        autograph=False,
+    )
+    backward = tf.function(
+        partial(core_gradient, population, steps), jit_compile=compiled, autograph=False
+    )
+
+    @tf.custom_gradient
+    def spikes(real: tf.Tensor, bias: tf.Tensor, *sums: tf.Tensor) -> Any:
+        found = forward(bias, tf.zeros(steps), *sums)
+
+        def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor | None, ...]:
+            to_q, to_j = backward(upstream, found.train, found.potential)
+            to_j /= population.threshold
+            if real.shape[0] == 1:
+                to_j = tf.reduce_sum(to_j, axis=0, keepdims=True)
+            to_sums = (to_q[1:] * (2.0**k / population.threshold) for k in bits)
+            return to_j, None, *to_sums
+
+        return found.train, gradient
+
+    return spikes
 
 
 def _wrap(x: tf.Tensor, bits: int) -> tf.Tensor:

@@ -7,6 +7,9 @@ fractions of the picture.
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
@@ -14,6 +17,8 @@ from .boxes import BoxData, FloatArray, ImageArray, Size
 
 FINENESS = 2  # drawn this much finer than asked for, then averaged
 SMALLEST, LARGEST = 0.25, 0.75  # larger side of the box, as a fraction of its side
+NOISE = 1.0, 8.0  # standard deviation, grey levels of 255, in pictures of …
+NOISE_PIXELS = 32 * 48  # … and more in finer ones, so that it averages to the same
 THICKNESS = 0.03  # of wings and tail; an aircraft is 2 long
 
 
@@ -27,32 +32,48 @@ def scenes(count: int, seed: int, size: Size) -> tuple[ImageArray, FloatArray]:
 
 
 def scene_data(count: int, seed: int, size: Size) -> BoxData:
-    """The scenes as a data set, drawn at ``size``."""
-    drawn = [_scene(np.random.default_rng([seed, i]), size) for i in range(count)]
+    """The scenes as a data set for pictures of this shape, drawn when asked for."""
+    aspect = size[1] / size[0]
+    drawn = tuple(Scene(seed, i, aspect) for i in range(count))
     return BoxData(
         tuple(f"scene_{i:05d}" for i in range(count)),
-        tuple(picture for picture, _ in drawn),
-        np.array([box for _, box in drawn]).reshape(count, 4),
+        drawn,
+        np.array([scene.layout()[1] for scene in drawn]).reshape(count, 4),
         tuple(f"scene {i} of seed {seed}" for i in range(count)),
     )
 
 
-def _scene(rng: np.random.Generator, size: Size) -> tuple[Image.Image, FloatArray]:
-    rows, columns = size[:2]
-    width, height = columns * FINENESS, rows * FINENESS
-    parts, box = _placed(_seen(_aircraft(rng), rng), width / height, rng)
-    sky = rng.uniform(50, 215) + rng.uniform(-20, 20, 3)  # RGB, 0 … 255
-    picture = _clouds(_gradient(sky, rng, width, height), sky, rng)
-    draw = ImageDraw.Draw(picture)
-    _ground(draw, sky, rng, width, height)
-    away = 1 if sky.mean() < 90 or (sky.mean() < 170 and rng.random() < 0.5) else -1
-    contrast = away * rng.uniform(50, 110)
-    for part, shade in zip(parts, rng.uniform(0.6, 1.4, len(parts))):
-        outline = [(x * width, y * height) for x, y in part]
-        draw.polygon(outline, _rgb(sky, contrast * shade))
-    fine = np.asarray(picture, np.float64).reshape(rows, FINENESS, columns, FINENESS, 3)
-    pixels = fine.mean((1, 3)) + rng.normal(0, rng.uniform(1, 8), (rows, columns, 1))
-    return Image.fromarray(np.clip(np.rint(pixels), 0, 255).astype(np.uint8)), box
+@dataclass(frozen=True)
+class Scene:
+    """One scene, drawn when asked for."""
+
+    seed: int
+    index: int
+    aspect: float  # width / height of its pictures
+
+    def layout(self) -> tuple[list[FloatArray], FloatArray, np.random.Generator]:
+        """Outlines of the aircraft's parts, its box, and where chance stands then."""
+        rng = np.random.default_rng([self.seed, self.index])
+        return *_placed(_seen(_aircraft(rng), rng), self.aspect, rng), rng
+
+    def draw(self, height: int, width: int) -> Image.Image:
+        """The picture, RGB."""
+        parts, _, rng = self.layout()
+        columns, rows = width * FINENESS, height * FINENESS
+        sky = rng.uniform(50, 215) + rng.uniform(-20, 20, 3)  # RGB, 0 … 255
+        picture = _clouds(_gradient(sky, rng, columns, rows), sky, rng)
+        draw = ImageDraw.Draw(picture)
+        _ground(draw, sky, rng, columns, rows)
+        bright = sky.mean() < 90 or (sky.mean() < 170 and rng.random() < 0.5)
+        contrast = rng.uniform(50, 110) * (1 if bright else -1)
+        for part, shade in zip(parts, rng.uniform(0.6, 1.4, len(parts))):
+            outline = [(x * columns, y * rows) for x, y in part]
+            draw.polygon(outline, _rgb(sky, contrast * shade))
+        fine = np.asarray(picture, np.float64)
+        pixels = fine.reshape(height, FINENESS, width, FINENESS, 3).mean((1, 3))
+        noise = rng.uniform(*NOISE) * math.sqrt(width * height / NOISE_PIXELS)
+        pixels += rng.normal(0, noise, (height, width, 1))
+        return Image.fromarray(np.clip(np.rint(pixels), 0, 255).astype(np.uint8))
 
 
 def _rgb(colour: FloatArray, brighter: float = 0.0) -> tuple[int, ...]:

@@ -195,6 +195,6 @@ class Worker:
             complaint = self._connection.recv()
         except (EOFError, OSError):
             log = self._log.read_text(errors="replace") if self._log.exists() else ""
-            complaint = f"one of its processes was killed\n{log[-2000:]}"
+            complaint = f"its process was killed\n{log[-2000:]}"
         if complaint is not None:
             raise RuntimeError(f"Target 'lava': Lava failed: {complaint.strip()}")

@@ -17,15 +17,14 @@ import select
 import shutil
 import sys
 import threading
-import time
 import traceback
 from contextlib import suppress
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import NoReturn
 
 PATIENCE = 0.2  # s between two looks at parent and children
-GRACE = 2.0  # s that Lava has to report what its process died of
 
 
 def main(handle: int, parent: int, folder: Path) -> None:
@@ -35,34 +34,45 @@ def main(handle: int, parent: int, folder: Path) -> None:
     """
     connection = Connection(handle)
     os.register_at_fork(after_in_child=connection.close)
-    threading.Thread(target=watch, args=(parent, folder), daemon=True).start()
+    watched: list[BaseProcess] = []
+    threading.Thread(
+        target=watch, args=(connection, parent, folder, watched), daemon=True
+    ).start()
     try:
         from .lava_network import Network
 
         network = Network(*connection.recv())
+        watched += multiprocessing.active_children()
         while True:
             connection.send(None)
             network.run(*connection.recv())
-    except EOFError:
+    except EOFError:  # the session is closed
+        watched.clear()
         network.stop()
     except Exception:
-        connection.send(traceback.format_exc())
+        connection.send(complaints(watched) or traceback.format_exc())
         end(folder)
     os._exit(0)
 
 
-def watch(parent: int, folder: Path) -> None:
+def watch(
+    connection: Connection, parent: int, folder: Path, watched: list[BaseProcess]
+) -> None:
     """End this process when its session is over or Lava is broken."""
-    children = 0
     while os.getppid() == parent:
         if select.select([0], [], [], PATIENCE)[0]:
             break
-        alive = len(multiprocessing.active_children())
-        if alive < children:
-            time.sleep(GRACE)
+        if watched and not {*watched} <= {*multiprocessing.active_children()}:
+            with suppress(OSError):
+                connection.send(complaints(watched) or "a process of it was killed")
             break
-        children = alive
     end(folder)
+
+
+def complaints(processes: list[BaseProcess]) -> str:
+    """Tracebacks of what went wrong in Lava's processes, which it does not print."""
+    found = [getattr(process, "exception", None) for process in processes]
+    return "\n".join(text for _, text in filter(None, found))
 
 
 def end(folder: Path) -> NoReturn:

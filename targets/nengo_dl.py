@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -85,7 +86,8 @@ class NengoDLSession(Session):
 
     def __init__(self, target: NengoDL, program: Program, graph: Graph) -> None:
         super().__init__(target, program)
-        warnings.filterwarnings("ignore", "nengo-dl .* has not been tested with")
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        warnings.filterwarnings("ignore", ".*has not been tested with")
         try:
             import nengo_dl
 
@@ -114,7 +116,8 @@ class NengoDLSession(Session):
         dt = self.program.timing.dt
         current = self.target.current(self.program, stimulus)[:, None, :]
         data = {self._built.current: np.repeat(current, stimulus.steps, axis=1)}
-        found = self._simulator_for(stimulus.samples).predict(data, stateful=False)
+        simulator = self._simulator_for(stimulus.samples)
+        found = simulator.predict(data, stateful=False, verbose=0)
         return {
             p.name: np.rint(
                 found[self._built.spikes[p.name]] * (dt / p.amplitude)

@@ -1,7 +1,7 @@
 """How a connection's weights lie in memory, so that many are added at a time.
 
-For few spikes as *runs*: neighbours that one spike reaches are neighbours in memory, and
-with the kernel laid out in the order in which it reaches them, a row of it is one
+For few spikes as *runs*: neighbours that one spike reaches are neighbours in memory,
+and with the kernel laid out in the order in which it reaches them, a row of it is one
 addition of adjacent weights to adjacent neurons. For many as *blocks*, the kernel as a
 matrix, with the *windows* of source pixels that each target pixel sees.
 """

@@ -18,12 +18,12 @@ from ..toolchain.program import Population, Program, SpikeInput
 from .kernels import INPUTS, LANES, LINK, TILE
 from .runs import Ints, Runs, blocks_of, kernel_order, runs_of, split, windows_of
 
-TILE_SIZE = 4096  # neurons; q, u, v and bias of a tile are 64 KiB
+TILE_SIZE = 8192  # neurons; q, u, v and bias of a tile are 128 KiB
 CACHE_LINE = 64  # bytes
 # ns, fitted to timings of single links on an AMD EPYC (Zen 4); they choose between two
 # ways to the same sum, never a result.
-SPIKE_TIME, SYNAPSE_TIME = 8.0, 0.12  # few spikes: each, and each of its synapses
-PIXEL_TIME, BLOCK_TIME = 10.0, 4.0  # many spikes: a target pixel, and a block of it
+SPIKE_TIME, SYNAPSE_TIME = 11.0, 0.07  # few spikes: each, and each of its synapses
+PIXEL_TIME, BLOCK_TIME = 20.0, 2.7  # many spikes: a target pixel, and a block of it
 
 
 class Network(NamedTuple):
@@ -74,7 +74,8 @@ def assemble(program: Program) -> Network:
         looped = any(c.source in names for n in names for c in program.incoming(n))
         for p in group:
             tables.add(p, together=looped)
-        tables.end_group()
+        if looped:
+            tables.end_group()
     return tables.network()
 
 

@@ -15,7 +15,7 @@ import snn_deploy
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = ("toolchain", "targets", "calibration", "models")
-MODULES = [f"snn_deploy.{path.stem}" for path in ROOT.glob("[a-z]*.py")] + [
+MODULES = [f"snn_deploy.{path.stem}" for path in sorted(ROOT.glob("[a-z]*.py"))] + [
     module.name
     for folder in FOLDERS
     for module in pkgutil.walk_packages(

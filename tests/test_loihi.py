@@ -165,7 +165,7 @@ def test_every_sample_starts_fresh() -> None:
     np.testing.assert_array_equal(forward, backward[::-1])
 
 
-def test_blocks_are_legal_on_the_board() -> None:
+def test_full_cores_are_legal_on_the_board_and_equal() -> None:
     """nengo-loihi's own allocation and validation for hardware, which need no NxSDK."""
     from nengo_loihi.hardware.allocators import Greedy
     from nengo_loihi.hardware.validate import validate_board
@@ -173,21 +173,35 @@ def test_blocks_are_legal_on_the_board() -> None:
     rng = np.random.default_rng(4)
     weight = (rng.integers(-100, 127, (3, 3, 2, 8)) * 2).astype(np.int16)
     conv = ConvConnection(source="in", target="a", weight=weight, shape=(20, 20, 2))
-    session = load(network(conv, threshold=6400))
+    program = network(conv, threshold=6400)
+    session = load(program)
     board = Greedy()(session.assembly.model, n_chips=1)
     validate_board(board)
     assert len(board.chips[0].cores) == len(session.placement.cores) == 3
+    assert session.placement.cores[0].block.size > 3 * 256  # beyond an axon's base
+    spikes = rng.random((1, 5, 800)) < 0.1
+    assert check(program, given_spikes(spikes))["a"].any()
 
 
-def test_utilization_is_of_the_chip() -> None:
-    session = load(network(dense(np.full((3, 4), 2))))
-    use = {name: (u.used, u.max) for name, u in session.utilization.items()}
-    assert use == {
-        "cores": (1, 128),
-        "compartments": (4, 128 * 1024),
-        "input axons": (3, 128 * 4096),
-        "output axons": (0, 128 * 4096),
-        "synapse bits": (3 * 64, 128 * 2**20),
+def test_utilization_of_populations_and_of_the_chip() -> None:
+    """A population's row is its fullest core; the last row is the chip's sum."""
+    weight = np.full((3, 40), 2)
+    program = network(dense(weight))
+    assert load(program, SmallCores()).utilization == {
+        "a": {
+            "cores": (2, 1000),
+            "compartments": (20, 24),
+            "input axons": (3, 3000),
+            "output axons": (0, 3000),
+            "synapse bits": (3 * 192, 400_000),
+        },
+        "total": {
+            "cores": (2, 1000),
+            "compartments": (40, 24_000),
+            "input axons": (6, 3_000_000),
+            "output axons": (0, 3_000_000),
+            "synapse bits": (6 * 192, 400_000_000),
+        },
     }
 
 

@@ -15,14 +15,14 @@ from random_programs import simulate_oracle
 from snn_deploy.toolchain import arithmetic as core
 from snn_deploy.toolchain import nodes as n
 from snn_deploy.toolchain.compose import apply
-from snn_deploy.toolchain.errors import ModelError
+from snn_deploy.toolchain.errors import DataError, DoesNotFit, ModelError
 from snn_deploy.toolchain.graph import Graph
-from snn_deploy.toolchain.host import SpikeEncoder, decode, encode
+from snn_deploy.toolchain.host import BiasEncoder, SpikeEncoder, decode, encode
 from snn_deploy.toolchain.interpret import interpret
 from snn_deploy.toolchain.layers import Layer, layers
 from snn_deploy.toolchain.legalize import legalize
 from snn_deploy.toolchain.program import Program
-from snn_deploy.toolchain.quantize import quantize
+from snn_deploy.toolchain.quantize import quantize, scales_of
 
 DT = 0.001
 TAU = st.sampled_from((0.0, 0.005))
@@ -216,7 +216,7 @@ def test_encoder_and_decoder_are_the_graphs_ends() -> None:
 
 
 def test_samples_twice_as_strong_still_fit() -> None:
-    graph = Graph((n.Input("x", shape=(3,)), n.IF("a", ("x",)), n.Output("y", ("a",))))
+    graph = Graph((n.Input("x", shape=(3,)), n.LIF("a", ("x",)), n.Output("y", ("a",))))
     program = quantize(legalize(graph), np.array([[0.0, 0.5, -1.0]]), steps=5)
     assert encode(program.encoder, np.array([[2.0, -2.0, 0.0]]), 5, DT)
     with pytest.raises(DataError, match="sample 1.*'a'.*524160"):
@@ -310,7 +310,7 @@ def test_refractory_steps(tau_ref: float, refractory: int) -> None:
     [
         ({"tau_ref": 0.063}, "'a': tau_ref is 63 steps.*0 … 62"),
         ({"tau_rc": 100.0}, "'a': tau_rc is 100.0 s"),
-        ({"amplitude": 1000.0}, "'b': its threshold would be 0"),
+        ({"amplitude": 1e6}, "'b': its threshold would be 0"),
     ],
 )
 def test_constants_beyond_the_core_are_refused(

@@ -51,7 +51,7 @@ def assert_equal(got: Mapping[str, BoolArray], want: Mapping[str, BoolArray]) ->
         assert not len(differ), f"{name}: {len(differ)} spikes differ, first {where}"
 
 
-@pytest.fixture(params=[(4096, None), (4096, ALWAYS), (7, NEVER), (7, ALWAYS)])
+@pytest.fixture(params=[(8192, None), (8192, ALWAYS), (7, NEVER), (7, ALWAYS)])
 def ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Large and small tiles, sparse and dense sums: none of them changes a result."""
     size, block_time = request.param

@@ -63,7 +63,9 @@ def installed(wheel, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("environment")
     made = run(sys.executable, "-m", "venv", "venv", cwd=folder)
     assert made.returncode == 0, made.stderr
-    pip(folder / "venv" / "bin" / "python", "install", wheel, cwd=folder)
+    pip(
+        folder / "venv" / "bin" / "python", "install", "--no-compile", wheel, cwd=folder
+    )
     return folder / "venv" / "bin"
 
 

@@ -1,4 +1,4 @@
-"""What can go wrong. A message says: object, what it is, what is allowed, what to do."""
+"""What can go wrong: a message says object, what it is, what is allowed, what to do."""
 
 
 class SnnDeployError(Exception):

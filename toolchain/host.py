@@ -7,7 +7,7 @@ handed the same integers.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -78,6 +78,8 @@ class Stimulus:
     steps: int
     bias: Mapping[str, IntArray]  # population → (samples, neurons) int32
     spikes: Mapping[str, BoolArray]  # spike input → (samples, steps, neurons)
+    current: Mapping[str, FloatArray] = field(default_factory=dict)
+    """Population → the J that ``bias`` was rounded from; for float simulations."""
 
 
 def encode(encoder: Encoder, samples: FloatArray, steps: int, dt: float) -> Stimulus:
@@ -95,17 +97,24 @@ def encode(encoder: Encoder, samples: FloatArray, steps: int, dt: float) -> Stim
         raise DataError("samples: they hold NaN or infinite values; remove them")
     count = len(samples)
     if isinstance(encoder, BiasEncoder):
-        current = _apply(encoder.graph, samples) * encoder.scale
-        flat = current.reshape(count, -1)
-        if flat.size and np.abs(flat).max() > MAX_BIAS:
-            worst = int(np.abs(flat).max(axis=1).argmax())
+        current = _apply(encoder.graph, samples).reshape(count, -1)
+        flat = current * encoder.scale
+        peaks = np.rint(np.abs(flat)).max(axis=1)
+        if peaks.max() > MAX_BIAS:
             raise DataError(
-                f"sample {worst}: it drives population {encoder.population!r} with a "
-                f"bias of {np.abs(flat).max():.0f}, the core holds {MAX_BIAS}; "
+                f"sample {peaks.argmax()}: it drives population "
+                f"{encoder.population!r} with a bias of {peaks.max():.0f}, the core "
+                f"holds {MAX_BIAS}; "
                 "calibrate with samples of this range (build --data)"
             )
-        bias = {encoder.population: round_bias(flat)}
-        return Stimulus(samples=count, steps=steps, bias=bias, spikes={})
+        name = encoder.population
+        return Stimulus(
+            samples=count,
+            steps=steps,
+            bias={name: round_bias(flat)},
+            spikes={},
+            current={name: current},
+        )
     spikes = _spikes(encoder, samples, steps, dt)
     return Stimulus(
         samples=count, steps=steps, bias={}, spikes={encoder.population: spikes}

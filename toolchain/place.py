@@ -44,7 +44,7 @@ class Core:
 
 
 @dataclass(frozen=True)
-class Utilization:
+class PopulationUse:
     """What a population uses: cores, all of them together, and the most on one core."""
 
     cores: int
@@ -67,14 +67,14 @@ class Placement:
         )
 
     @cached_property
-    def utilization(self) -> Mapping[str, Utilization]:
+    def utilization(self) -> Mapping[str, PopulationUse]:
         """Population → cores, sums over them, and the highest use of each resource."""
-        table: dict[str, Utilization] = {}
+        table: dict[str, PopulationUse] = {}
         for name, cores in itertools.groupby(
             self.cores, key=lambda core: core.block.population
         ):
             usages = [core.usage for core in cores]
-            table[name] = Utilization(
+            table[name] = PopulationUse(
                 len(usages), _combine(sum, usages), _combine(max, usages)
             )
         return table
