@@ -232,5 +232,4 @@ def compare(
     for place in places:
         with place.load(program) as session:
             recordings.append(session.run(given, steps))
-    names = [p.name for p in (*program.inputs, *program.populations)]
-    return compare_recordings(recordings, names)
+    return compare_recordings(recordings, [p.name for p in program.members])

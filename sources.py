@@ -90,7 +90,7 @@ def read_program(path: Path, samples: int) -> tuple[Program, FloatArray]:
             f"Bundle {str(path)!r}: {samples} samples are asked for; it holds "
             f"{len(bundle.samples)}"
         )
-    return bundle.program, np.float64(bundle.samples[:samples])
+    return bundle.program, bundle.samples[:samples].astype(np.float64)
 
 
 def make_folder(path: Path) -> None:
@@ -184,8 +184,8 @@ def read_task(path: Path | None, model: Model, calibration: int, test: int) -> T
     where = "generated scenes" if path is None else str(path.resolve().name)
     return Task(
         source=f"{where}, {how}",
-        calibration=np.float64(shown.images(size)),
-        test=np.float64(held.images(size)),
+        calibration=shown.images(size).astype(np.float64),
+        test=held.images(size).astype(np.float64),
         truth=held.boxes,
         constant=median_box(train.boxes),
     )
@@ -202,7 +202,8 @@ def read_boxes(path: Path | None, size: Shape) -> BoxData:
         DataError: it is neither, or something in it is missing or damaged.
     """
     if path is None:
-        return scene_data(SCENES, SEED, size)
+        height, width, channels = size
+        return scene_data(SCENES, SEED, (height, width, channels))
     if path.parent.name == "101_ObjectCategories":
         return load_caltech101(path.parent.parent, path.name)
     return load_folder(path)

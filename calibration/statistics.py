@@ -92,10 +92,8 @@ def layer_statistics(
     Raises:
         DataError: the recording is empty or not one of this Program.
     """
-    everyone: tuple[Population | SpikeInput, ...]
-    everyone = (*program.inputs, *program.populations)
     latency = _latency(program)
-    return tuple(_layer(program, recording, p, latency) for p in everyone)
+    return tuple(_layer(program, recording, p, latency) for p in program.members)
 
 
 def total_statistics(program: Program, recording: Recording) -> LayerStatistics:

@@ -40,7 +40,7 @@ class Recipe:
     channels: tuple[int, ...] = CHANNELS
     widths: tuple[int, ...] = WIDTHS
     amplitude: float = AMPLITUDE
-    epochs: int = 300
+    epochs: int = 400
     batch: int = 32  # pictures
     learning_rate: float = 0.01  # of the first epoch; falls to 0 as half a cosine
     target_rate: float = 100.0  # Hz

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -74,8 +75,8 @@ class Batch(NamedTuple):
     """What ``kernels.simulate`` reads and writes for a batch of samples.
 
     A population p, numbered with the spike inputs first, has its spikes from base[p] on
-    as (samples, steps, sizes[p]) bytes, and those of a sample n its biases from
-    bias_base[p] + n · bias_stride[p] on.
+    as (samples, steps, sizes[p]) bytes. Its biases for sample n, its own or those that
+    the stimulus sets in their place, begin at bias_base[p] + n · bias_stride[p].
     """
 
     steps: int
@@ -90,8 +91,8 @@ class Batch(NamedTuple):
 
 def make_batch(program: Program, stimulus: Stimulus) -> Batch:
     """A Batch with its biases set and no spikes."""
-    sizes = np.array([p.size for p in members(program)])
-    base = np.cumsum([0, *sizes * stimulus.samples * stimulus.steps])
+    sizes = np.array([p.size for p in members(program)], np.int64)
+    base = np.cumsum([0, *sizes * stimulus.samples * stimulus.steps], dtype=np.int64)
     words = np.zeros(base[-1] // 8 + 1, np.uint64)
     biases = [stimulus.bias.get(p.name, p.bias).ravel() for p in program.populations]
     lengths = [0] * len(program.inputs) + [len(bias) for bias in biases]
@@ -103,17 +104,21 @@ def make_batch(program: Program, stimulus: Stimulus) -> Batch:
         base=base,
         sizes=sizes,
         bias=np.concatenate([np.zeros(0, np.int32), *biases]).astype(np.int32),
-        bias_base=np.cumsum([0, *lengths]),
+        bias_base=np.cumsum([0, *lengths], dtype=np.int64),
         bias_stride=np.where(given, sizes, 0),
     )
 
 
 def views(program: Program, stimulus: Stimulus, batch: Batch) -> dict[str, BoolArray]:
     """Name → its part of the raster, (samples, steps, neurons)."""
-    shape = (stimulus.samples, stimulus.steps, -1)
-    bounds = zip(members(program), batch.base[:-1], batch.base[1:])
+    shape = (stimulus.samples, stimulus.steps)
     raster = batch.raster.view(np.bool_)
-    return {p.name: raster[begin:end].reshape(shape) for p, begin, end in bounds}
+    return {
+        p.name: raster[begin : begin + math.prod(shape) * p.size].reshape(
+            *shape, p.size
+        )
+        for p, begin in zip(members(program), batch.base)
+    }
 
 
 def check_stimulus(program: Program, stimulus: Stimulus) -> None:

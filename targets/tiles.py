@@ -148,14 +148,14 @@ class _Tables:
         )
         return Network(
             tiles=self.tiles.array(),
-            groups=np.array(self.groups),
+            groups=np.array(self.groups, np.int64),
             links=links,
             starts=self.starts.array(),
             runs=self.runs.array(),
             weights=self.weights.array(),
             windows=self.windows.array(),
             blocks=self.blocks.array(),
-            room=np.array(room),
+            room=np.array(room, np.int64),
         )
 
 

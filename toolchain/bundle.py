@@ -64,7 +64,7 @@ class Bundle:
             return
         if self.program is None or self.samples is None:
             raise BundleError("golden spikes need a program and samples")
-        sizes = {p.name: p.size for p in self.program.inputs + self.program.populations}
+        sizes = {p.name: p.size for p in self.program.members}
         for name, spikes in self.golden.items():
             wanted = (len(self.samples), *spikes.shape[1:2], sizes.get(name))
             if spikes.dtype != np.bool_ or spikes.shape != wanted:

@@ -81,13 +81,14 @@ class Program:
         """The population or spike input of this name; KeyError where there is none."""
         return self._by_name[name]
 
+    @property
+    def members(self) -> tuple[Population | SpikeInput, ...]:
+        """Spike inputs and populations, in order of flow."""
+        return (*self.inputs, *self.populations)
+
     @cached_property
     def _by_name(self) -> dict[str, Population | SpikeInput]:
-        everyone: tuple[Population | SpikeInput, ...] = (
-            *self.inputs,
-            *self.populations,
-        )
-        return {p.name: p for p in everyone}
+        return {p.name: p for p in self.members}
 
     def incoming(self, name: str) -> list[Connection]:
         """Connections into a population."""
@@ -109,7 +110,7 @@ class Program:
             ModelError: names or shapes do not meet.
             DoesNotFit: a number is beyond the core's widths.
         """
-        if len(self._by_name) != len(self.inputs) + len(self.populations):
+        if len(self._by_name) != len(self.members):
             raise ModelError("Program: two populations have the same name")
         names = {p.name for p in self.populations}
         _check_host(self)
