@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from ..toolchain.errors import DataError
 
@@ -22,6 +22,7 @@ Size = tuple[int, int, int]
 """(height, width, channels) of a picture; 1 channel is grey, 3 are RGB."""
 
 HEADER = ["image", "x_min", "y_min", "x_max", "y_max"]
+_UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 OFFICIAL_FOLDERS = {  # Caltech-101: category → folder of its annotations
     "airplanes": "Airplanes_Side_2",
     "Faces": "Faces_2",
@@ -95,7 +96,7 @@ def _decode(picture: Path, origin: str) -> Image.Image:
     try:
         with Image.open(picture) as opened:
             return opened.convert("RGB")
-    except (OSError, SyntaxError, ValueError) as error:
+    except _UNREADABLE as error:
         raise DataError(
             f"{origin}: {picture} is a broken or truncated picture ({error}); repair "
             "or remove it"
@@ -215,7 +216,7 @@ def _dimensions(picture: Path, origin: str) -> tuple[int, int]:
     try:
         with Image.open(picture) as opened:
             return opened.size
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+    except _UNREADABLE as error:
         raise DataError(
             f"{origin}: {picture} is no readable picture; repair or remove it"
         ) from error

@@ -69,7 +69,7 @@ def load_checkpoint(path: Path, recipe: dict[str, Any]) -> Checkpoint:
                 kind: [file[key] for key in sorted(file) if key.startswith(f"{kind}/")]
                 for kind in ("weights", "best_weights", "optimizer")
             }
-        checkpoint = Checkpoint(**numbers, **arrays)
+        checkpoint = Checkpoint(**(numbers | arrays))
     except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
         raise ModelError(
             f"{path}: a damaged checkpoint ({error}); train without resume"

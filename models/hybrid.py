@@ -22,7 +22,7 @@ from ..toolchain.rounding import Scales, round_connection, round_population
 from . import hybrid_neurons as neurons
 from .host_layers import apply, linear
 
-SEMANTICS = ("loihi", "float")
+SEMANTICS = ("loihi", "float", "rate")
 EXACT = 2**24  # float32 holds every whole number up to here
 FLOAT_SIGMA = 0.005  # of the float neurons' soft LIF twin (arXiv 2303.12738, 3.1)
 
@@ -168,10 +168,21 @@ class HybridNetwork(tf.Module):
             raise UnsupportedLayer(
                 f"semantics {semantics!r} is unknown; {' or '.join(SEMANTICS)}"
             )
-        run = self._loihi if semantics == "loihi" else self._float
+        run = {"loihi": self._loihi, "float": self._float, "rate": self._rate}[semantics]
         value, rates, spikes = run(x, steps)
         output = self._host(self.graph.output.name, value, tf.float32)
         return Activity(output, rates, spikes if record else {})
+
+    def _rate(self, x: tf.Tensor, steps: int) -> _Run:
+        values: dict[str, tf.Tensor] = {}
+        rates: dict[str, tf.Tensor] = {}
+        for layer in self.layers:
+            name = layer.population.name
+            current = tf.cast(self._constant(layer, x), tf.float32)
+            rates[name] = self._twin(layer)(self._mean_current(layer, current, values))
+            value = layer.population.amplitude * rates[name]
+            values[name] = tf.reshape(value, (-1, *layer.shape))
+        return {name: values[name]}, rates, {}
 
     def _loihi(self, x: tf.Tensor, steps: int) -> _Run:
         values: dict[str, tf.Tensor] = {}
@@ -202,21 +213,22 @@ class HybridNetwork(tf.Module):
         self, layer: Layer, x: tf.Tensor, trains: Mapping[str, tf.Tensor]
     ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
         """Constant part of J, the same as integer bias, each source's sums over time."""
-        scales = self._scales(layer)
-        size = math.prod(layer.shape)
-        if layer.synapses:
-            current, sums = self._bias(layer, tf.float64), []
-            for s in layer.synapses:
-                half = self._half(layer, s)
-                sums.append(self._through_time(s, trains[s.source][:-1], half, size))
-        else:
-            start = {self.graph.input.name: tf.cast(x, tf.float64)}
-            host = self._host(layer.population.inputs[0], start, tf.float64)
-            current, sums = tf.reshape(host, (-1, size)), []
-        bias = neurons.round_bias(tf.stop_gradient(current) * scales.current)
+        current, sums = self._constant(layer, x), []
+        for s in layer.synapses:
+            train, half = trains[s.source][:-1], self._half(layer, s)
+            sums.append(self._through_time(s, train, half, current.shape[1]))
+        bias = tf.stop_gradient(current) * self._scales(layer).current
         if self.gradient == "rate":
             sums = [tf.stop_gradient(total) for total in sums]
-        return tf.cast(current, tf.float32), bias, sums
+        return tf.cast(current, tf.float32), neurons.round_bias(bias), sums
+
+    def _constant(self, layer: Layer, x: tf.Tensor) -> tf.Tensor:
+        """Constant part of J in float64, (samples or 1, neurons)."""
+        if layer.synapses:
+            return self._bias(layer, tf.float64)
+        start = {self.graph.input.name: tf.cast(x, tf.float64)}
+        host = self._host(layer.population.inputs[0], start, tf.float64)
+        return tf.reshape(host, (-1, math.prod(layer.shape)))
 
     def _half(self, layer: Layer, s: Synapses) -> tf.Tensor:
         """Half of the mantissas, rounded as ``round_connection`` does, straight through."""

@@ -8,11 +8,8 @@ import tensorflow as tf
 
 from .boxes import Size
 from .neurons import RateNoise, SoftLIF, current_for
+from .recipe import AMPLITUDE, CHANNELS, SIZE, WIDTHS
 
-SIZE: Size = (32, 48, 3)
-CHANNELS = (8, 16, 32)
-WIDTHS = (128, 64, 32)
-AMPLITUDE = 0.01  # output of a neuron at 100 Hz: 1
 MOMENTUM = 0.9  # of the running mean and variance, per batch
 
 

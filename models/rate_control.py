@@ -103,9 +103,9 @@ BUDGETS: dict[str, Callable[[HybridNetwork, int], Measure]] = {
 class Budget:
     """A limit that the mean over samples should keep to.
 
-    penalty = λ · (amount / aim − 1); after every batch λ ← max(0, λ + η · (amount / aim
-    − 1)): dual ascent on the Lagrangian. λ grows until the limit holds, and falls back
-    to 0 where it holds by itself.
+    penalty = λ · max(amount / aim − 1, 0); after every batch λ ← max(0, λ + η · (amount
+    / aim − 1)): dual ascent. λ grows until the limit holds; below the limit nothing
+    pushes, however large λ has become, and λ falls back.
     """
 
     def __init__(self, measure: Measure, most: float) -> None:
@@ -118,7 +118,7 @@ class Budget:
 
     def penalty(self, rates: Rates) -> tf.Tensor:
         """What is added to the loss."""
-        return self.multiplier * self.excess(rates)
+        return self.multiplier * tf.nn.relu(self.excess(rates))
 
     def adapt(self, rates: Rates, pace: float) -> None:
         """Move the multiplier after a batch."""

@@ -19,7 +19,7 @@ import tensorflow as tf
 from .. import __version__
 from ..toolchain.errors import DataError
 from . import augment
-from .boxes import BoxData, FloatArray, ImageArray, Size, iou, mean_box, median_box
+from .boxes import BoxData, FloatArray, ImageArray, iou, mean_box, median_box
 from .checkpoint import (
     Checkpoint,
     load_checkpoint,
@@ -27,46 +27,10 @@ from .checkpoint import (
     write_atomically,
     write_metadata,
 )
-from .locnet import AMPLITUDE, CHANNELS, SIZE, WIDTHS, fold, locnet, populations
+from .locnet import fold, locnet, populations
 from .neurons import RateNoise
+from .recipe import Recipe
 from .split import Split, split
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """How a LocNet is made. Same recipe, same pictures: same network."""
-
-    size: Size = SIZE
-    channels: tuple[int, ...] = CHANNELS
-    widths: tuple[int, ...] = WIDTHS
-    amplitude: float = AMPLITUDE
-    epochs: int = 400
-    batch: int = 32  # pictures
-    learning_rate: float = 0.01  # of the first epoch; falls to 0 as half a cosine
-    target_rate: float = 100.0  # Hz
-    output_weight: float = 1.0  # of the boxes' mean squared error
-    rate_weight: float = 0.01  # of each layer's deviation from the target rate
-    rate_noise: float = 25.0  # Hz, added to each neuron's rate while training
-    seed: int = 0
-    block: int = 1  # neighbouring names that stay in one part of the split
-
-    def check(self) -> None:
-        """Raise DataError for a number that cannot be trained with."""
-        counts = ("epochs", "batch", "block")
-        amounts = ("learning_rate", "target_rate", "amplitude")
-        for name in (*counts, *amounts):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
-                raise DataError(f"{name} is {value}; it must be greater than 0")
-        for name in ("output_weight", "rate_weight", "rate_noise"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
-                raise DataError(f"{name} is {value}; it must be 0 or greater")
-        if self.target_rate >= 500:
-            raise DataError(
-                f"target_rate is {self.target_rate} Hz; neurons with a refractory "
-                "period of 2 ms stay below 500 Hz"
-            )
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import signal
 import subprocess
@@ -56,20 +55,25 @@ class Lava(Target):
         Raises:
             TargetUnavailable: lava-nc is missing, or this Python is not 3.10.
         """
-        try:
-            version(self.library)
-        except PackageNotFoundError as error:
-            raise TargetUnavailable(
-                f"Target {self.name!r}: {self.library} is not installed in this Python "
-                f"{sys.version_info[0]}.{sys.version_info[1]}; with Python 3.10, pip "
-                f"install 'snn-deploy[{self.extra}]'"
-            ) from error
-        if sys.version_info[:2] != PYTHON:
-            raise TargetUnavailable(
-                f"Target {self.name!r}: {self.library} runs on Python 3.10 and this is "
-                f"{sys.version_info[0]}.{sys.version_info[1]}; use one with Python 3.10"
-            )
+        demand(self)
         return LavaSession(self, program)
+
+
+def demand(target: Lava) -> None:
+    """Raise TargetUnavailable unless Lava can run here."""
+    here, wanted = (f"{v[0]}.{v[1]}" for v in (sys.version_info, PYTHON))
+    what = f"Target {target.name!r}: {target.library}"
+    if here != wanted:
+        raise TargetUnavailable(
+            f"{what} runs on Python {wanted} and this is {here}; pip install "
+            f"'snn-deploy[{target.extra}]' for a Python {wanted}"
+        )
+    try:
+        version(target.library)
+    except PackageNotFoundError as error:
+        raise TargetUnavailable(
+            f"{what} is not installed; pip install 'snn-deploy[{target.extra}]'"
+        ) from error
 
 
 class LavaSession(Session):
@@ -142,24 +146,21 @@ class Worker:
     def run(self, stimulus: Stimulus) -> dict[str, BoolArray]:
         """Population → spikes (samples, steps, neurons)."""
         size = (stimulus.samples, stimulus.steps)
-        inputs, populations = self.program.inputs, self.program.populations
-        for i, p in enumerate((*inputs, *populations)):
+        populations = {}
+        for i, p in enumerate(self.program.members):
             spikes, bias = self.folder / f"{i}.spikes", self.folder / f"{i}.bias"
-            if p in inputs:
-                stimulus.spikes[p.name].tofile(spikes)
-                continue
-            with spikes.open("wb") as file:
-                file.truncate(math.prod(size) * p.size)
             bias.unlink(missing_ok=True)
             if p.name in stimulus.bias:
                 stimulus.bias[p.name].astype(np.int32).tofile(bias)
-        if stimulus.samples:
-            self._order(size)
+            if p.name in stimulus.spikes:
+                stimulus.spikes[p.name].tofile(spikes)
+            else:
+                np.zeros((*size, p.size), np.bool_).tofile(spikes)
+                populations[p.name] = spikes
+        self._order(size)
         return {
-            p.name: np.fromfile(self.folder / f"{i}.spikes", np.bool_).reshape(
-                *size, p.size
-            )
-            for i, p in enumerate(populations, len(inputs))
+            name: np.fromfile(path, np.bool_).reshape(*size, -1)
+            for name, path in populations.items()
         }
 
     def close(self) -> None:

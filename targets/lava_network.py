@@ -20,7 +20,7 @@ from ..toolchain.connections import Connection, ConvConnection, DenseConnection
 from ..toolchain.program import Program
 from .lava_processes import MODELS, Delay, Neurons, SpikeSource
 
-CHANNEL_SIZE = 4  # messages a channel holds, in shared memory; Lava's default is 64
+COMPILE_CONFIG = {"pypy_channel_size": 4}  # messages in shared memory; Lava's is 64
 
 
 class Network:
@@ -41,7 +41,7 @@ class Network:
         self.roots = []
         for process in models:
             if process.runtime is None:
-                process.create_runtime(config, None, {"pypy_channel_size": CHANNEL_SIZE})
+                process.create_runtime(config, compile_config=dict(COMPILE_CONFIG))
                 self.roots.append(process)
 
     def run(self, samples: int, steps: int) -> None:
@@ -61,7 +61,7 @@ class Network:
 def connect(program: Program, folder: Path, convolution: str) -> list[AbstractProcess]:
     """The processes of a Program; population i of its members has the files i.*"""
     members = {}
-    for i, p in enumerate((*program.inputs, *program.populations)):
+    for i, p in enumerate(program.members):
         kind = SpikeSource if p in program.inputs else Neurons
         members[p.name] = kind(folder, str(i), p)
     processes = list(members.values())

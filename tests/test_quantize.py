@@ -15,6 +15,7 @@ from random_programs import simulate_oracle
 from snn_deploy.toolchain import arithmetic as core
 from snn_deploy.toolchain import nodes as n
 from snn_deploy.toolchain.compose import apply
+from snn_deploy.toolchain.connections import Connection
 from snn_deploy.toolchain.errors import DataError, DoesNotFit, ModelError
 from snn_deploy.toolchain.graph import Graph
 from snn_deploy.toolchain.host import BiasEncoder, SpikeEncoder, decode, encode
@@ -39,11 +40,10 @@ def built(graph: Graph, tau: float, spikes: bool, **options: object) -> Program:
     return quantize(legal, samples, steps=20, encoder=encoder, **options)
 
 
-def float_weight(program: Program, layer: Layer, source: str) -> n.FloatArray:
-    """Weights that the integers stand for, from gains written down independently."""
-    population = program[layer.population.name]
-    (c,) = [c for c in program.incoming(population.name) if c.source == source]
-    q = c.weight * 2.0 ** (6 + c.exponent)
+def unit(program: Program, layer: Layer, c: Connection) -> float:
+    """The weight that a mantissa of 1 stands for, its gains written down once more."""
+    population, source = program[layer.population.name], c.source
+    q = 2.0 ** (6 + c.exponent)
     u = q / (1 - (4095 - population.decay_u) / 4096)
     lif = isinstance(layer.population, n.LIF)
     v = u / (1 - (4096 - population.decay_v) / 4096) if lif else u / DT
@@ -62,18 +62,11 @@ def test_integers_stand_for_the_floats(
         population = program[layer.population.name]
         assert abs(population.threshold - population.scale) <= 32
         largest = 0
-        for synapses in layer.synapses:
-            found = float_weight(program, layer, synapses.source)
-            (c,) = [
-                c
-                for c in program.incoming(population.name)
-                if c.source == synapses.source
-            ]
+        for synapses, c in zip(layer.synapses, program.incoming(population.name)):
+            assert synapses.source == c.source
             largest = max(largest, np.abs(c.weight).max())
-            half = np.abs(found).max() / max(
-                np.abs(c.weight).max(), 1
-            )  # of a step of 2
-            assert np.abs(found - synapses.node.weight).max() <= half * 1.001 + 1e-12
+            one = unit(program, layer, c)
+            assert np.abs(one * c.weight - synapses.node.weight).max() <= one * 1.001
         weighted = [s for s in layer.synapses if np.any(s.node.weight)]
         if weighted and population.threshold < core.MAX_THRESHOLD - 64:
             bias = np.abs(population.bias).max()

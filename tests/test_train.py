@@ -163,6 +163,7 @@ def test_rates_are_pulled_to_the_target(data, tmp_path):
         ({"learning_rate": float("nan")}, "learning_rate is nan"),
         ({"rate_weight": -1.0}, "rate_weight is -1"),
         ({"target_rate": 600.0}, "below 500 Hz"),
+        ({"seed": -1}, "seed is -1"),
     ],
 )
 def test_bad_numbers_are_refused(data, tmp_path, change, words):

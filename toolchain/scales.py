@@ -1,6 +1,10 @@
 """How many integer units one unit of the float model is, chosen per population.
 
 Per layer and never per core: placement must not touch an integer.
+
+nengo-loihi also lowers the threshold for what the decays' rounding towards zero loses
+(builder/discretize.py, decay_magnitude). That is left out: with these scales it is a
+factor of 0.9999, and of 4,000 spikes of a test network it moved one.
 """
 
 from __future__ import annotations
