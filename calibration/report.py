@@ -219,7 +219,7 @@ def _revive(kind: Any, value: Any, where: str) -> Any:
         return None if value is None else _revive(args[0], value, where)
     elif origin is Literal and value in args:
         return value
-    elif origin is None and not isinstance(value, bool):
+    elif origin is None and isinstance(value, bool) == (kind is bool):
         if isinstance(value, (int, float) if kind is float else kind):
             return value
     raise ValueError(f"{where} is {str(value)[:40]!r}")

@@ -53,9 +53,10 @@ class Network:
         self.clock[0] += duration
 
     def stop(self) -> None:
-        """Stop Lava's runtimes; without it the interpreter never exits."""
-        for root in self.roots:
-            root.stop()
+        """Stop Lava's runtimes; one that never ran would wait for ever in stop()."""
+        if self.clock[0] > 1:
+            for root in self.roots:
+                root.stop()
 
 
 def connect(program: Program, folder: Path, convolution: str) -> list[AbstractProcess]:

@@ -51,8 +51,7 @@ def main(handle: int, parent: int, folder: Path) -> None:
         network.stop()
     except Exception:
         connection.send(complaints(watched) or traceback.format_exc())
-        end(folder)
-    os._exit(0)
+    end(folder)
 
 
 def watch(
@@ -82,7 +81,7 @@ def end(folder: Path) -> NoReturn:
             child.kill()
             os.waitpid(child.pid or 0, 0)
     shutil.rmtree(folder, ignore_errors=True)
-    os._exit(1)
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -234,7 +234,7 @@ def test_edges_of_the_arithmetic(convolution):
 def test_samples_do_not_depend_on_batch_and_order_and_sessions_go_on():
     program = two_layers()
     rng = np.random.default_rng(0)
-    bias = rng.integers(-2000, 4000, (4, 5)).astype(np.int32)
+    bias = rng.integers(0, 20_000, (4, 5)).astype(np.int32)
 
     def stimulus(order, steps=30):
         return Stimulus(
@@ -297,12 +297,17 @@ def assert_nothing_left(worker, memory):
 
 
 @needs_lava
-def test_close_leaves_nothing():
+@pytest.mark.parametrize("runs", [0, 2])
+def test_close_stops_lava_and_leaves_nothing(runs):
     session = Lava().load(two_layers())
     (worker,) = workers(os.getpid())
     memory, folder = shared_memory(worker), session._worker.folder
     assert memory
+    for _ in range(runs):
+        session.simulate(rest(1, 5))
+    start = time.monotonic()
     session.close()
+    assert time.monotonic() - start < lava.PATIENCE / 2
     assert_nothing_left(worker, memory)
     assert not folder.exists()
 
