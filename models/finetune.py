@@ -46,9 +46,8 @@ class Recipe:
     def check(self) -> None:
         """Raise DataError for something that cannot be trained with."""
         if self.semantics not in SEMANTICS:
-            raise DataError(
-                f"semantics {self.semantics!r} is unknown; {' or '.join(SEMANTICS)}"
-            )
+            choices = f"{', '.join(SEMANTICS[:-1])} or {SEMANTICS[-1]}"
+            raise DataError(f"semantics {self.semantics!r} is unknown; {choices}")
         find_loss(self.loss)
         for name in ("steps", "epochs", "batch", "learning_rate", *BUDGETS):
             value = getattr(self, name)

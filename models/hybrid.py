@@ -168,7 +168,9 @@ class HybridNetwork(tf.Module):
             raise UnsupportedLayer(
                 f"semantics {semantics!r} is unknown; {' or '.join(SEMANTICS)}"
             )
-        run = {"loihi": self._loihi, "float": self._float, "rate": self._rate}[semantics]
+        run = {"loihi": self._loihi, "float": self._float, "rate": self._rate}[
+            semantics
+        ]
         value, rates, spikes = run(x, steps)
         output = self._host(self.graph.output.name, value, tf.float32)
         return Activity(output, rates, spikes if record else {})
@@ -233,7 +235,9 @@ class HybridNetwork(tf.Module):
     def _half(self, layer: Layer, s: Synapses) -> tf.Tensor:
         """Half of the mantissas, rounded as ``round_connection`` does, straight through."""
         kernel = self.kernels[s.node.name]
-        exact = tf.cast(kernel, tf.float64) * (self._scales(layer).weights[s.source] / 2)
+        exact = tf.cast(kernel, tf.float64) * (
+            self._scales(layer).weights[s.source] / 2
+        )
         real, rounded = tf.cast(exact, tf.float32), tf.cast(tf.round(exact), tf.float32)
         return tf.stop_gradient(rounded) + (real - tf.stop_gradient(real))
 

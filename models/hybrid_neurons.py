@@ -158,7 +158,8 @@ def trained_spikes(
 
     @tf.custom_gradient
     def spikes(real: tf.Tensor, bias: tf.Tensor, *sums: tf.Tensor) -> Any:
-        found = forward(bias, tf.zeros(steps), *sums)
+        still = (tf.stop_gradient(total) for total in sums)
+        found = forward(bias, tf.zeros(steps), *still)
 
         def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor | None, ...]:
             to_q, to_j = backward(upstream, found.train, found.potential)
@@ -253,7 +254,9 @@ def float_spikes(
         J (steps or 1, samples, neurons) → s (steps, samples, neurons), Hz.
     """
     run = tf.function(
-        partial(_recursion, population, steps, dt), jit_compile=compiled, autograph=False
+        partial(_recursion, population, steps, dt),
+        jit_compile=compiled,
+        autograph=False,
     )
 
     @tf.custom_gradient
@@ -266,7 +269,7 @@ def float_spikes(
                 twin = rate(current)
             return tape.gradient(twin, current, upstream)
 
-        return run(current), backward
+        return run(tf.stop_gradient(current)), backward
 
     return spikes
 

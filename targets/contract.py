@@ -15,9 +15,10 @@ from ..toolchain.host import BoolArray, Stimulus, decode, encode
 from ..toolchain.limits import Limits
 from ..toolchain.nodes import FloatArray
 from ..toolchain.program import Program
-from ..toolchain.recording import Recording
+from ..toolchain.recording import Recording, join
 
 GROUP = "snn_deploy.targets"  # entry points
+RASTER_BYTES = 512 << 20  # of spikes held at once where only counts are asked for
 Utilization = Mapping[str, Mapping[str, tuple[int, int]]]
 """Population, or "total" → resource → (used, max)."""
 
@@ -45,7 +46,11 @@ class Session(ABC):
 
     @abstractmethod
     def simulate(self, stimulus: Stimulus) -> Mapping[str, BoolArray]:
-        """Population → spikes (samples, steps, neurons) of every core population."""
+        """Population → spikes (samples, steps, neurons) of every core population.
+
+        bool; a float simulation whose neurons may spike several times in a step hands
+        back counts per step, uint8.
+        """
 
     def run(
         self, samples: FloatArray, steps: int | None = None, record: str = "spikes"
@@ -55,7 +60,9 @@ class Session(ABC):
         Args:
             samples: as the network takes them.
             steps: steps per sample; the Program's where None.
-            record: "spikes", or "counts" to drop the spikes after counting them.
+            record: "spikes", or "counts" to drop the spikes after counting them; then
+                so many samples run at a time that their spikes take up to 512 MiB (one
+                sample at least).
 
         Raises:
             DataError: the samples or the steps are not what the Program takes.
@@ -64,19 +71,33 @@ class Session(ABC):
         steps = timing.steps if steps is None else steps
         if steps < 1:
             raise DataError(f"steps is {steps}; at least 1 is needed")
-        stimulus = encode(self.program.encoder, samples, steps, timing.dt)
+        size = len(samples)
+        if record == "counts":
+            neurons = sum(p.size for p in self.program.members)
+            size = max(1, RASTER_BYTES // (steps * neurons))
+        parts = [
+            self._run(samples[start : start + size], steps, record, start)
+            for start in range(0, max(len(samples), 1), max(size, 1))
+        ]
+        return parts[0] if len(parts) == 1 else join(parts)
+
+    def _run(
+        self, samples: FloatArray, steps: int, record: str, number: int
+    ) -> Recording:
+        """Run samples at once; ``number`` is the first one's, for messages."""
+        program, dt = self.program, self.program.timing.dt
+        stimulus = encode(program.encoder, samples, steps, dt, number)
         start = time.perf_counter()
         spikes = {**stimulus.spikes, **self.simulate(stimulus)}
         wall_time = time.perf_counter() - start
-        read = spikes[self.program.decoder.population]
         return Recording(
             target=self.target.name,
             kind=self.target.kind,
-            dt=timing.dt,
+            dt=dt,
             steps=steps,
             counts={n: s.sum(axis=1, dtype=np.int64) for n, s in spikes.items()},
             spikes=spikes if record == "spikes" else {},
-            output=decode(self.program.decoder, read, timing.dt),
+            output=decode(program.decoder, spikes[program.decoder.population], dt),
             wall_time=wall_time,
         )
 
@@ -114,6 +135,11 @@ def refuse(target: Target, program: Program) -> None:
     if encoder not in limits.encoders:
         raise DoesNotFit(
             f"Target {target.name!r}: no {encoder}; it takes {sorted(limits.encoders)}"
+        )
+    if limits.needs_graph and program.graph is None:
+        raise DoesNotFit(
+            f"Target {target.name!r}: it runs the float graph, which this Program "
+            "lacks; build it from a model"
         )
     for c in program.connections:
         what = f"Target {target.name!r}: connection {c.source!r} → {c.target!r}"
@@ -170,9 +196,10 @@ def find_target(name: str) -> Target:
         )
     try:
         target = matches[0].load()()
-    except ImportError as error:
+    except Exception as error:  # a plug-in's code may raise anything
         raise TargetUnavailable(
-            f"Target {name!r} cannot be loaded: {error}; see its installation notes"
+            f"Target {name!r}: {matches[0].value} cannot be loaded: "
+            f"{type(error).__name__}: {error}; repair or uninstall its package"
         ) from error
     if not isinstance(target, Target):
         raise TargetUnavailable(f"Target {name!r}: {matches[0].value} is no Target")

@@ -138,7 +138,7 @@ class Worker:
                 start_new_session=True,
             )
         try:
-            self._order((program, self.folder, convolution))
+            self._order((program, convolution))
         except BaseException:
             self.kill()
             raise

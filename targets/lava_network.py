@@ -17,7 +17,7 @@ from scipy.sparse import csr_matrix
 
 from ..toolchain.arithmetic import WEIGHT_SHIFT
 from ..toolchain.connections import Connection, ConvConnection, DenseConnection
-from ..toolchain.program import Program
+from ..toolchain.program import Population, Program
 from .lava_processes import MODELS, Delay, Neurons, SpikeSource
 
 COMPILE_CONFIG = {"pypy_channel_size": 4}  # messages in shared memory; Lava's is 64
@@ -61,11 +61,13 @@ class Network:
 
 def connect(program: Program, folder: Path, convolution: str) -> list[AbstractProcess]:
     """The processes of a Program; population i of its members has the files i.*"""
-    members = {}
-    for i, p in enumerate(program.members):
-        kind = SpikeSource if p in program.inputs else Neurons
-        members[p.name] = kind(folder, str(i), p)
-    processes = list(members.values())
+    members: dict[str, SpikeSource | Neurons] = {
+        p.name: Neurons(folder, str(i), p)
+        if isinstance(p, Population)
+        else SpikeSource(folder, str(i), p)
+        for i, p in enumerate(program.members)
+    }
+    processes: list[AbstractProcess] = [*members.values()]
     for c in program.connections:
         spikes, arrival = members[c.source].s_out, members[c.target].a_in
         if c.delay > 1:

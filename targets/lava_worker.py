@@ -38,10 +38,11 @@ def main(handle: int, parent: int, folder: Path) -> None:
     threading.Thread(
         target=watch, args=(connection, parent, folder, watched), daemon=True
     ).start()
+    program, convolution = connection.recv()
     try:
         from .lava_network import Network
 
-        network = Network(*connection.recv())
+        network = Network(program, folder, convolution)
         watched += multiprocessing.active_children()
         while True:
             connection.send(None)

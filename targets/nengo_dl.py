@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..toolchain.dequantize import current_unit, dequantize
-from ..toolchain.errors import DoesNotFit, TargetUnavailable
+from ..toolchain.errors import TargetUnavailable
 from ..toolchain.graph import Graph
 from ..toolchain.host import BoolArray, Stimulus
 from ..toolchain.layers import layers
@@ -21,6 +22,8 @@ from .contract import Session, Target
 
 if TYPE_CHECKING:
     import nengo_dl
+
+LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"  # TensorFlow's, read once, with its first line
 
 
 class NengoDL(Target):
@@ -36,20 +39,19 @@ class NengoDL(Target):
         ),
         encoders=frozenset({"BiasEncoder"}),
         recurrent=False,
+        needs_graph=True,
     )
+
+    def __init__(self, dtype: str = "float32") -> None:
+        """``dtype``: NengoDL's own float32, or float64, twice as slow."""
+        self.dtype = dtype
 
     def open(self, program: Program) -> Session:
         """A session; importing TensorFlow and building the simulator takes seconds.
 
         Raises:
-            DoesNotFit: the Program does not come with the float Graph it stands for.
             TargetUnavailable: NengoDL is missing.
         """
-        if program.graph is None:
-            raise DoesNotFit(
-                f"Target {self.name!r}: it simulates the float network, which this "
-                "Program lacks; build it from a model"
-            )
         return NengoDLSession(self, program, self.graph(program))
 
     def graph(self, program: Program) -> Graph:
@@ -86,38 +88,42 @@ class NengoDLSession(Session):
 
     def __init__(self, target: NengoDL, program: Program, graph: Graph) -> None:
         super().__init__(target, program)
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        warnings.filterwarnings("ignore", ".*has not been tested with")
-        try:
-            import nengo_dl
+        with _quiet():
+            try:
+                import tensorflow  # noqa: F401  before NengoDL turns its log up again
+                import nengo_dl  # isort: skip
 
-            from .nengo_network import build_network
-        except ImportError as error:
-            raise TargetUnavailable(
-                f"Target {target.name!r}: {target.library} cannot be imported "
-                f"({error}); on Python 3.10, pip install 'snn-deploy[{target.extra}]'"
-            ) from error
+                from .nengo_network import build_network
+            except ImportError as error:
+                raise TargetUnavailable(
+                    f"Target {target.name!r}: {target.library} cannot be imported "
+                    f"({error}); on Python 3.10, "
+                    f"pip install 'snn-deploy[{target.extra}]'"
+                ) from error
         self._nengo_dl = nengo_dl
         self._built = build_network(graph)
+        with self._built.network:
+            nengo_dl.configure_settings(dtype=target.dtype)
         self._simulator: nengo_dl.Simulator | None = None
 
     def close(self) -> None:
         """Free the simulator."""
-        if self._simulator is not None:
-            self._simulator.close()
-            self._simulator = None
+        simulator, self._simulator = self._simulator, None
+        if simulator is not None:
+            simulator.close()
 
     def simulate(self, stimulus: Stimulus) -> Mapping[str, BoolArray]:
-        """Population → spikes per step (samples, steps, neurons).
+        """Population → spikes per step (samples, steps, neurons), uint8.
 
-        A rectified linear neuron of Nengo's may spike several times in a step, so
-        these are counts.
+        They are counts: a rectified linear neuron of Nengo's may spike several times
+        in a step.
         """
         dt = self.program.timing.dt
         current = self.target.current(self.program, stimulus)[:, None, :]
         data = {self._built.current: np.repeat(current, stimulus.steps, axis=1)}
-        simulator = self._simulator_for(stimulus.samples)
-        found = simulator.predict(data, stateful=False, verbose=0)
+        with _quiet():
+            simulator = self._simulator_for(stimulus.samples)
+            found = simulator.predict(data, stateful=False, verbose=0)
         return {
             p.name: np.rint(
                 found[self._built.spikes[p.name]] * (dt / p.amplitude)
@@ -136,3 +142,25 @@ class NengoDLSession(Session):
                 seed=0,
             )
         return self._simulator
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without TensorFlow's start-up log and NengoDL's remarks that concern nobody.
+
+    These are on versions, on a missing GPU, and on neurons that no current of 1 makes
+    spike, whose maximal rates Nengo works out and nothing here uses.
+    """
+    level = os.environ.get(LOG_LEVEL)
+    os.environ[LOG_LEVEL] = "3"
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*has not been tested with")
+            warnings.filterwarnings("ignore", "No GPU support detected")
+            warnings.filterwarnings("ignore", "Non-finite values detected in")
+            warnings.filterwarnings("ignore", ".*encountered in log1p")
+            yield
+    finally:
+        os.environ.pop(LOG_LEVEL)
+        if level is not None:
+            os.environ[LOG_LEVEL] = level

@@ -197,10 +197,10 @@ def test_float_gradients_are_those_of_a_plain_loop(kind):
     x = np.random.default_rng(1).random((2, 6, 6, 2)).astype(np.float32)
     net = network(graph, x)
     with tf.GradientTape() as tape:
-        loss = tf.reduce_sum(tf.square(net.forward(x, 12, "float").output))
+        loss = tf.reduce_sum(tf.square(net.forward(x, STEPS, "float").output))
     found = tape.gradient(loss, net.trainable_variables)
     with tf.GradientTape() as tape:
-        loss = tf.reduce_sum(tf.square(_plain_loop(net, x, 12)))
+        loss = tf.reduce_sum(tf.square(_plain_loop(net, x, STEPS)))
     wanted = tape.gradient(loss, net.trainable_variables)
     for variable, a, b in zip(net.trainable_variables, found, wanted):
         assert np.abs(b).max() > 0, variable.name
@@ -232,8 +232,9 @@ def _plain_loop(net: HybridNetwork, x, steps: int):
         "A": lambda: conv(x, "a", 1, [[1, 1], [1, 1]]),
         "B": lambda: conv(held["A"] + tf.zeros((2, 6, 6, 3)), "b", 2, [[0, 1], [1, 0]]),
         "C": lambda: transposed(held["B"] + tf.zeros((2, 3, 3, 4))),
-        "D": lambda: tf.reshape(held["C"] + tf.zeros((2, 6, 6, 2)), (2, 72)) @ k["d"]
-        + b["d"],
+        "D": lambda: (
+            tf.reshape(held["C"] + tf.zeros((2, 6, 6, 2)), (2, 72)) @ k["d"] + b["d"]
+        ),
     }
     for _ in range(steps):
         sent = {}
@@ -291,9 +292,13 @@ def test_gradient_through_time_is_that_of_a_plain_loop(kind, tau_syn):
     graph = Graph(
         (
             n.Input("x", shape=(6,)),
-            n.Dense("a", ("x",), weight=unit * rng.normal(size=(6, 8)), bias=np.ones(8)),
+            n.Dense(
+                "a", ("x",), weight=unit * rng.normal(size=(6, 8)), bias=np.ones(8)
+            ),
             make("A", ("a",)),
-            n.Dense("b", ("A",), weight=unit * rng.normal(size=(8, 5)), bias=np.ones(5)),
+            n.Dense(
+                "b", ("A",), weight=unit * rng.normal(size=(8, 5)), bias=np.ones(5)
+            ),
             make("B", ("b",)),
             n.Output("y", ("B",)),
         )

@@ -85,7 +85,7 @@ def test_the_model_says_how_it_was_made(data, trained):
     assert metadata["recipe"]["size"] == list(SIZE)
     assert metadata["command"] == "snn-deploy train locnet"
     assert metadata["versions"]["tensorflow"] == tf.__version__
-    assert not list(trained.parent.glob("tmp*"))
+    assert not list(trained.parent.glob(".*"))
 
 
 def test_its_scores_can_be_measured_again(data, trained):

@@ -82,10 +82,13 @@ class Stimulus:
     """Population → the J that ``bias`` was rounded from; for float simulations."""
 
 
-def encode(encoder: Encoder, samples: FloatArray, steps: int, dt: float) -> Stimulus:
+def encode(
+    encoder: Encoder, samples: FloatArray, steps: int, dt: float, number: int = 0
+) -> Stimulus:
     """Samples (samples, …) → Stimulus.
 
     A sample's integers depend on nothing but the sample: not on the others.
+    ``number`` is that of the first sample, for messages.
 
     Raises:
         DataError: there is no sample, or one has another shape than the network, holds
@@ -102,7 +105,7 @@ def encode(encoder: Encoder, samples: FloatArray, steps: int, dt: float) -> Stim
         peaks = np.rint(np.abs(flat)).max(axis=1)
         if peaks.max() > MAX_BIAS:
             raise DataError(
-                f"sample {peaks.argmax()}: it drives population "
+                f"sample {number + peaks.argmax()}: it drives population "
                 f"{encoder.population!r} with a bias of {peaks.max():.0f}, the core "
                 f"holds {MAX_BIAS}; "
                 "calibrate with samples of this range (build --data)"

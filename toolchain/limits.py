@@ -40,5 +40,6 @@ class Limits:
     encoders: frozenset[str] = frozenset({"BiasEncoder", "SpikeEncoder"})
     max_delay: int = 1  # steps
     recurrent: bool = True
+    needs_graph: bool = False  # runs the float Graph that a Program stands for
     core: CoreLimits | None = None
     cores: int | None = None  # cores of a chip

@@ -1,0 +1,58 @@
+"""Generated volumes: blobs to be found in noise, among others that are not meant.
+
+Drawn, not scanned, so that a network can be trained and shown without any data. Volume
+``i`` of a seed is the same whatever the count; places and radii are fractions of the
+volume.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .boxes import FloatArray, ImageArray, Size
+from .masks import MaskArray, MaskData, stack
+from .volumes import normalise
+
+SLICES = 12
+RADIUS = 0.15, 0.3  # of a blob, as a fraction of each side
+DECOYS = 6  # smaller blobs, as bright or as dark, that are not meant
+DECOY_RADIUS = 0.03, 0.08
+NOISE = 0.25  # standard deviation; a blob is 1 brighter than what is around it
+
+
+def blob_data(count: int, seed: int, size: Size) -> MaskData:
+    """``count`` volumes of ``SLICES`` slices of this size, each its own subject."""
+    names = [f"blob_{i:04d}" for i in range(count)]
+    volumes = [blob_volume(seed, i, size) for i in range(count)]
+    return stack(names, names, [v[0] for v in volumes], [v[1] for v in volumes])
+
+
+def blob_volume(seed: int, index: int, size: Size) -> tuple[ImageArray, MaskArray]:
+    """Images (slices, height, width, channels), 0 … 1, and masks (…, 1)."""
+    rng = np.random.default_rng([seed, index])
+    height, width, channels = size
+    sides = [(np.arange(n) + 0.5) / n for n in (SLICES, height, width)]
+    place = np.stack(np.meshgrid(*sides, indexing="ij"), axis=-1)
+    slope = rng.uniform(-1, 1, 3)  # of the light, from one end to the other
+    volume = (place - 0.5) @ slope
+    for _ in range(DECOYS):
+        inside = _blob(place, rng, DECOY_RADIUS)
+        volume += np.where(inside, rng.choice([-1.0, 1.0]), 0.0)
+    mask = _blob(place, rng, RADIUS)
+    volume[mask] = (place[mask] - 0.5) @ slope + 1
+    volume += rng.normal(0, NOISE, volume.shape)
+    images = np.repeat(normalise(volume)[..., None], channels, axis=-1)
+    return images, mask[..., None]
+
+
+def _blob(
+    place: FloatArray, rng: np.random.Generator, radius: tuple[float, float]
+) -> MaskArray:
+    """Where an ellipsoid with a wavy surface is, wholly within the volume."""
+    radii = rng.uniform(*radius, 3)
+    centre = rng.uniform(radii, 1 - radii)
+    offset = (place - centre) / radii
+    angle = np.arctan2(offset[..., 1], offset[..., 2])
+    wave = 0.85 + 0.15 * np.cos(rng.integers(2, 5) * angle + rng.uniform(0, 2 * np.pi))
+    inside: MaskArray = np.sqrt((offset**2).sum(-1)) < wave
+    return inside

@@ -1,0 +1,246 @@
+"""Hybrid fine-tuning: it learns, keeps to its budgets, stops, and goes on."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from snn_deploy.targets.contract import find_target
+from snn_deploy.toolchain import nodes as n
+from snn_deploy.toolchain.errors import DataError, ModelError
+from snn_deploy.toolchain.graph import Graph
+from snn_deploy.toolchain.legalize import legalize
+from snn_deploy.toolchain.quantize import quantize, scales_of
+
+tf = pytest.importorskip("tensorflow", reason="fine-tuning is TensorFlow's")
+from snn_deploy.models import losses  # noqa: E402
+from snn_deploy.models.boxes import iou  # noqa: E402
+from snn_deploy.models.finetune import Recipe, finetune  # noqa: E402
+from snn_deploy.models.hybrid import HybridNetwork  # noqa: E402
+from snn_deploy.models.rate_control import Band, deviation  # noqa: E402
+
+RECIPE = Recipe(steps=24, epochs=4, learning_rate=0.01, band=Band(weight=0.0))
+
+
+def task(count: int = 48) -> tuple[np.ndarray, np.ndarray]:
+    """Where the bright spot of a 6 × 6 picture is: its row and column, 0 … 1."""
+    rng = np.random.default_rng(0)
+    places = rng.integers(1, 5, (count, 2))
+    x = rng.random((count, 6, 6, 1)) * 0.2
+    for picture, (row, column) in zip(x, places):
+        picture[row - 1 : row + 2, column - 1 : column + 2] += 1.0
+    return x.astype(np.float32), (places / 5).astype(np.float32)
+
+
+def network(gradient: str = "rate") -> HybridNetwork:
+    rng = np.random.default_rng(5)
+
+    def weights(*shape: int) -> dict[str, np.ndarray]:
+        weight = rng.normal(size=shape) * 3 / math.sqrt(math.prod(shape[:-1]))
+        return {"weight": weight, "bias": np.full(shape[-1], 1.3)}
+
+    graph = Graph(
+        (
+            n.Input("x", shape=(6, 6, 1)),
+            n.Conv2D("a", ("x",), padding=((1, 1), (1, 1)), **weights(3, 3, 1, 4)),
+            n.LIF("A", ("a",), amplitude=0.01, min_voltage=-1.0),
+            n.Flatten("flat", ("A",)),
+            n.Dense("b", ("flat",), **weights(144, 16)),
+            n.LIF("B", ("b",), amplitude=0.01, min_voltage=-1.0),
+            n.Dense("read", ("B",), **weights(16, 2)),
+            n.Output("y", ("read",), settle=0.008),
+        )
+    )
+    legal = legalize(graph)
+    return HybridNetwork(legal, scales_of(legal, task()[0]), gradient=gradient)
+
+
+def weights_of(net: HybridNetwork) -> list[np.ndarray]:
+    return [variable.numpy() for variable in net.trainable_variables]
+
+
+@pytest.mark.parametrize(
+    ("semantics", "gradient"),
+    [("loihi", "rate"), ("loihi", "time"), ("float", "rate"), ("rate", "rate")],
+)
+def test_training_makes_the_loss_small(semantics, gradient):
+    net, seen = network(gradient), []
+    recipe = replace(RECIPE, semantics=semantics, epochs=6)
+    finetune(net, task(), task(), recipe, progress=seen.append)
+    assert [p.epoch for p in seen] == list(range(7))
+    assert seen[-1].best_score > seen[0].score / 3  # −mse: an error three times less
+    assert seen[-1].label == "−mse"
+
+
+def test_best_weights_are_kept_and_deploy_with_their_score():
+    net, seen = network(), []
+    end = finetune(net, task(), task(), RECIPE, progress=seen.append)
+    assert end.best_score == max(p.score for p in seen)
+    assert seen[end.best_epoch].score == end.best_score
+    x, y = task()
+    program = quantize(net.to_graph(), x, steps=24, scales=net.scales)
+    with find_target("reference").load(program) as session:
+        recording = session.run(x)
+    score = -float(np.mean((recording.output - y) ** 2))
+    assert score == pytest.approx(end.best_score, rel=1e-4)
+    spikes = sum(int(count.sum()) for count in recording.counts.values())
+    best = seen[end.best_epoch]
+    rate = spikes / len(x) / net.neurons / 0.024
+    assert rate == pytest.approx(best.rate, rel=1e-4)
+    visited = sum(
+        int(recording.counts[c.source].sum(0) @ c.fan_out) for c in program.connections
+    )
+    assert visited / len(x) == pytest.approx(best.synops, rel=1e-4)
+
+
+class Killed(Exception):
+    """Stands for a kill."""
+
+
+@pytest.mark.parametrize("gradient", ["rate", "time"])
+def test_resumed_training_ends_with_the_very_same_weights(tmp_path, gradient):
+    recipe = replace(RECIPE, max_rate_hz=30.0)
+
+    def augment(x, y, rng):
+        return x * rng.uniform(0.9, 1.1, (len(x), 1, 1, 1)).astype("f4"), y
+
+    def kill(progress):
+        if progress.epoch == 2:
+            raise Killed
+
+    whole = network(gradient)
+    end = finetune(whole, task(), task(), recipe, augment=augment)
+    file, args = tmp_path / "c.npz", (task(), task(), recipe)
+    with pytest.raises(Killed):
+        finetune(
+            network(gradient), *args, checkpoint=file, augment=augment, progress=kill
+        )
+    again = network(gradient)
+    seen = []
+    resumed = finetune(
+        again,
+        *args,
+        checkpoint=file,
+        resume=True,
+        augment=augment,
+        progress=seen.append,
+    )
+    assert [p.epoch for p in seen] == [3, 4]
+    assert resumed == end
+    for a, b in zip(weights_of(whole), weights_of(again)):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_resume_refuses_a_missing_checkpoint_and_another_recipe(tmp_path):
+    file = tmp_path / "c.npz"
+    with pytest.raises(DataError, match="resume: name the checkpoint"):
+        finetune(network(), task(), task(), RECIPE, resume=True)
+    with pytest.raises(ModelError, match="no checkpoint to resume from"):
+        finetune(network(), task(), task(), RECIPE, checkpoint=file, resume=True)
+    short = replace(RECIPE, epochs=1)
+    finetune(network(), task(), task(), short, checkpoint=file)
+    with pytest.raises(ModelError, match="another epochs"):
+        finetune(network(), task(), task(), RECIPE, checkpoint=file, resume=True)
+
+
+@pytest.mark.parametrize("budget", ["max_rate_hz", "max_synops"])
+def test_budgets_are_kept(budget):
+    net, seen = network(), []
+    recipe = replace(RECIPE, epochs=16, dual_rate=0.05)
+    measured = {"max_rate_hz": "rate", "max_synops": "synops"}[budget]
+    (start,) = _progress_at_start(network())
+    most = 0.7 * getattr(start, measured)
+    recipe = replace(recipe, **{budget: most})
+    end = finetune(net, task(), task(), recipe, progress=seen.append)
+    assert seen[0].best_score == -math.inf  # as it was given, it spends too much
+    assert getattr(seen[end.best_epoch], measured) <= most
+    assert math.isfinite(end.best_score)
+    assert max(p.multipliers[budget] for p in seen) > 0
+
+
+def _progress_at_start(net):
+    seen = []
+    finetune(net, task(), task(), replace(RECIPE, epochs=1), progress=seen.append)
+    return seen[:1]
+
+
+def test_training_stops_when_nothing_gets_better():
+    net, seen = network(), []
+    recipe = replace(RECIPE, epochs=9, learning_rate=1e-9, patience=2)
+    finetune(net, task(), task(), recipe, progress=seen.append)
+    assert len(seen) == 3
+
+
+def test_bands_pull_only_rates_outside_them():
+    net = network()
+    low = tf.fill((2, 144), 10.0)
+    rates = {"A": low, "B": tf.fill((2, 16), 100.0)}
+    band = Band(low=50.0, high=50.0, weight=2.0)
+    found = deviation(net, rates, Band(weight=0.0), {"A": band})
+    assert float(found) == pytest.approx(2 * (40 / 50) ** 2)
+    assert float(deviation(net, rates, Band(0.0, 200.0, 1.0), {})) == 0
+    spread = tf.reshape(tf.range(32.0), (2, 16))
+    high = Band(low=0.0, high=10.0, weight=1.0, percentile=100.0)
+    found = deviation(net, {"B": spread}, high, {})
+    assert float(found) == pytest.approx((21 / 10) ** 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"semantics": "exact"}, "semantics 'exact' is unknown; loihi, float or rate"),
+        ({"loss": "l3"}, "loss 'l3' is unknown; there are: mse, smooth_l1"),
+        ({"learning_rate": math.nan}, "learning_rate is nan"),
+        ({"epochs": 0}, "epochs is 0"),
+        ({"max_rate_hz": -1.0}, "max_rate_hz is -1.0"),
+        ({"patience": -1}, "patience is -1"),
+        ({"band": Band(low=9, high=3)}, "from 9 to 3 Hz"),
+        ({"band": Band(percentile=101)}, "percentile is 101"),
+    ],
+)
+def test_recipe_refuses_what_cannot_be_trained_with(change, message):
+    with pytest.raises(DataError, match=message):
+        finetune(network(), task(), task(), replace(RECIPE, **change))
+
+
+def test_finetune_refuses_samples_without_outputs():
+    x, y = task()
+    with pytest.raises(DataError, match="validation samples: 48 of them and 3"):
+        finetune(network(), (x, y), (x, y[:3]), RECIPE)
+
+
+def test_box_loss_falls_as_boxes_meet():
+    wanted = tf.constant([[0.2, 0.2, 0.6, 0.6]])
+    far, near, exact = (
+        float(losses.box_loss(wanted + shift, wanted)) for shift in (0.5, 0.1, 0.0)
+    )
+    assert far > near > exact == pytest.approx(0, abs=1e-6)
+    boxes = np.array([[0.2, 0.2, 0.6, 0.6]])
+    assert losses.find_loss("iou").score(boxes + 0.1, boxes) == pytest.approx(
+        float(iou(boxes + 0.1, boxes)[0])
+    )
+
+
+def test_mask_loss_and_dice():
+    wanted = np.zeros((1, 4, 4, 1), np.float32)
+    wanted[:, :2] = 1
+    loss = losses.find_loss("bce_dice")
+    right, wrong = np.clip(wanted, 0.01, 0.99), np.clip(1 - wanted, 0.01, 0.99)
+    assert float(loss.value(tf.constant(right), tf.constant(wanted))) < 0.05
+    assert float(loss.value(tf.constant(wrong), tf.constant(wanted))) > 1
+    assert loss.score(right, wanted) == 1 and loss.score(wrong, wanted) == 0
+    assert loss.score(0 * wanted, 0 * wanted) == 1
+
+
+def test_crossentropy_takes_numbers_and_one_hot():
+    logits = tf.constant([[2.0, 0.0, 0.0], [0.0, 0.0, 3.0]])
+    loss = losses.find_loss("crossentropy")
+    numbers, hot = np.array([0, 1]), np.eye(3, dtype=np.float32)[[0, 1]]
+    a = loss.value(logits, tf.constant(numbers))
+    b = loss.value(logits, tf.constant(hot))
+    assert float(a) == pytest.approx(float(b))
+    assert loss.score(logits.numpy(), numbers) == 0.5
+    assert loss.score(logits.numpy(), hot) == 0.5
