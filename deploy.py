@@ -7,7 +7,7 @@ Program → target → Recording → Report
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,13 +18,15 @@ from .calibration.overflow import Overflow, check_overflow
 from .calibration.picture import save_picture
 from .calibration.readout import calibrate_readout
 from .calibration.report import Report, StepTime, measure
-from .sources import Task, make_folder, read_model, read_program, read_task
+from .sources import make_folder, read_model, read_program, read_task
 from .targets.contract import find_target
+from .tasks import Task
 from .toolchain.bundle import Bundle, save_bundle
-from .toolchain.compare import Verdict
+from .toolchain.compare import Tolerances, Verdict
 from .toolchain.compare import compare as compare_recordings
 from .toolchain.fold import fold
 from .toolchain.graph import Graph
+from .toolchain.history import History, histories
 from .toolchain.host import SpikeEncoder
 from .toolchain.interpret import interpret
 from .toolchain.legalize import legalize
@@ -44,7 +46,7 @@ class Settings:
     steps: int = 64  # per sample
     dt: float = 0.001  # s
     encoder: str = "bias"  # or "spikes"
-    tau_syn: float = 0.0  # s, synaptic filter of every connection
+    tau_syn: float = 0.005  # s, of every connection; the paper's
     max_rate: float = MAX_RATE  # Hz, of rectified linear neurons, 99.9th percentile
     weight_bits: int = 8
 
@@ -193,7 +195,7 @@ def write(made: Build, folder: Path) -> None:
     save_picture(
         folder / "report.png",
         made.recording,
-        boxes=made.task.picture(made.recording.output),
+        answers=made.task.picture(made.recording.output),
     )
 
 
@@ -218,9 +220,22 @@ def run(
         )
 
 
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """A Verdict, and what led to its first difference."""
+
+    verdict: Verdict
+    histories: Mapping[str, History]  # target → the neuron around that step
+
+
 def compare(
-    bundle: Path, targets: Sequence[str], *, samples: int, steps: int | None
-) -> Verdict:
+    bundle: Path,
+    targets: Sequence[str],
+    *,
+    samples: int,
+    steps: int | None,
+    tolerances: Tolerances,
+) -> Comparison:
     """Run the samples in a bundle on several targets; the others are held to the first.
 
     Raises:
@@ -232,4 +247,7 @@ def compare(
     for place in places:
         with place.load(program) as session:
             recordings.append(session.run(given, steps))
-    return compare_recordings(recordings, [p.name for p in program.members])
+    names = [p.name for p in program.members]
+    verdict = compare_recordings(recordings, names, tolerances)
+    found = histories(program, given, recordings, verdict.first)
+    return Comparison(verdict, found)

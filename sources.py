@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -11,20 +11,24 @@ from typing import Any
 
 import numpy as np
 
-from .calibration.picture import Boxes
-from .calibration.report import Score
-from .models.boxes import BoxData, iou, load_caltech101, load_folder, median_box
+from .models.blobs import blob_data
+from .models.boxes import BoxData, Size, load_caltech101, load_folder, median_box
+from .models.masks import MaskData, load_pictures, mean_mask, split_subjects
 from .models.scenes import scene_data
 from .models.split import Split, split
+from .models.volumes import load_volumes
+from .tasks import BoxTask, MaskTask, Task
 from .toolchain.bundle import load_bundle
 from .toolchain.errors import BundleError, DataError, ModelError
 from .toolchain.frontends.keras import read_keras
 from .toolchain.graph import Graph
-from .toolchain.nodes import FloatArray, Shape
+from .toolchain.nodes import FloatArray
 from .toolchain.program import Program
 
+Metadata = Mapping[str, Any]
 SHIPPED = "locnet.snn"
 SCENES = 600  # generated scenes; split like any other data
+BLOBS = 200  # generated volumes; likewise
 SEED = 0  # of the split, where the model names none
 
 
@@ -33,7 +37,7 @@ class Model:
     """A trained network and where it comes from."""
 
     graph: Graph
-    metadata: Mapping[str, Any]  # "split" → {"seed", "block"}, scores, …
+    metadata: Metadata  # "split" → {"seed", "block"}, scores, …
 
 
 def read_model(path: Path | None) -> Model:
@@ -62,7 +66,7 @@ def read_model(path: Path | None) -> Model:
     return Model(bundle.graph, bundle.metadata)
 
 
-def _metadata(path: Path) -> Mapping[str, Any]:
+def _metadata(path: Path) -> Metadata:
     """What `snn-deploy train` noted in a .h5; nothing for other files."""
     import h5py
 
@@ -108,81 +112,43 @@ def make_folder(path: Path) -> None:
         ) from error
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Task:
-    """Samples to calibrate and to test with, and how well an answer does."""
-
-    source: str  # the data, in words
-    calibration: FloatArray  # of the training part
-    test: FloatArray
-    truth: FloatArray  # boxes of the test samples, (samples, 4)
-    constant: FloatArray  # median box of the training part, (4,)
-
-    def scores(self, network: FloatArray, ann: FloatArray) -> tuple[Score, ...]:
-        """The network beside the float ANN and the constant box; none without boxes.
-
-        Args:
-            network: its answers to the first samples, (samples, 4).
-            ann: the float network's to the same.
-        """
-        truth = self.truth[: len(network)]
-        if network.shape != truth.shape:
-            return ()
-        answers = {
-            "integer SNN": network,
-            "float ANN": ann,
-            "constant box": np.broadcast_to(self.constant, truth.shape),
-        }
-        return tuple(
-            Score(
-                name=name,
-                metric="mean IoU",
-                value=float(iou(boxes, truth).mean()),
-                label="counted",
-                note=f"{len(truth)} test samples",
-            )
-            for name, boxes in answers.items()
-        )
-
-    def picture(self, network: FloatArray) -> Boxes | None:
-        """The first samples with the network's boxes; None where it finds none."""
-        truth = self.truth[: len(network)]
-        if network.shape != truth.shape:
-            return None
-        return Boxes(
-            images=self.test[: len(network)],
-            true=truth,
-            predicted=network,
-            iou=iou(network, truth),
-        )
-
-
 def read_task(path: Path | None, model: Model, calibration: int, test: int) -> Task:
     """Calibration samples of the training part, test samples of the test part.
 
-    The split is the one the model was trained with, where its metadata says so.
+    A network whose output is a picture of one channel, as large as its input, is asked
+    for masks, any other for boxes. The split is the one the model was trained with,
+    where its metadata says so.
 
     Args:
-        path: a folder of images and boxes, or of Caltech-101's category; generated
-            scenes where None.
+        path: a folder of images and boxes, or of Caltech-101's category, or of images
+            or volumes and masks; generated data where None.
         model: decides the size of the pictures.
         calibration, test: how many samples of each at most.
 
     Raises:
         DataError: the data are missing, damaged, or the network takes no pictures.
     """
-    size = model.graph.input.shape
-    if len(size) != 3:
+    graph = model.graph
+    if len(graph.input.shape) != 3:
         raise DataError(
-            f"The network takes samples of shape {size}; pictures (height, width, "
-            "channels) are what can be read from a folder"
+            f"The network takes samples of shape {graph.input.shape}; pictures "
+            "(height, width, channels) are what can be read from a folder"
         )
+    height, width, channels = graph.input.shape
+    masks = graph.shapes[graph.output.name] == (height, width, 1)
+    read = _read_mask_task if masks else _read_box_task
+    return read(path, (height, width, channels), model.metadata, calibration, test)
+
+
+def _read_box_task(
+    path: Path | None, size: Size, metadata: Metadata, calibration: int, test: int
+) -> BoxTask:
     data = read_boxes(path, size)
-    parts, how = _split(data, model.metadata)
+    parts, how = _split(data.names, metadata, lambda: split(data.names, SEED))
     train, held = data.take(parts.train), data.take(parts.test[:test])
     shown = train.take(range(min(calibration, len(train))))
     where = "generated scenes" if path is None else str(path.resolve().name)
-    return Task(
+    return BoxTask(
         source=f"{where}, {how}",
         calibration=shown.images(size).astype(np.float64),
         test=held.images(size).astype(np.float64),
@@ -191,7 +157,29 @@ def read_task(path: Path | None, model: Model, calibration: int, test: int) -> T
     )
 
 
-def read_boxes(path: Path | None, size: Shape) -> BoxData:
+def _read_mask_task(
+    path: Path | None, size: Size, metadata: Metadata, calibration: int, test: int
+) -> MaskTask:
+    """Slices are drawn at random, the same ones each time: neighbours are alike."""
+    data = read_masks(path, size)
+    parts, how = _split(data.names, metadata, lambda: split_subjects(data, SEED))
+    train, held = data.take(parts.train), data.take(parts.test)
+    rng = np.random.default_rng(SEED)
+    shown = rng.permutation(len(train.images))[:calibration]
+    asked = rng.permutation(len(held.images))[:test]
+    where = "generated blobs" if path is None else str(path.resolve().name)
+    return MaskTask(
+        source=f"{where}, {how}",
+        calibration=train.images[shown].astype(np.float64),
+        test=held.images[asked].astype(np.float64),
+        truth=held.masks[asked],
+        volume=held.volume[asked],
+        slices=np.bincount(held.volume),
+        constant=mean_mask(train.masks),
+    )
+
+
+def read_boxes(path: Path | None, size: Size) -> BoxData:
     """A folder with images/ and boxes.csv, or 101_ObjectCategories/<category>.
 
     Args:
@@ -202,21 +190,38 @@ def read_boxes(path: Path | None, size: Shape) -> BoxData:
         DataError: it is neither, or something in it is missing or damaged.
     """
     if path is None:
-        height, width, channels = size
-        return scene_data(SCENES, SEED, (height, width, channels))
+        return scene_data(SCENES, SEED, size)
     if path.parent.name == "101_ObjectCategories":
         return load_caltech101(path.parent.parent, path.name)
     return load_folder(path)
 
 
-def _split(data: BoxData, metadata: Mapping[str, Any]) -> tuple[Split, str]:
+def read_masks(path: Path | None, size: Size) -> MaskData:
+    """A folder with images/ and masks/ (pictures), or images/ and labels/ (NIfTI).
+
+    Args:
+        path: the folder; generated blobs where None.
+        size: (height, width, channels) of the slices.
+
+    Raises:
+        DataError: it is neither, or something in it is missing or damaged.
+    """
+    if path is None:
+        return blob_data(BLOBS, SEED, size)
+    load = load_pictures if (path / "masks").is_dir() else load_volumes
+    return load(path, size)
+
+
+def _split(
+    names: Sequence[str], metadata: Metadata, fresh: Callable[[], Split]
+) -> tuple[Split, str]:
     """The split the model was trained with, where it is one of these pictures."""
     known = metadata.get("split")
-    index = {name: i for i, name in enumerate(data.names)}
+    index = {name: i for i, name in enumerate(names)}
     if isinstance(known, dict) and set().union(*known.values()) == set(index):
         parts = {
-            part: np.array([index[name] for name in names], np.intp)
-            for part, names in known.items()
+            part: np.array([index[name] for name in chosen], np.intp)
+            for part, chosen in known.items()
         }
         return Split(**parts), "test part of the model's split"
-    return split(data.names, SEED), f"test part of a split of seed {SEED}"
+    return fresh(), f"test part of a split of seed {SEED}"

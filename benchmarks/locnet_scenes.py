@@ -11,12 +11,13 @@ import json
 from pathlib import Path
 
 from snn_deploy.models.scenes import scene_data
-from snn_deploy.models.train import Recipe, progress_bar, train
+from snn_deploy.models.train import Recipe, train
+from snn_deploy.models.trainer import progress_bar
 from snn_deploy.toolchain.bundle import Bundle, save_bundle
 from snn_deploy.toolchain.frontends.keras import read_keras
 
 SCENES, SEED = 3000, 1  # `build` shows scenes of seed 0: none that trained or chose
-RECIPE = Recipe(size=(32, 48, 1), epochs=80, batch=64)
+RECIPE = Recipe(size=(32, 48, 1), epochs=50, batch=64)
 
 
 def main() -> None:

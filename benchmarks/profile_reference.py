@@ -1,138 +1,151 @@
-"""Time of the reference target on a network like LocNet with random weights.
+"""Where the time of the reference target goes, beside the least it could be.
 
-Run: python benchmarks/profile_reference.py [--samples 32] [--steps 64] [--threads 2]
+The floor of a step: every byte of the neurons' state read and written once, and one
+32-bit addition for every synaptic operation, both at what a plain compiled loop
+``a[i] += b[i]`` reaches on arrays of a tile's size. One core.
+
+Run: python benchmarks/profile_reference.py [--activity 0.09]
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import time
+from collections.abc import Callable
+from typing import Any
 
+import numba
 import numpy as np
+from measure import activity
+from networks import ACTIVITY, Case, locnet_like
 
-from snn_deploy.targets.reference import Reference
-from snn_deploy.toolchain.connections import ConvConnection, DenseConnection
-from snn_deploy.toolchain.graph import Graph
-from snn_deploy.toolchain.host import BiasEncoder, BoolArray, Decoder, Stimulus
-from snn_deploy.toolchain.nodes import Input, Output
-from snn_deploy.toolchain.program import Population, Program, Timing
+from snn_deploy.targets import kernels
+from snn_deploy.targets.reference import Reference, make_batch
+from snn_deploy.targets.tiles import TILE_SIZE
 
-SAME = ((1, 1), (1, 1))
-VALID = ((0, 0), (0, 0))
-ACTIVITY = 0.07  # spikes a neuron and step that the thresholds are set for
+STEPS = 64
+STATE_BYTES = 3 * 8 + 2 + 4 + 1  # a neuron: q, u, v, rest read and written; bias; spike
+ADD_BYTES = 3 * 4  # an addition of the yardstick: two numbers read, one written
+COPIED = 2**28  # bytes
 
 
-def program_of(thresholds: list[int]) -> Program:
-    """48 × 32 × 8 bias-driven neurons, five convolutions, four dense layers."""
-    rng = np.random.default_rng(0)
-    shape, connections = (48, 32, 8), []
-    convolutions = ((8, 2, VALID), (16, 1, SAME), (16, 2, VALID), (32, 1, SAME))
-    for i, (filters, stride, padding) in enumerate((*convolutions, (32, 2, VALID))):
-        connection = ConvConnection(
-            source=f"p{i}",
-            target=f"p{i + 1}",
-            weight=mantissas(rng, (3, 3, shape[2], filters)),
-            shape=shape,
-            stride=(stride, stride),
-            padding=padding,
+@numba.njit
+def add_all(a, b, times):
+    """The yardstick."""
+    for _ in range(times):
+        for i in range(a.size):
+            a[i] += b[i]
+
+
+@numba.njit
+def find_all(net, batch, active):
+    """Every look for spikes of a sample, and nothing else; how many were found."""
+    found = 0
+    for t in range(batch.steps):
+        for link in net.links:
+            if t >= link.delay:
+                row = (
+                    batch.base[link.source]
+                    + (t - link.delay) * batch.sizes[link.source]
+                )
+                begin = row + link.first
+                end = begin + link.pixels * link.channels
+                found += kernels.find(batch.raster, batch.words, begin, end, active)
+    return found
+
+
+@numba.njit
+def receive_all(net, batch, active, wide, total, q):
+    """Every look for spikes and every synaptic sum of a sample."""
+    for tile in net.tiles:
+        for t in range(batch.steps):
+            kernels.receive(net, batch, 0, t, tile, active, wide, total, q[: tile.size])
+
+
+@numba.njit
+def update_all(net, batch, q, u, v, rest, fired):
+    """Every neuron update of a sample."""
+    for tile in net.tiles:
+        n, begin = tile.size, batch.bias_base[tile.population] + tile.first
+        for _ in range(batch.steps):
+            bias = batch.bias[begin : begin + n]
+            kernels.update(tile, q[:n], u[:n], v[:n], rest[:n], bias, fired[:n])
+
+
+def profile(case: Case, repeats: int = 20) -> dict[str, Any]:
+    """µs a step and sample: the whole, its parts, and the floor."""
+    stimulus = case.stimulus(1, STEPS)
+    session = Reference(threads=1).load(case.program)
+    rates = activity(case.program, session.simulate(stimulus))
+    net, batch = session._network, make_batch(case.program, stimulus)
+    kernels.simulate(net, batch, 0)  # its spikes are what the parts below find
+    active = np.empty(net.room[1], np.int32)
+    wide, total = np.empty(net.room[2], np.int16), np.empty(net.room[3], np.int32)
+    q, u, v = np.zeros((3, net.room[0]), np.int32)
+    rest, fired = np.zeros((2, net.room[0]), np.int8)
+    share = 1e6 / STEPS
+    run = best(lambda: session.simulate(stimulus), repeats) * share
+    parts = {
+        "find spikes": best(lambda: find_all(net, batch, active), repeats) * share,
+        "find and add": best(
+            lambda: receive_all(net, batch, active, wide, total, q), repeats
         )
-        shape = connection.target_shape
-        connections.append(connection)
-    for i, width in enumerate((128, 64, 32, 4), len(connections)):
-        size = int(np.prod(shape))
-        connections.append(
-            DenseConnection(
-                source=f"p{i}",
-                target=f"p{i + 1}",
-                weight=mantissas(rng, (size, width)),
-                shape=shape,
-            )
+        * share,
+        "update neurons": best(
+            lambda: update_all(net, batch, q, u, v, rest, fired.view(np.uint8)),
+            repeats,
         )
-        shape = (width,)
-    shapes = [connections[0].source_shape, *(c.target_shape for c in connections)]
-    populations = [
-        Population(
-            name=f"p{i}",
-            shape=shape,
-            decay_u=742 if i else 4095,  # 5 ms
-            decay_v=200,  # 20 ms
-            threshold=thresholds[i] << 6,
-            bias=np.zeros(int(np.prod(shape)), np.int32),
-            v_min=-(2**23) + 1,
-        )
-        for i, shape in enumerate(shapes)
-    ]
-    identity = [Graph((Input("x", shape=s), Output("y", ("x",)))) for s in shapes]
-    return Program(
-        inputs=(),
-        populations=tuple(populations),
-        connections=tuple(connections),
-        encoder=BiasEncoder(graph=identity[0], population="p0", scale=1.0),
-        decoder=Decoder(graph=identity[-1], population=f"p{i + 1}", amplitude=1e-3),
-        timing=Timing(dt=0.001, steps=64),
-    )
+        * share,
+    }
+    add = yardstick(repeats)
+    neurons, synapses = case.program.neurons, rates["synaptic_operations"]
+    floor = {
+        "state": neurons * STATE_BYTES / ADD_BYTES * add / 1e3,
+        "synapses": synapses * add / 1e3,
+    }
+    return {
+        "network": case.name,
+        "neurons": neurons,
+        **rates,
+        "yardstick": {"add_ns": add, "copy_gb_s": copy_bandwidth()},
+        "floor_us": {**floor, "sum": sum(floor.values())},
+        "reference_us": {
+            "run": run,
+            **parts,
+            "rest": run - parts["find and add"] - parts["update neurons"],
+        },
+        "times_the_floor": run / sum(floor.values()),
+    }
 
 
-def mantissas(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Even, mostly positive, 8 bits."""
-    return (rng.integers(-80, 128, shape) & ~1).astype(np.int16)
+def yardstick(repeats: int) -> float:
+    """ns of one addition to one number of a tile's state."""
+    a, b = np.ones((2, TILE_SIZE), np.int32)
+    return best(lambda: add_all(a, b, 100), repeats) * 1e9 / (100 * TILE_SIZE)
 
 
-def calibrated(stimulus: Stimulus) -> Program:
-    """The network with thresholds at which every layer fires at about ACTIVITY."""
-    thresholds = [400] + [2**17 - 1] * 9
-    for i in range(1, 10):
-        low, high = 1, 2**17 - 1
-        while high - low > low // 8:
-            thresholds[i] = (low + high) // 2
-            spikes = Reference().load(program_of(thresholds)).simulate(stimulus)
-            busy = spikes[f"p{i}"].mean() > ACTIVITY
-            low, high = (thresholds[i], high) if busy else (low, thresholds[i])
-    return program_of(thresholds)
+def copy_bandwidth() -> float:
+    """10⁹ bytes read and written a second by a copy beyond the caches."""
+    source, target = np.ones((2, COPIED // 8))
+    return 2e-9 * COPIED / best(lambda: np.copyto(target, source), 5)
 
 
-def stimulus_of(samples: int, steps: int) -> Stimulus:
-    """Bias currents of which about a third is above threshold."""
-    rng = np.random.default_rng(1)
-    bias = rng.integers(-4000, 8000, (samples, 48 * 32 * 8)).astype(np.int32)
-    bias = np.where(np.abs(bias) > 4095, bias & ~1, bias)
-    return Stimulus(samples=samples, steps=steps, bias={"p0": bias}, spikes={})
-
-
-def synaptic_operations(program: Program, spikes: dict[str, BoolArray]) -> float:
-    """Synapses visited a step and sample."""
-    total = 0.0
-    for c in program.connections:
-        total += float(spikes[c.source].mean(axis=(0, 1)) @ c.fan_out)
-    return total
+def best(run: Callable[[], object], repeats: int) -> float:
+    """s, the shortest of several runs, after one that compiles."""
+    run()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return min(times)
 
 
 def main() -> None:
-    """Print activity and the best time of several repeats."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--samples", type=int, default=32)
-    parser.add_argument("--steps", type=int, default=64)
-    parser.add_argument("--threads", type=int, default=None)
-    parser.add_argument("--repeats", type=int, default=10)
-    arguments = parser.parse_args()
-    start = time.perf_counter()
-    program = calibrated(stimulus_of(2, 64))
-    print(f"first run, calibration: {time.perf_counter() - start:.2f} s")
-    stimulus = stimulus_of(arguments.samples, arguments.steps)
-    start = time.perf_counter()
-    session = Reference(arguments.threads).load(program)
-    print(f"load: {(time.perf_counter() - start) * 1e3:.1f} ms")
-    wall, cpu = [], []
-    for _ in range(arguments.repeats):
-        start, used = time.perf_counter(), time.process_time()
-        spikes = session.simulate(stimulus)
-        wall.append(time.perf_counter() - start)
-        cpu.append(time.process_time() - used)
-    rates = ", ".join(f"{100 * s.mean():.1f}" for s in spikes.values())
-    print(f"{program.neurons} neurons, % of neurons that spike in a step: {rates}")
-    print(f"{synaptic_operations(program, spikes):.0f} synaptic operations a step")
-    share = 1e3 / (arguments.samples * arguments.steps)
-    print(f"wall {min(wall) * share:.4f}, CPU {min(cpu) * share:.4f} ms/step/sample")
+    parser.add_argument("--activity", type=float, default=ACTIVITY)
+    print(json.dumps(profile(locnet_like(parser.parse_args().activity)), indent=1))
 
 
 if __name__ == "__main__":

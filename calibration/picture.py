@@ -1,4 +1,4 @@
-"""One picture of a run: boxes on sample images, a raster of one sample, mean rates."""
+"""One picture of a run: sample images with answers, one sample's raster, mean rates."""
 
 from __future__ import annotations
 
@@ -49,16 +49,33 @@ class Boxes:
     iou: FloatArray  # (images,)
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Masks:
+    """Sample images with the masks found in them; True where the object is."""
+
+    images: FloatArray  # as in Boxes
+    true: BoolArray  # (images, height, width) or (…, 1)
+    predicted: BoolArray
+    dice: FloatArray  # (images,)
+
+
+Answers = Boxes | Masks
+
+
 def save_picture(
-    path: str | Path, recording: Recording, sample: int = 0, boxes: Boxes | None = None
+    path: str | Path,
+    recording: Recording,
+    sample: int = 0,
+    answers: Answers | None = None,
 ) -> None:
     """Write a picture as PNG, SVG or PDF, by the suffix of ``path``.
 
-    Top: up to eight images with true and predicted boxes. Below: which neuron spiked
+    Top: up to eight images with true and predicted boxes, or beside them the same with
+    the true and the predicted mask. Below: which neuron spiked
     when in one sample (where the recording has spikes), and the mean rates over all.
 
     Raises:
-        DataError: suffix, sample or boxes are not as said, or nothing can be written.
+        DataError: suffix, sample or answers are not as said, or nothing can be written.
     """
     kind = Path(path).suffix[1:].lower()
     if kind not in ("png", "svg", "pdf"):
@@ -69,11 +86,12 @@ def save_picture(
         raise DataError(
             f"Picture of sample {sample}: the recording has {recording.samples} samples"
         )
-    if boxes is not None:
-        sizes = {len(part) for part in (boxes.true, boxes.predicted, boxes.iou)}
-        if sizes != {len(boxes.images)}:
+    if answers is not None:
+        parts = answers.true, answers.predicted, _scores(answers)
+        sizes = {len(part) for part in parts}
+        if sizes != {len(answers.images)}:
             raise DataError(
-                f"Picture of {len(boxes.images)} images: boxes and IoU are of "
+                f"Picture of {len(answers.images)} images: answers and scores are of "
                 f"{sorted(sizes)}; one of each for every image is needed"
             )
     import matplotlib as mpl
@@ -84,22 +102,22 @@ def save_picture(
     with mpl.rc_context(STYLE):
         figure = Figure(layout="constrained")
         FigureCanvasAgg(figure)
-        _draw(figure, recording, sample, boxes)
+        _draw(figure, recording, sample, answers)
         metadata = {"Date": None} if kind == "svg" else None
         figure.savefig(content, format=kind, dpi=150, metadata=metadata)
     write_file(path, content.getvalue())
 
 
 def _draw(
-    figure: Figure, recording: Recording, sample: int, boxes: Boxes | None
+    figure: Figure, recording: Recording, sample: int, answers: Answers | None
 ) -> None:
     names = list(recording.counts)
     below: Any = figure
     heights = [1.0 + 0.5 * len(names)]  # inches
-    if boxes is not None and len(boxes.images):
-        heights.insert(0, 0.4 + 1.6 * (2 if len(boxes.images) > IMAGES // 2 else 1))
+    if answers is not None and len(answers.images):
+        heights.insert(0, 0.4 + 1.6 * (2 if len(answers.images) > IMAGES // 2 else 1))
         above, below = figure.subfigures(2, 1, height_ratios=heights)
-        _draw_images(above, boxes)
+        _draw_images(above, answers)
     figure.set_size_inches(11, sum(heights))
     colours = _colours(len(names))
     if recording.spikes:
@@ -116,34 +134,58 @@ def _colours(count: int) -> list[Any]:
     return list(colormaps["viridis"](np.linspace(0.0, 0.85, max(count, 1))))
 
 
-def _draw_images(figure: Any, boxes: Boxes) -> None:
-    count = min(len(boxes.images), IMAGES)
+def _scores(answers: Answers) -> FloatArray:
+    return answers.iou if isinstance(answers, Boxes) else answers.dice
+
+
+def _draw_images(figure: Any, answers: Answers) -> None:
+    count = min(len(answers.images), IMAGES)
     rows = 2 if count > IMAGES // 2 else 1
+    what, score = ("box", "IoU") if isinstance(answers, Boxes) else ("mask", "Dice")
     axes = figure.subplots(rows, -(-count // rows))
     for index, axis in enumerate(np.atleast_1d(axes).ravel()):
         axis.set_axis_off()
         if index < count:
-            _draw_image(axis, boxes, index)
+            _draw_image(axis, answers, index)
+            text = f"{score} {_scores(answers)[index]:.2f}"
+            axis.text(0.5, -0.03, text, transform=axis.transAxes, ha="center", va="top")
     figure.legend(
         [_outline((0, 0, 1, 1), colour) for colour in (TRUE, PREDICTED)],
-        ("true box", "predicted box"),
+        (f"true {what}", f"predicted {what}"),
         loc="outside upper left",
         ncols=2,
         frameon=False,
     )
 
 
-def _draw_image(axis: Axes, boxes: Boxes, index: int) -> None:
-    picture = np.clip(boxes.images[index], 0.0, 1.0)
-    if picture.shape[-1] == 1:
-        picture = picture[..., 0]
+def _draw_image(axis: Axes, answers: Answers, index: int) -> None:
+    picture = _rgb(answers.images[index])
     height, width = picture.shape[:2]
-    axis.imshow(picture, cmap="gray", vmin=0, vmax=1, extent=(0, width, height, 0))
-    for box, colour in ((boxes.true, TRUE), (boxes.predicted, PREDICTED)):
+    if isinstance(answers, Masks):
+        pairs = ((answers.true, TRUE), (answers.predicted, PREDICTED))
+        tinted = [_tinted(picture, mask[index], colour) for mask, colour in pairs]
+        axis.imshow(np.concatenate([picture, *tinted], axis=1))
+        return
+    axis.imshow(picture, extent=(0, width, height, 0))
+    for box, colour in ((answers.true, TRUE), (answers.predicted, PREDICTED)):
         corners = box[index] * (width, height, width, height)
         axis.add_patch(_outline(corners, colour))
-    iou = f"IoU {boxes.iou[index]:.2f}"
-    axis.text(0.5, -0.03, iou, transform=axis.transAxes, ha="center", va="top")
+
+
+def _rgb(image: FloatArray) -> FloatArray:
+    """(height, width) or (…, 1 or 3 channels) → (height, width, 3), 0 … 1."""
+    channels = image if image.ndim == 3 else image[..., None]
+    pixels: FloatArray = np.clip(np.broadcast_to(channels, (*image.shape[:2], 3)), 0, 1)
+    return pixels
+
+
+def _tinted(picture: FloatArray, mask: BoolArray, colour: str) -> FloatArray:
+    """The picture, half of its light the colour's where the mask is."""
+    from matplotlib.colors import to_rgb
+
+    where = mask.reshape(*picture.shape[:2], 1)
+    tinted: FloatArray = np.where(where, (picture + to_rgb(colour)) / 2, picture)
+    return tinted
 
 
 def _outline(corners: Any, colour: str) -> Any:

@@ -15,8 +15,9 @@ from .volumes import normalise
 
 SLICES = 12
 RADIUS = 0.15, 0.3  # of a blob, as a fraction of each side
-DECOYS = 6  # smaller blobs, as bright or as dark, that are not meant
+DECOYS = 12  # smaller blobs, as bright or as dark, that are not meant
 DECOY_RADIUS = 0.03, 0.08
+WAVE = 0.15  # half of the depth of the dents in a blob, in radii
 NOISE = 0.25  # standard deviation; a blob is 1 brighter than what is around it
 
 
@@ -33,26 +34,31 @@ def blob_volume(seed: int, index: int, size: Size) -> tuple[ImageArray, MaskArra
     height, width, channels = size
     sides = [(np.arange(n) + 0.5) / n for n in (SLICES, height, width)]
     place = np.stack(np.meshgrid(*sides, indexing="ij"), axis=-1)
-    slope = rng.uniform(-1, 1, 3)  # of the light, from one end to the other
-    volume = (place - 0.5) @ slope
+    light = (place - 0.5) @ rng.uniform(-1, 1, 3)  # from one end to the other
+    volume = light.copy()
     for _ in range(DECOYS):
-        inside = _blob(place, rng, DECOY_RADIUS)
-        volume += np.where(inside, rng.choice([-1.0, 1.0]), 0.0)
-    mask = _blob(place, rng, RADIUS)
-    volume[mask] = (place[mask] - 0.5) @ slope + 1
+        decoy = np.linalg.norm(_ball(place, rng, DECOY_RADIUS), axis=-1) < 1
+        volume[decoy] += rng.choice([-1.0, 1.0])
+    mask = _wavy(_ball(place, rng, RADIUS), rng)
+    volume[mask] = light[mask] + 1
     volume += rng.normal(0, NOISE, volume.shape)
     images = np.repeat(normalise(volume)[..., None], channels, axis=-1)
     return images, mask[..., None]
 
 
-def _blob(
+def _ball(
     place: FloatArray, rng: np.random.Generator, radius: tuple[float, float]
-) -> MaskArray:
-    """Where an ellipsoid with a wavy surface is, wholly within the volume."""
+) -> FloatArray:
+    """Places seen from the middle of an ellipsoid in the volume, in its radii."""
     radii = rng.uniform(*radius, 3)
-    centre = rng.uniform(radii, 1 - radii)
-    offset = (place - centre) / radii
+    offset: FloatArray = (place - rng.uniform(radii, 1 - radii)) / radii
+    return offset
+
+
+def _wavy(offset: FloatArray, rng: np.random.Generator) -> MaskArray:
+    """Where the ellipsoid is, its sides dented by two to four waves."""
     angle = np.arctan2(offset[..., 1], offset[..., 2])
-    wave = 0.85 + 0.15 * np.cos(rng.integers(2, 5) * angle + rng.uniform(0, 2 * np.pi))
-    inside: MaskArray = np.sqrt((offset**2).sum(-1)) < wave
+    wave = 1 - np.cos(rng.integers(2, 5) * angle + rng.uniform(0, 2 * np.pi))
+    across = np.hypot(offset[..., 1], offset[..., 2])  # 0 on the axis
+    inside: MaskArray = np.linalg.norm(offset, axis=-1) < 1 - WAVE * across * wave
     return inside

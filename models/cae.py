@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import tensorflow as tf
 
 from .boxes import Size
+from .recipe import CAE_CHANNELS, CAE_SIZE
 
-SIZE: Size = (48, 64, 1)
-CHANNELS = (8, 16, 32)
 MOMENTUM = 0.9  # of the running mean and variance, per batch
 
 
 def cae(
-    size: Size = SIZE, channels: Sequence[int] = CHANNELS, *, normalised: bool = True
+    size: Size = CAE_SIZE,
+    channels: Sequence[int] = CAE_CHANNELS,
+    *,
+    normalised: bool = True,
 ) -> tf.keras.Model:
     """The network of "Joint ANN-SNN Co-training" (arXiv 2303.12738), section 3.2.
 
@@ -44,7 +47,7 @@ def cae(
     conv = partial(tf.keras.layers.Conv2D, kernel_size=3, **same)
     grow = partial(tf.keras.layers.Conv2DTranspose, kernel_size=4, strides=2, **same)
 
-    def layer(x: tf.Tensor, kind: partial[tf.keras.layers.Layer], name: str) -> tf.Tensor:
+    def layer(x: tf.Tensor, kind: partial[Any], name: str) -> tf.Tensor:
         x = kind(name=name)(x)
         if normalised:
             norm = tf.keras.layers.BatchNormalization

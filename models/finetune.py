@@ -15,9 +15,10 @@ import tensorflow as tf
 
 from ..toolchain.errors import DataError
 from .checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from .hybrid import SEMANTICS, Activity, HybridNetwork
+from .hybrid import HybridNetwork
 from .losses import find_loss
 from .rate_control import BUDGETS, Band, Budget, deviation
+from .semantics import Activity, find_semantics
 
 Array = npt.NDArray[Any]
 Samples = tuple[Array, Array]
@@ -45,9 +46,7 @@ class Recipe:
 
     def check(self) -> None:
         """Raise DataError for something that cannot be trained with."""
-        if self.semantics not in SEMANTICS:
-            choices = f"{', '.join(SEMANTICS[:-1])} or {SEMANTICS[-1]}"
-            raise DataError(f"semantics {self.semantics!r} is unknown; {choices}")
+        find_semantics(self.semantics)
         find_loss(self.loss)
         for name in ("steps", "epochs", "batch", "learning_rate", *BUDGETS):
             value = getattr(self, name)
@@ -174,8 +173,10 @@ class _Trainer:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The recipe and the data's fingerprint, equal where training is."""
-        digest = hashlib.sha256()
+        """The recipe and a fingerprint of data and network: equal where training is."""
+        net = self.network
+        fixed = (net.dt, net.limit, net.gradient, net.sigma, net.sigma_if, net.scales)
+        digest = hashlib.sha256(repr(fixed).encode())
         for array in (*self.train, *self.validation):
             digest.update(np.ascontiguousarray(array).tobytes())
         return asdict(self.recipe) | {"data": digest.hexdigest()}
@@ -304,5 +305,5 @@ class _Trainer:
 
 
 def _filled(x: Array, size: int) -> Array:
-    """x, its last sample repeated up to ``size``, so that all batches have one shape."""
+    """x, its last sample repeated up to ``size``, so that batches have one shape."""
     return np.concatenate([x, np.repeat(x[-1:], size - len(x), axis=0)])

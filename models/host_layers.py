@@ -1,4 +1,4 @@
-"""The linear and pointwise nodes of a Graph in TensorFlow, as ``interpret`` has them."""
+"""Linear and pointwise nodes of a Graph in TensorFlow, as ``interpret`` has them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ def linear(node: n.Linear, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         pads = [[0, 0], *map(list, node.padding), [0, 0]]
         return tf.nn.conv2d(x, kernel, node.stride, pads)
     if isinstance(node, n.ConvTranspose2D):
+        rows, columns = node.weight.shape[:2]
         size = n.transpose_shape(
-            x.shape[1:], node.weight.shape[:2], node.stride, node.padding
+            x.shape[1:], (rows, columns), node.stride, node.padding
         )
         shape = (tf.shape(x)[0], *size, node.weight.shape[-1])
         pads = [[0, 0], *map(list, node.padding), [0, 0]]

@@ -245,7 +245,7 @@ def _resized(pixels: ImageArray, size: Size) -> ImageArray:
 
 
 def dice(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
-    """2 · |a ∧ b| / (|a| + |b|) of masks, all their pixels pooled; 1 where both are empty.
+    """2 · |a ∧ b| / (|a| + |b|) of masks, pixels pooled; 1 where both are empty.
 
     >>> dice([True, True, False, False], [True, False, False, False])
     0.6666666666666666

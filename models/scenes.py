@@ -17,7 +17,7 @@ from .boxes import BoxData, FloatArray, ImageArray, Size
 
 FINENESS = 2  # drawn this much finer than asked for, then averaged
 SMALLEST, LARGEST = 0.25, 0.75  # larger side of the box, as a fraction of its side
-NOISE = 1.0, 8.0  # standard deviation, grey levels of 255, in pictures of …
+NOISE = 2.0, 16.0  # standard deviation, grey levels of 255, in pictures of …
 NOISE_PIXELS = 32 * 48  # … and more in finer ones, so that it averages to the same
 THICKNESS = 0.03  # of wings and tail; an aircraft is 2 long
 
@@ -65,7 +65,7 @@ class Scene:
         draw = ImageDraw.Draw(picture)
         _ground(draw, sky, rng, columns, rows)
         bright = sky.mean() < 90 or (sky.mean() < 170 and rng.random() < 0.5)
-        contrast = rng.uniform(50, 110) * (1 if bright else -1)
+        contrast = rng.uniform(80, 140) * (1 if bright else -1)
         for part, shade in zip(parts, rng.uniform(0.6, 1.4, len(parts))):
             outline = [(x * columns, y * rows) for x, y in part]
             draw.polygon(outline, _rgb(sky, contrast * shade))

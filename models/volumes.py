@@ -118,7 +118,7 @@ def normalise(voxels: FloatArray) -> ImageArray:
 
 
 def fit(volume: npt.NDArray[Any], size: Size) -> npt.NDArray[Any]:
-    """(height, width, slices) → (slices, height, width, 1), about the middle, zeros around."""
+    """(height, width, slices) → (slices, *size[:2], 1), about the middle."""
     for axis, wanted in enumerate(size[:2]):
         have = volume.shape[axis]
         start = max(have - wanted, 0) // 2

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -88,22 +90,17 @@ class NengoDLSession(Session):
 
     def __init__(self, target: NengoDL, program: Program, graph: Graph) -> None:
         super().__init__(target, program)
-        with _quiet():
-            try:
-                import tensorflow  # noqa: F401  before NengoDL turns its log up again
-                import nengo_dl  # isort: skip
-
-                from .nengo_network import build_network
-            except ImportError as error:
-                raise TargetUnavailable(
-                    f"Target {target.name!r}: {target.library} cannot be imported "
-                    f"({error}); on Python 3.10, "
-                    f"pip install 'snn-deploy[{target.extra}]'"
-                ) from error
-        self._nengo_dl = nengo_dl
+        try:
+            self._nengo_dl = _import_nengo_dl()
+            from .nengo_network import build_network
+        except ImportError as error:
+            raise TargetUnavailable(
+                f"Target {target.name!r}: {target.library} cannot be imported "
+                f"({error}); on Python 3.10, pip install 'snn-deploy[{target.extra}]'"
+            ) from error
         self._built = build_network(graph)
         with self._built.network:
-            nengo_dl.configure_settings(dtype=target.dtype)
+            self._nengo_dl.configure_settings(dtype=target.dtype)
         self._simulator: nengo_dl.Simulator | None = None
 
     def close(self) -> None:
@@ -144,15 +141,40 @@ class NengoDLSession(Session):
         return self._simulator
 
 
+def _import_nengo_dl() -> ModuleType:
+    """NengoDL, imported without a word.
+
+    It asks for a GPU in a process of its own, which writes TensorFlow's start-up log
+    to our standard error; and it sets the level of that log to 1, where TensorFlow has
+    not read it yet.
+    """
+    with _quiet(), open(os.devnull, "wb") as nowhere:
+        level, stderr = os.environ.get(LOG_LEVEL), os.dup(2)
+        os.environ[LOG_LEVEL] = "3"
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            import tensorflow  # noqa: F401  reads the level
+            import nengo_dl  # isort: skip
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            os.environ.pop(LOG_LEVEL)
+            if level is not None:
+                os.environ[LOG_LEVEL] = level
+    return nengo_dl
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without TensorFlow's start-up log and NengoDL's remarks that concern nobody.
+    """Without remarks that concern nobody here.
 
-    These are on versions, on a missing GPU, and on neurons that no current of 1 makes
-    spike, whose maximal rates Nengo works out and nothing here uses.
+    Nengo's are on versions, on a missing GPU, and on neurons that no current of 1 makes
+    spike, whose maximal rates it works out and nothing uses; TensorFlow's on a network
+    that is built again for another number of samples.
     """
-    level = os.environ.get(LOG_LEVEL)
-    os.environ[LOG_LEVEL] = "3"
+    log = logging.getLogger("tensorflow")
+    level = log.level
+    log.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*has not been tested with")
@@ -161,6 +183,4 @@ def _quiet() -> Iterator[None]:
             warnings.filterwarnings("ignore", ".*encountered in log1p")
             yield
     finally:
-        os.environ.pop(LOG_LEVEL)
-        if level is not None:
-            os.environ[LOG_LEVEL] = level
+        log.setLevel(level)

@@ -90,10 +90,10 @@ class Batch(NamedTuple):
 
 
 def make_batch(program: Program, stimulus: Stimulus) -> Batch:
-    """A Batch with its biases set and no spikes."""
+    """A Batch with its biases set and its spikes yet to be written."""
     sizes = np.array([p.size for p in members(program)], np.int64)
     base = np.cumsum([0, *sizes * stimulus.samples * stimulus.steps], dtype=np.int64)
-    words = np.zeros(base[-1] // 8 + 1, np.uint64)
+    words = np.empty(base[-1] // 8 + 1, np.uint64)  # every spike is written
     biases = [stimulus.bias.get(p.name, p.bias).ravel() for p in program.populations]
     lengths = [0] * len(program.inputs) + [len(bias) for bias in biases]
     given = [p.name in stimulus.bias for p in members(program)]

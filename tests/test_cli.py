@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from dataclasses import fields
 from pathlib import Path
 
 import h5py
@@ -16,6 +17,9 @@ import pytest
 from PIL import Image
 
 from snn_deploy.__main__ import main
+from snn_deploy.cli import locnet
+from snn_deploy.models.recipe import SIZE as SIZE_OF_RECIPE
+from snn_deploy.models.recipe import Recipe
 
 DENSE = {
     "class_name": "Dense",
@@ -139,6 +143,14 @@ def test_targets_lists_kind_and_library(monkeypatch, capsys):
     rows = {row["target"]: row for row in json.loads(capsys.readouterr().out)}
     assert rows["reference"]["installed"] == "yes"
     assert rows["loihi-emulator"]["kind"] == "integer emulation"
+
+
+def test_train_locnet_offers_the_recipe_with_its_defaults():
+    offered = {option.name: option.default for option in locnet.params}
+    for field in fields(Recipe):
+        if field.name in offered and field.name != "size":
+            assert offered[field.name] == field.default, field.name
+    assert (*offered["size"][:2], int(offered["size"][2])) == SIZE_OF_RECIPE
 
 
 def test_help_is_quick_and_loads_no_framework():

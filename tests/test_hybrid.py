@@ -15,15 +15,21 @@ from random_programs import simulate_oracle
 from snn_deploy.calibration.balance import balance
 from snn_deploy.toolchain import arithmetic as core
 from snn_deploy.toolchain import nodes as n
-from snn_deploy.toolchain.errors import DoesNotFit, SnnDeployError, UnsupportedLayer
+from snn_deploy.toolchain.errors import (
+    DataError,
+    DoesNotFit,
+    SnnDeployError,
+    UnsupportedLayer,
+)
 from snn_deploy.toolchain.graph import Graph
-from snn_deploy.toolchain.host import decode, encode
+from snn_deploy.toolchain.host import SpikeEncoder, decode, encode
 from snn_deploy.toolchain.interpret import interpret
 from snn_deploy.toolchain.legalize import legalize
 from snn_deploy.toolchain.program import Program
 from snn_deploy.toolchain.quantize import quantize, scales_of
 
 tf = pytest.importorskip("tensorflow", reason="hybrid networks are TensorFlow's")
+from snn_deploy.models import core_neurons  # noqa: E402
 from snn_deploy.models import hybrid_neurons as neurons  # noqa: E402
 from snn_deploy.models.hybrid import HybridNetwork  # noqa: E402
 
@@ -141,7 +147,7 @@ def test_forward_pass_without_xla_is_the_same():
 def test_biases_are_rounded_as_the_host_rounds_them(values):
     bias = np.array([*values, 4095.5, 8190.0, 8191.0, -524160.0])
     np.testing.assert_array_equal(
-        neurons.round_bias(tf.constant(bias)), core.round_bias(bias)
+        core_neurons.round_bias(tf.constant(bias)), core.round_bias(bias)
     )
 
 
@@ -162,12 +168,30 @@ def test_network_refuses_more_synapses_than_float32_sums_exactly():
         network(legal, np.ones((1, 1)))
 
 
-def test_network_refuses_spiking_inputs_and_too_few_steps():
+def test_network_refuses_spiking_inputs():
+    weight, bias = np.ones((4, 2)), np.zeros(2)
+    graph = Graph(
+        (
+            n.Input("x", shape=(4,)),
+            n.Dense("a", ("x",), weight=weight, bias=bias),
+            n.LIF("A", ("a",), amplitude=0.01),
+            n.Output("y", ("A",)),
+        )
+    )
+    legal = legalize(graph, input_spikes=True)
+    encoder = SpikeEncoder(population="x")
+    scales = scales_of(legal, np.ones((1, 4)), encoder=encoder)
+    with pytest.raises(UnsupportedLayer, match="legalize without input_spikes"):
+        HybridNetwork(legal, scales)
+
+
+def test_network_refuses_unknown_names_and_too_few_steps():
     graph = convolutions("if", 0.0)
     x = np.random.default_rng(1).random((1, 6, 6, 2))
-    net = network(graph, x)
-    with pytest.raises(UnsupportedLayer, match="'exact' is unknown"):
-        net.forward(x, STEPS, "exact")
+    with pytest.raises(DataError, match="gradient 'exact' is unknown"):
+        network(graph, x, gradient="exact")
+    with pytest.raises(DataError, match="semantics 'exact' is unknown"):
+        network(graph, x).forward(x, STEPS, "exact")
     hasty = Graph(
         tuple(replace(o, settle=0.0) if o is graph.output else o for o in graph.nodes)
     )

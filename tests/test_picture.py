@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from snn_deploy.calibration.picture import Boxes, save_picture
+from snn_deploy.calibration.picture import Boxes, Masks, save_picture
 from snn_deploy.toolchain.errors import DataError
 from snn_deploy.toolchain.recording import Recording
 
@@ -46,7 +46,7 @@ def boxes(count: int, shape: tuple[int, ...] = (10, 16)) -> Boxes:
 def test_images_stand_above_raster_and_rates(tmp_path, count):
     bare, full = tmp_path / "bare.png", tmp_path / "full.png"
     save_picture(bare, recording())
-    save_picture(full, recording(), sample=2, boxes=boxes(count))
+    save_picture(full, recording(), sample=2, answers=boxes(count))
     with Image.open(bare) as below, Image.open(full) as all_of_it:
         assert below.size[0] == all_of_it.size[0]
         assert below.size[1] < all_of_it.size[1]
@@ -56,13 +56,32 @@ def test_images_stand_above_raster_and_rates(tmp_path, count):
 
 @pytest.mark.parametrize("shape", [(9, 9), (9, 9, 1), (9, 9, 3)])
 def test_grey_and_colour_images_are_drawn(tmp_path, shape):
-    save_picture(tmp_path / "p.png", recording(), boxes=boxes(2, shape))
+    save_picture(tmp_path / "p.png", recording(), answers=boxes(2, shape))
     assert (tmp_path / "p.png").stat().st_size > 5000
+
+
+def masks(count: int) -> Masks:
+    rng = np.random.default_rng(4)
+    true, predicted = rng.random((2, count, 10, 16, 1)) < 0.3
+    images = rng.random((count, 10, 16, 1))
+    return Masks(
+        images=images, true=true, predicted=predicted, dice=np.linspace(0, 1, count)
+    )
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_masks_are_tinted_beside_their_images(tmp_path, count):
+    save_picture(tmp_path / "p.png", recording(), answers=masks(count))
+    with Image.open(tmp_path / "p.png") as picture:
+        pixels = np.asarray(picture.convert("RGB"), int)
+    red, green, blue = np.moveaxis(pixels, -1, 0)
+    assert ((green - red > 20) & (green - blue > 20)).sum() > 1000  # true
+    assert ((red - blue > 60) & (red - green > 30)).sum() > 1000  # predicted
 
 
 def test_an_svg_is_well_formed_and_the_same_every_time(tmp_path):
     for name in ("a.svg", "b.svg"):
-        save_picture(tmp_path / name, recording(), boxes=boxes(2))
+        save_picture(tmp_path / name, recording(), answers=boxes(2))
     assert ElementTree.parse(tmp_path / "a.svg").getroot().tag.endswith("svg")
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
 
@@ -82,7 +101,7 @@ def test_what_cannot_be_drawn_is_one_clear_error(tmp_path):
         save_picture(tmp_path / "p.png", recording(), sample=3)
     with pytest.raises(DataError, match="one of each for every image"):
         fewer = replace(boxes(3), iou=np.zeros(2))
-        save_picture(tmp_path / "p.png", recording(), boxes=fewer)
+        save_picture(tmp_path / "p.png", recording(), answers=fewer)
     with pytest.raises(DataError, match="cannot be written"):
         save_picture(tmp_path / "missing" / "p.png", recording())
     assert list(tmp_path.iterdir()) == []

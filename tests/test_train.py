@@ -53,7 +53,8 @@ def test_light_stays_in_range():
 tf = pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
 
 from snn_deploy.models.checkpoint import read_metadata  # noqa: E402
-from snn_deploy.models.train import Progress, Recipe, progress_bar, train  # noqa: E402
+from snn_deploy.models.train import Recipe, train  # noqa: E402
+from snn_deploy.models.trainer import Progress, progress_bar  # noqa: E402
 
 RECIPE = Recipe(
     size=SIZE, channels=(4,), widths=(12,), epochs=4, batch=8, learning_rate=0.01

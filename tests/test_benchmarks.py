@@ -1,0 +1,51 @@
+"""The benchmarks run: on small networks, the reference only."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from snn_deploy.targets.reference import Reference
+
+FOLDER = Path(__file__).parent.parent / "benchmarks"
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch) -> object:
+    """Imports a file of benchmarks/, which is no package."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    return importlib.import_module
+
+
+def test_networks_fire_as_asked(load) -> None:
+    networks: ModuleType = load("networks")
+    for case in (networks.locnet_like(), networks.stack(10**3, 0.05)):
+        spikes = Reference(1).load(case.program).simulate(case.stimulus(1, 64))
+        for name, fired in spikes.items():
+            assert 0.02 < fired.mean() < 0.12, f"{case.name}, {name}"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, sets affinity")
+def test_a_target_is_measured_in_its_own_process(load) -> None:
+    networks, measure = load("networks"), load("measure")
+    case = networks.stack(10**3, 0.05)
+    jobs = [
+        measure.Job(target="reference", case=case, samples=2, steps=8, cpus=1)
+        for _ in range(2)
+    ]
+    for result in measure.measure(jobs, rounds=2, turn_s=0.01, limit_s=5):
+        assert len(result.turns_ms) == 2 and result.ms > 0
+        assert result.neurons == case.program.neurons
+        assert 20 < result.peak_mib < 2000
+        assert result.equal in (None, True)
+
+
+def test_profile_is_above_its_floor(load) -> None:
+    networks, profiles = load("networks"), load("profile_reference")
+    found = profiles.profile(networks.stack(10**3, 0.05), repeats=2)
+    assert found["times_the_floor"] > 1
+    assert found["reference_us"]["run"] > found["reference_us"]["find spikes"] > 0

@@ -1,0 +1,115 @@
+"""Dequantize: the float Graph that the integers stand for, and no other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from random_graphs import graphs, samples_for
+
+from snn_deploy.toolchain.dequantize import current_unit, dequantize
+from snn_deploy.toolchain.errors import DoesNotFit, ModelError
+from snn_deploy.toolchain.graph import Graph
+from snn_deploy.toolchain.host import SpikeEncoder
+from snn_deploy.toolchain.layers import layers
+from snn_deploy.toolchain.legalize import legalize
+from snn_deploy.toolchain.nodes import LIF, Dense, FloatArray, Input, Output
+from snn_deploy.toolchain.program import Program
+from snn_deploy.toolchain.quantize import quantize, scales_of
+from snn_deploy.toolchain.rounding import Scales
+
+relaxed = settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+
+
+def quantized(graph: Graph) -> tuple[Program, FloatArray]:
+    samples = samples_for(graph, 0)
+    try:
+        return quantize(legalize(graph), samples, steps=5), samples
+    except (DoesNotFit, ModelError):
+        assume(False)
+        raise
+
+
+def rounded(scales: Scales, threshold: int) -> Scales:
+    """The same for a membrane scale that is the rounded threshold itself.
+
+    De-quantised weights are in units of the integers' threshold.
+    """
+    factor = threshold / scales.membrane
+    return replace(
+        scales,
+        membrane=float(threshold),
+        current=scales.current * factor,
+        weights={source: scale * factor for source, scale in scales.weights.items()},
+    )
+
+
+@relaxed
+@given(graphs())
+def test_quantising_it_again_gives_the_same_integers(graph):
+    program, samples = quantized(graph)
+    chosen = scales_of(program.graph, samples)
+    scales = {p.name: rounded(chosen[p.name], p.threshold) for p in program.populations}
+    again = quantize(dequantize(program), samples, steps=5, scales=scales)
+    for a, b in zip(program.connections, again.connections, strict=True):
+        assert (a.source, a.target, a.exponent) == (b.source, b.target, b.exponent)
+        np.testing.assert_array_equal(a.weight, b.weight)
+    for p, q in zip(program.populations, again.populations, strict=True):
+        assert (p.threshold, p.decay_u, p.decay_v) == (
+            q.threshold,
+            q.decay_u,
+            q.decay_v,
+        )
+        np.testing.assert_array_equal(p.bias, q.bias)
+
+
+@relaxed
+@given(graphs())
+def test_it_is_off_by_half_a_step_of_rounding_at_most(graph):
+    """Weights by half an (even) mantissa; all else of the Graph is untouched."""
+    program, samples = quantized(graph)
+    chosen = scales_of(program.graph, samples)
+    found = dequantize(program)
+    for before, after in zip(layers(program.graph), layers(found), strict=True):
+        name = before.population.name
+        assert before.population is after.population
+        scales = chosen[name]
+        off = program[name].threshold / scales.membrane
+        for a, b in zip(before.synapses, after.synapses, strict=True):
+            step = 2 / scales.weights[a.source]
+            error = np.abs(b.node.weight * off - a.node.weight).max()
+            assert error <= 0.5 * step * (1 + 1e-9)
+            assert (a.source, a.tau_syn) == (b.source, b.tau_syn)
+        if before.synapses:
+            unit = current_unit(program, after)
+            np.testing.assert_allclose(after.bias * unit, program[name].bias, atol=1e-6)
+
+
+def test_what_it_cannot_do_is_said():
+    weight = np.eye(3)
+    graph = Graph(
+        (
+            Input("x", shape=(3,)),
+            Dense("d", ("x",), weight=weight, bias=np.zeros(3)),
+            LIF("n", ("d",), amplitude=0.01),
+            Output("y", ("n",)),
+        )
+    )
+    samples = np.full((2, 3), 0.5)
+    program = quantize(legalize(graph), samples, steps=5)
+    with pytest.raises(ModelError, match="float graph"):
+        dequantize(replace(program, graph=None))
+    spiking = quantize(
+        legalize(graph, input_spikes=True),
+        samples,
+        steps=5,
+        encoder=SpikeEncoder(population="x"),
+    )
+    with pytest.raises(ModelError, match="bias encoder"):
+        dequantize(spiking)
