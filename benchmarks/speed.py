@@ -59,7 +59,7 @@ def main() -> None:
         for name, groups in series(given.quick)
     }
     found = {
-        "command": " ".join(["python", "benchmarks/speed.py", *sys.argv[1:]]),
+        "command": " ".join(["speed.py", *(Path(a).name for a in sys.argv[1:])]),
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "machine": machine(),
         "versions": versions(),
@@ -81,7 +81,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--turn", type=float, default=0.5, help="s, at least")
-    parser.add_argument("--limit", type=float, default=15.0, help="s for a target")
+    parser.add_argument("--limit", type=float, default=10.0, help="s for a target")
     parser.add_argument("--quick", action="store_true", help="one network, few turns")
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--plot", type=Path, default=PLOT)
@@ -122,7 +122,7 @@ def series(quick: bool) -> Iterator[tuple[str, list[list[Job]]]]:
     )
     if quick:
         return
-    names = (OURS, "loihi-emulator", "nengo-dl")
+    names = (OURS, "loihi-emulator")
     yield "activity", [jobs(stack(10**4, a), names, 1, 1) for a in ACTIVITY]
     case = stack(10**4, 0.05)
     yield "steps", [jobs(case, (OURS,), 1, 1, steps) for steps in LENGTHS]

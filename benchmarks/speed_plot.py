@@ -79,8 +79,7 @@ def growth(axes: Axes, series: Mapping[str, Any]) -> None:
         times = [row["ms"] * row["steps"] * row["samples"] for row in rows]
         size = [row[field] for row in rows]
         axes.loglog(size, times, style, ms=4, color=COLOURS["reference"], label=field)
-    axes.set_xlabel("steps (1 sample, one core); samples (64 steps, two cores)")
-    axes.xaxis.label.set_size(8)
-    axes.set_ylabel("ms a run of the reference")
+    axes.set_xlabel("steps of 1 sample, one core\nsamples of 64 steps, two cores")
+    axes.set_ylabel("ms a run of reference (10⁴ neurons)")
     axes.legend(fontsize=8)
     axes.grid(alpha=0.3)

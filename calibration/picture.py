@@ -148,6 +148,8 @@ def _draw_images(figure: Any, answers: Answers) -> None:
         if index < count:
             _draw_image(axis, answers, index)
             text = f"{score} {_scores(answers)[index]:.2f}"
+            if not (np.any(answers.true[index]) or np.any(answers.predicted[index])):
+                text = f"no {what}, and none found"
             axis.text(0.5, -0.03, text, transform=axis.transAxes, ha="center", va="top")
     figure.legend(
         [_outline((0, 0, 1, 1), colour) for colour in (TRUE, PREDICTED)],

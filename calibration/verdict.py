@@ -144,7 +144,8 @@ def _lines(verdict: Verdict) -> list[str]:
             )
         elif differing:
             lines.append(
-                f"{first} ≠ {output.target}: of {run}, {differing} places differ; "
+                f"{first} ≠ {output.target}: of {run}, "
+                + ("1 place differs; " if differing == 1 else f"{differing} differ; ")
                 + outputs
             )
         else:

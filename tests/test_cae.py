@@ -19,7 +19,6 @@ from snn_deploy.models.recipe import CaeRecipe  # noqa: E402
 from snn_deploy.models.train_cae import train_cae  # noqa: E402
 from snn_deploy.sources import read_model, read_task  # noqa: E402
 from snn_deploy.targets.contract import find_target  # noqa: E402
-from snn_deploy.toolchain.compare import compare  # noqa: E402
 from snn_deploy.toolchain.errors import DataError, ModelError  # noqa: E402
 from snn_deploy.toolchain.fold import fold  # noqa: E402
 from snn_deploy.toolchain.frontends.keras import from_keras  # noqa: E402
@@ -28,12 +27,12 @@ from snn_deploy.toolchain.nodes import ConvTranspose2D, Linear, ReLU  # noqa: E4
 
 SIZE = (16, 24, 1)
 CHANNELS = (4, 6, 8)
-RECIPE = CaeRecipe(size=SIZE, channels=(4, 6), epochs=4, batch=32, learning_rate=0.01)
+RECIPE = CaeRecipe(size=SIZE, channels=(4, 6), epochs=3, batch=32, learning_rate=0.01)
 
 
 @pytest.fixture(scope="module")
 def data():
-    return blob_data(12, 0, SIZE)
+    return blob_data(9, 0, SIZE)
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +71,9 @@ def test_the_graph_computes_what_keras_does(data, channels, normalised):
 
 def test_not_a_spike_differs_between_reference_and_emulator(model, data):
     pytest.importorskip("nengo_loihi", reason="needs pip install 'snn-deploy[loihi]'")
-    samples = data.images[::9].astype(np.float64)
+    samples = data.images[::18].astype(np.float64)
     quiet = Steps(lambda name, seconds: None)
-    program, _ = compile_program(from_keras(model), samples, Settings(steps=32), quiet)
+    program, _ = compile_program(from_keras(model), samples, Settings(steps=24), quiet)
     assert len(program.populations) == 9  # the tenth layer is the host's
     recordings = []
     for name in ("reference", "loihi-emulator"):
@@ -82,24 +81,11 @@ def test_not_a_spike_differs_between_reference_and_emulator(model, data):
             recordings.append(session.run(samples[:4]))
     reference, emulator = recordings
     assert all(counts.any() for counts in reference.counts.values())
-    names = [member.name for member in program.members]
-    assert compare(recordings, names).differing == {
-        "loihi-emulator": dict.fromkeys(reference.counts, 0)
-    }
+    for name, spikes in reference.spikes.items():
+        differing = int((spikes != emulator.spikes[name]).sum())
+        assert differing == 0, name
     np.testing.assert_array_equal(reference.output, emulator.output)
     assert reference.output.shape == (4, *SIZE)
-
-
-def test_more_steps_come_nearer_to_the_float_network(model, data):
-    samples = data.images[::9].astype(np.float64)
-    graph, quiet = from_keras(model), Steps(lambda name, seconds: None)
-    wanted = interpret(graph, samples)[graph.output.name]
-    errors = []
-    for steps in (32, 512):
-        program, _ = compile_program(graph, samples, Settings(steps=steps), quiet)
-        with find_target("reference").load(program) as session:
-            errors.append(np.abs(session.run(samples).output - wanted).mean())
-    assert errors[1] < errors[0] / 2 and errors[1] < 0.05
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +95,7 @@ def trained(data, tmp_path_factory):
     train_cae(
         data,
         out,
-        dataclasses.replace(RECIPE, epochs=8),
+        dataclasses.replace(RECIPE, epochs=6),
         progress=lambda now: losses.append(now.loss),
         command="snn-deploy train cae",
     )
@@ -137,7 +123,7 @@ def test_an_interrupted_training_ends_with_the_same_network(data, tmp_path):
         pass
 
     def stop(now):
-        if now.epoch == 2:
+        if now.epoch == 1:
             raise Interrupted
 
     whole, parts = tmp_path / "whole.h5", tmp_path / "parts.h5"
@@ -150,7 +136,7 @@ def test_an_interrupted_training_ends_with_the_same_network(data, tmp_path):
     for a, b in zip(one, other, strict=True):
         np.testing.assert_array_equal(a, b)
     with pytest.raises(ModelError, match="another data"):
-        train_cae(blob_data(12, 1, SIZE), parts, RECIPE, resume=True)
+        train_cae(blob_data(9, 1, SIZE), parts, RECIPE, resume=True)
 
 
 @pytest.mark.parametrize(
@@ -239,3 +225,13 @@ def test_build_takes_generated_blobs_where_no_data_are_given(trained):
         "float ANN",
         "mean mask",
     }
+
+
+def test_train_cae_offers_the_recipe_with_its_defaults():
+    from snn_deploy.cli_train import cae as command
+
+    offered = {option.name: option.default for option in command.params}
+    height, width, channels = offered["size"]
+    assert (height, width, int(channels)) == CaeRecipe().size
+    for name in ("epochs", "batch", "learning_rate", "seed", "block"):
+        assert offered[name] == getattr(CaeRecipe(), name), name

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from snn_deploy.__main__ import main
-from snn_deploy.cli import locnet
+from snn_deploy.cli_train import locnet
 from snn_deploy.models.recipe import SIZE as SIZE_OF_RECIPE
 from snn_deploy.models.recipe import Recipe
 

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import io
+import json
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_programs import identity, simulate_oracle
+from random_programs import identity, programs, simulate_oracle, stimuli
+from rich.console import Console
 
-from snn_deploy.toolchain.compare import Difference, compare, first_difference
+from snn_deploy.__main__ import main
+from snn_deploy.calibration.divergence_picture import save_divergence
+from snn_deploy.calibration.verdict import blame, print_verdict, to_json
+from snn_deploy.toolchain.bundle import Bundle, save_bundle
+from snn_deploy.toolchain.compare import (
+    Difference,
+    Tolerances,
+    Verdict,
+    compare,
+    first_difference,
+)
 from snn_deploy.toolchain.connections import DenseConnection
 from snn_deploy.toolchain.errors import DataError
+from snn_deploy.toolchain.history import AFTER, BEFORE, histories, membrane_history
 from snn_deploy.toolchain.host import BoolArray, Decoder, SpikeEncoder, encode
 from snn_deploy.toolchain.program import Population, Program, SpikeInput, Timing
 from snn_deploy.toolchain.recording import Recording
@@ -48,15 +64,23 @@ def flipped(spikes: Mapping[str, BoolArray], *places: tuple) -> dict[str, BoolAr
     return changed
 
 
+def differing(verdict: Verdict) -> dict[str, dict[str, int]]:
+    """Other target → population → places that differ."""
+    found: dict[str, dict[str, int]] = {}
+    for row in verdict.populations:
+        found.setdefault(row.target, {})[row.population] = row.differing
+    return found
+
+
 def test_equal_recordings_have_no_difference():
     spikes = random_spikes()
     verdict = compare([recording(spikes, t) for t in "abc"], FLOW)
-    assert verdict.equal and verdict.first is None
+    assert verdict.agrees and verdict.first is None
     assert verdict.targets == ("a", "b", "c")
     assert (verdict.samples, verdict.steps) == (3, 10)
     assert verdict.spikes == sum(int(s.sum()) for s in spikes.values())
     assert verdict.compared == 2 * 3 * 10 * (4 + 6 + 2)
-    assert verdict.differing == {t: dict.fromkeys(FLOW, 0) for t in "bc"}
+    assert differing(verdict) == {t: dict.fromkeys(FLOW, 0) for t in "bc"}
 
 
 @pytest.mark.parametrize(
@@ -90,8 +114,9 @@ def test_differing_spikes_are_counted_by_target_and_population():
     c = flipped(a, ("hidden", 2, 9, 5))
     trio = [recording(a), recording(b, "b"), recording(c, "c")]
     verdict = compare(trio, FLOW)
-    assert not verdict.equal
-    assert verdict.differing == {
+    assert not verdict.agrees
+    assert [verdict.differing(target) for target in "bc"] == [3, 1]
+    assert differing(verdict) == {
         "b": {"in": 1, "hidden": 0, "out": 2},
         "c": {"in": 0, "hidden": 1, "out": 0},
     }
@@ -170,13 +195,17 @@ def test_one_flipped_bit_of_one_weight_is_found():
     ]
     verdict = compare(runs, FLOW)
     assert verdict.spikes > 100
-    assert verdict.differing["damaged"]["in"] == 0
-    assert verdict.differing["damaged"]["hidden"] == 0
-    assert verdict.differing["damaged"]["out"] > 0
+    found = differing(verdict)["damaged"]
+    assert found["in"] == found["hidden"] == 0 < found["out"]
     first = verdict.first
     assert first.population == "out" and first.neuron == 1
     sent = runs[0].spikes["hidden"][first.sample, : first.step, 2]
     assert sent.any()  # the changed weight's source had spiked before
+    # the histories are of the intact program: of the two, the damaged one is wrong
+    both = histories(program, samples, runs, first)
+    assert list(both) == ["reference", "damaged"]
+    (line,) = blame(first, both)
+    assert "damaged is wrong here" in line
 
 
 def test_recordings_of_other_runs_are_refused():
@@ -189,3 +218,242 @@ def test_recordings_of_other_runs_are_refused():
         compare([recording(spikes), counts_only], FLOW)
     with pytest.raises(DataError, match="needs two targets"):
         compare([recording(spikes)], FLOW)
+
+
+# --- float simulations ---------------------------------------------------------------
+
+
+def simulated(a: Recording, more: float = 0.0, output: float = 0.0) -> Recording:
+    """A float simulation of the same, with more spikes everywhere, as a share."""
+    return replace(
+        a,
+        target="float",
+        kind="float simulation",
+        counts={name: counts * (1 + more) for name, counts in a.counts.items()},
+        spikes={name: np.roll(s, 1, axis=1) for name, s in a.spikes.items()},
+        output=a.output + output,
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "output", "rates_agree", "outputs_agree"),
+    [
+        (0.0, 0.0, True, True),
+        (0.15, 0.0, True, True),
+        (-0.15, 0.2, True, True),
+        (0.16, 0.0, False, True),
+        (-0.16, 0.0, False, True),
+        (0.0, 0.21, True, False),
+    ],
+)
+def test_float_simulations_are_held_to_tolerances(
+    more, output, rates_agree, outputs_agree
+):
+    """Of mean rates and outputs; that their spikes differ is no difference."""
+    a = replace(recording(random_spikes()), output=np.full((3, 1), -2.0))
+    b = simulated(a, more * (1 - 1e-9), output * (1 - 1e-9))
+    verdict = compare([a, b], FLOW)
+    assert verdict.first is None and verdict.differing("float") > 0
+    assert {row.agrees for row in verdict.populations} == {rates_agree}
+    assert {row.held_to for row in verdict.populations} == {"tolerance"}
+    (found,) = verdict.outputs
+    assert found.agrees == outputs_agree and found.largest == 2.0
+    assert found.difference == pytest.approx(output)
+    assert verdict.agrees == (rates_agree and outputs_agree)
+
+
+def test_tolerances_are_given_and_kept_for_every_pair_with_a_float_simulation():
+    a = recording(random_spikes())
+    b = simulated(a, 0.3, 0.0)
+    assert compare([a, b], FLOW, Tolerances(rate=0.31)).agrees
+    assert compare([b, a], FLOW, Tolerances(rate=0.31)).agrees
+    assert not compare([a, b], FLOW, Tolerances(rate=0.29)).agrees
+    mixed = compare([a, b, replace(a, target="c")], FLOW)
+    assert [o.held_to for o in mixed.outputs] == ["tolerance", "equality"]
+
+
+def test_a_population_that_is_all_but_silent_may_be_off_by_a_share_of_1_hz():
+    silent = {name: np.zeros((3, 10, 2), bool) for name in FLOW}
+    a, b = recording(silent), simulated(recording(silent))
+    assert compare([a, b], FLOW).agrees
+    few = {n: np.full((3, 2), 0.01 * 0.1) for n in FLOW}  # spikes in 10 ms: 0.1 Hz
+    assert compare([a, replace(b, counts=few)], FLOW).agrees
+    more = {n: np.full((3, 2), 0.01 * 0.2) for n in FLOW}
+    assert not compare([a, replace(b, counts=more)], FLOW).agrees
+
+
+# --- the membrane's history ----------------------------------------------------------
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_a_history_spikes_as_the_specification_does(data):
+    """Of any neuron of any Program, from what was sent to it."""
+    program = data.draw(programs(recurrent=True, delays=True))
+    stimulus = data.draw(stimuli(program))
+    spikes = {**stimulus.spikes, **simulate_oracle(program, stimulus)}
+    population = data.draw(st.sampled_from([p.name for p in program.populations]))
+    neuron = data.draw(st.integers(0, program[population].size - 1))
+    bias = stimulus.bias.get(population)
+    for sample in range(stimulus.samples):
+        sent = {name: s[sample] for name, s in spikes.items()}
+        given = None if bias is None else bias[sample]
+        found = membrane_history(program, population, neuron, sent, given)
+        np.testing.assert_array_equal(found.due, found.spikes)
+        above = (found.v > found.threshold).tolist()
+        assert above == found.due.tolist()
+        assert len(found.step) == stimulus.steps
+
+
+def test_a_history_is_cut_around_a_step():
+    program = chain()
+    samples = np.random.default_rng(2).random((1, 8))
+    stimulus = encode(program.encoder, samples, 40, 0.001)
+    spikes = {**stimulus.spikes, **simulate_oracle(program, stimulus)}
+    sent = {name: s[0] for name, s in spikes.items()}
+    whole = membrane_history(program, "out", 1, sent)
+    for step in (0, 3, 20, 39):
+        part = whole.around(step)
+        first, last = max(step - BEFORE, 0), min(step + AFTER, 39)
+        assert part.step.tolist() == list(range(first, last + 1))
+        np.testing.assert_array_equal(part.v, whole.v[first : last + 1])
+    with pytest.raises(DataError, match="'in'.*no membrane"):
+        membrane_history(program, "in", 0, sent)
+
+
+# --- what is shown -------------------------------------------------------------------
+
+
+@pytest.fixture
+def divergence():
+    """A verdict on a run with one spike too many, and its histories."""
+    program = chain()
+    samples = np.random.default_rng(2).random((3, 8))
+    stimulus = encode(program.encoder, samples, 40, 0.001)
+    right = {**stimulus.spikes, **simulate_oracle(program, stimulus)}
+    silent = np.argwhere(~right["out"][:, 10:30])[0] + (0, 10, 0)
+    wrong = flipped(right, ("out", *silent))
+    runs = [recording(right, "reference"), recording(wrong, "odd")]
+    verdict = compare(runs, FLOW)
+    sample, step, neuron = silent.tolist()
+    assert verdict.first == Difference("odd", "reference", "out", step, sample, neuron)
+    return verdict, histories(program, samples, runs, verdict.first)
+
+
+def test_what_is_printed_says_who_is_wrong_and_where(divergence):
+    verdict, found = divergence
+    console = Console(file=io.StringIO(), width=60)
+    print_verdict(verdict, found, console)
+    text = console.file.getvalue()
+    assert f"first: {verdict.first}" in text
+    assert "odd is wrong here: it spikes, the arithmetic does not" in text
+    assert "1 place differs" in text
+    for step in range(verdict.first.step - BEFORE, verdict.first.step + AFTER + 1):
+        assert any(line.split()[:1] == [str(step)] for line in text.splitlines())
+    assert "…" not in text  # nothing is cut, however narrow the terminal
+
+
+def test_json_holds_all_of_it(divergence):
+    verdict, found = divergence
+    read = json.loads(to_json(verdict, found))
+    assert read["agrees"] is False and read["targets"] == ["reference", "odd"]
+    assert read["first"]["step"] == verdict.first.step
+    assert [row["differing"] for row in read["populations"]] == [0, 0, 1]
+    for target, history in found.items():
+        assert read["histories"][target]["v"] == history.v.tolist()
+    assert "odd is wrong here" in read["blame"][0]
+
+
+@pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
+def test_the_divergence_is_drawn(divergence, tmp_path, ending):
+    path = tmp_path / f"first.{ending}"
+    save_divergence(path, divergence[0].first, divergence[1])
+    assert path.stat().st_size > 5000
+    with pytest.raises(DataError, match="allowed endings"):
+        save_divergence(tmp_path / "first.gif", divergence[0].first, divergence[1])
+
+
+def test_without_a_difference_there_is_no_history():
+    program = chain()
+    assert histories(program, np.zeros((1, 8)), [], None) == {}
+    of_input = Difference("a", "b", "in", 0, 0, 0)
+    assert histories(program, np.zeros((1, 8)), [], of_input) == {}
+
+
+# --- the command line ----------------------------------------------------------------
+
+WRONG_CHIP = """
+import numpy as np
+from snn_deploy.targets.reference import Reference, ReferenceSession
+
+class WrongChip(Reference):
+    name = "wrong-chip"
+    def open(self, program):
+        return WrongSession(self, program)
+
+class WrongSession(ReferenceSession):
+    def simulate(self, stimulus):
+        spikes = super().simulate(stimulus)
+        spikes["out"][1, 20, 2] ^= True
+        return spikes
+"""
+
+
+@pytest.fixture
+def wrong_chip(tmp_path, monkeypatch):
+    """A bundle of ``chain()``; and a plugged-in target that gets one spike wrong."""
+    info = tmp_path / "wrong_chip-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Name: wrong-chip\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[snn_deploy.targets]\nwrong-chip = wrong_chip:WrongChip\n"
+    )
+    (tmp_path / "wrong_chip.py").write_text(WRONG_CHIP)
+    monkeypatch.syspath_prepend(tmp_path)
+    samples = np.random.default_rng(2).random((3, 8))
+    bundle = tmp_path / "program.snn"
+    save_bundle(bundle, Bundle(program=chain(), metadata={}, samples=samples))
+    yield bundle
+    sys.modules.pop("wrong_chip", None)
+
+
+def command(monkeypatch, bundle: Path, *words: str) -> int:
+    """Exit code of ``snn-deploy compare BUNDLE words…`` on the bundle's samples."""
+    given = ["snn-deploy", "compare", str(bundle), "--samples", "3", *words]
+    monkeypatch.setattr(sys, "argv", given)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return int(ended.value.code or 0)
+
+
+def test_a_difference_ends_with_1_is_printed_and_drawn(
+    wrong_chip, monkeypatch, capsys, tmp_path
+):
+    plot = tmp_path / "first.png"
+    words = ("--targets", "reference,wrong-chip", "--plot", str(plot))
+    assert command(monkeypatch, wrong_chip, *words) == 1
+    shown = capsys.readouterr()
+    assert "population 'out', step 20, sample 1, neuron 2" in shown.out
+    assert "wrong-chip is wrong here" in shown.out
+    assert plot.exists() and str(plot) in shown.err.replace("\n", "")
+    assert command(monkeypatch, wrong_chip, *words, "--json") == 1
+    assert json.loads(capsys.readouterr().out)["first"]["step"] == 20
+
+
+def test_agreement_ends_with_0_and_draws_nothing(
+    wrong_chip, monkeypatch, capsys, tmp_path
+):
+    plot = tmp_path / "first.png"
+    words = ("--targets", "reference,reference", "--plot", str(plot))
+    assert command(monkeypatch, wrong_chip, *words) == 0
+    shown = capsys.readouterr()
+    assert "not one differs" in shown.out and "nothing to draw" in shown.err
+    assert not plot.exists()
+
+
+def test_a_picture_of_another_ending_is_refused_before_anything_runs(
+    wrong_chip, monkeypatch, capsys
+):
+    words = ("--targets", "reference,wrong-chip", "--plot", "first.gif")
+    assert command(monkeypatch, wrong_chip, *words) == 2
+    assert "'first.gif'" in capsys.readouterr().err

@@ -15,7 +15,16 @@ from snn_deploy.toolchain.graph import Graph
 from snn_deploy.toolchain.host import SpikeEncoder
 from snn_deploy.toolchain.layers import layers
 from snn_deploy.toolchain.legalize import legalize
-from snn_deploy.toolchain.nodes import LIF, Dense, FloatArray, Input, Output
+from snn_deploy.toolchain.nodes import (
+    LIF,
+    Add,
+    Conv2D,
+    Dense,
+    FloatArray,
+    Input,
+    Output,
+    Reshape,
+)
 from snn_deploy.toolchain.program import Program
 from snn_deploy.toolchain.quantize import quantize, scales_of
 from snn_deploy.toolchain.rounding import Scales
@@ -32,6 +41,15 @@ def quantized(graph: Graph) -> tuple[Program, FloatArray]:
     try:
         return quantize(legalize(graph), samples, steps=5), samples
     except (DoesNotFit, ModelError):
+        assume(False)
+        raise
+
+
+def dequantized(program: Program) -> Graph:
+    """Of a Program whose biases some node can hold; nearly all are."""
+    try:
+        return dequantize(program)
+    except ModelError:
         assume(False)
         raise
 
@@ -56,7 +74,7 @@ def test_quantising_it_again_gives_the_same_integers(graph):
     program, samples = quantized(graph)
     chosen = scales_of(program.graph, samples)
     scales = {p.name: rounded(chosen[p.name], p.threshold) for p in program.populations}
-    again = quantize(dequantize(program), samples, steps=5, scales=scales)
+    again = quantize(dequantized(program), samples, steps=5, scales=scales)
     for a, b in zip(program.connections, again.connections, strict=True):
         assert (a.source, a.target, a.exponent) == (b.source, b.target, b.exponent)
         np.testing.assert_array_equal(a.weight, b.weight)
@@ -75,7 +93,7 @@ def test_it_is_off_by_half_a_step_of_rounding_at_most(graph):
     """Weights by half an (even) mantissa; all else of the Graph is untouched."""
     program, samples = quantized(graph)
     chosen = scales_of(program.graph, samples)
-    found = dequantize(program)
+    found = dequantized(program)
     for before, after in zip(layers(program.graph), layers(found), strict=True):
         name = before.population.name
         assert before.population is after.population
@@ -113,3 +131,40 @@ def test_what_it_cannot_do_is_said():
     )
     with pytest.raises(ModelError, match="bias encoder"):
         dequantize(spiking)
+
+
+def mixed(bias_a: FloatArray, bias_b: FloatArray) -> Graph:
+    """Two sources of one population, whose channels a Reshape makes other neurons."""
+    rng = np.random.default_rng(0)
+    return Graph(
+        (
+            Input("x", shape=(2, 2, 3)),
+            LIF("first", ("x",), amplitude=0.01),
+            Reshape("flat", ("first",), shape=(3, 1, 4)),
+            conv("in", "flat", rng.normal(size=(1, 1, 4, 4)), np.zeros(4)),
+            LIF("second", ("in",), amplitude=0.01),
+            conv("a", "first", rng.normal(size=(1, 1, 3, 3)), bias_a),
+            conv("b", "second", rng.normal(size=(1, 1, 4, 4)), bias_b),
+            Reshape("back", ("b",), shape=(2, 2, 3)),
+            Add("both", ("a", "back")),
+            LIF("third", ("both",), amplitude=0.01),
+            Output("y", ("third",)),
+        )
+    )
+
+
+def conv(name: str, source: str, weight: FloatArray, bias: FloatArray) -> Conv2D:
+    return Conv2D(name, (source,), weight=weight, bias=bias)
+
+
+def test_biases_of_channels_that_a_reshape_mixes():
+    """Held by the source that has them; said where both have some."""
+    three, four = np.array([0.5, -0.2, 0.1]), np.array([0.3, -0.4, 0.2, 0.6])
+    for biases in ((three, 0 * four), (0 * three, four)):
+        program, _ = quantized(mixed(*biases))
+        found = layers(dequantize(program))[-1]
+        unit = current_unit(program, found)
+        np.testing.assert_allclose(found.bias * unit, program["third"].bias, atol=1e-6)
+    program, _ = quantized(mixed(three, four))
+    with pytest.raises(ModelError, match="'third'.*no layer can hold"):
+        dequantize(program)

@@ -149,7 +149,7 @@ def test_resume_refuses_a_missing_checkpoint_and_another_recipe(tmp_path):
 @pytest.mark.parametrize("budget", ["max_rate_hz", "max_synops"])
 def test_budgets_are_kept(budget):
     net, seen = network(), []
-    recipe = replace(RECIPE, epochs=8, dual_rate=0.2)
+    recipe = replace(RECIPE, epochs=12, batch=8, dual_rate=0.2)
     measured = {"max_rate_hz": "rate", "max_synops": "synops"}[budget]
     (start,) = _progress_at_start(network())
     most = 0.7 * getattr(start, measured)

@@ -21,7 +21,7 @@ class Tolerances:
     """How far a float simulation may be from the integers.
 
     On a LocNet of nine populations of LIF neurons, NengoDL, which integrates exactly,
-    came to 9 % and 5 % in the worst of 13 runs (docs/compare.md).
+    came to 9 % and 5 % in the worst of 30 comparisons (docs/compare.md).
     """
 
     rate: float = 0.15  # of the first target's mean rate (or of LEAST_RATE)

@@ -8,7 +8,7 @@ import numpy as np
 
 from .errors import ModelError
 from .graph import Graph
-from .layers import Layer, layers
+from .layers import Layer, Synapses, layers
 from .nodes import Neurons, Node
 from .program import Population, Program
 from .scales import membrane_gain, synaptic_gain
@@ -23,7 +23,8 @@ def dequantize(program: Program) -> Graph:
     alone.
 
     Raises:
-        ModelError: the Program holds no float Graph, or sends its input as spikes.
+        ModelError: the Program holds no float Graph, sends its input as spikes, or has
+            biases that no node of the Graph can hold.
     """
     graph = program.graph
     if graph is None or program.inputs:
@@ -49,7 +50,7 @@ def _layer(program: Program, graph: Graph, layer: Layer) -> list[Node]:
     population = program[layer.population.name]
     assert isinstance(population, Population)
     unit = current_unit(program, layer)
-    holder = max(layer.synapses, key=lambda s: s.node.bias.size, default=None)
+    holder = _holder(layer, population)
     found: list[Node] = []
     for synapses in layer.synapses:
         source, node = graph[synapses.source], synapses.node
@@ -60,7 +61,26 @@ def _layer(program: Program, graph: Graph, layer: Layer) -> list[Node]:
         spike = unit * synaptic_gain(layer, source.amplitude, program.timing.dt)
         weight = (connection.effective / spike).reshape(node.weight.shape)
         bias = np.zeros_like(node.bias)
-        if synapses is holder:  # it has one for each neuron, if any node has
+        if synapses is holder:
             bias = population.bias.reshape(-1, node.bias.size)[0] / unit
         found.append(replace(node, weight=weight, bias=bias))
     return found
+
+
+def _holder(layer: Layer, population: Population) -> Synapses | None:
+    """The synapses whose node can hold all of the population's biases.
+
+    Dense has one for each neuron; a convolution the same for all of a channel, which
+    are other neurons where its output is reshaped before it meets another source.
+    """
+    for synapses in layer.synapses:
+        rows = population.bias.reshape(-1, synapses.node.bias.size)
+        if (rows == rows[0]).all():
+            return synapses
+    if not layer.synapses:
+        return None
+    raise ModelError(
+        f"Population {population.name!r}: its sources' biases belong to channels of "
+        "different shapes, so that no layer can hold their rounded sum; remove the "
+        "Reshape between them, or give one of them no bias"
+    )

@@ -1,0 +1,174 @@
+"""``snn-deploy train NETWORK``: its options, its progress bar, its scores."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import reduce
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .options import AMOUNT, BOXES, COUNT, MASKS, PATH, WEIGHT, consoles, say
+from .toolchain.errors import TargetUnavailable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from .models.recipe import CaeRecipe, Recipe
+
+
+@click.group()
+def train() -> None:
+    """Train a network as an ANN, ready to be built."""
+
+
+def training_options(
+    data: str, size: tuple[int, int, str], epochs: int, learning_rate: float
+) -> Callable[[Any], Any]:
+    """The options of every network's training, with these help text and defaults."""
+    options = (
+        click.option("--data", type=PATH, help=data),
+        click.option("--out", type=PATH, required=True, help="Keras .h5 to write."),
+        click.option(
+            "--size",
+            type=(COUNT, COUNT, click.Choice(["1", "3"])),
+            default=size,
+            show_default=True,
+            help="Height and width (pixels) of the input, and its channels.",
+        ),
+        click.option("--epochs", type=COUNT, default=epochs, show_default=True),
+        click.option(
+            "--batch", type=COUNT, default=32, show_default=True, help="Pictures."
+        ),
+        click.option(
+            "--learning-rate", type=AMOUNT, default=learning_rate, show_default=True
+        ),
+        click.option("--seed", type=int, default=0, show_default=True),
+        click.option(
+            "--block",
+            type=COUNT,
+            default=1,
+            show_default=True,
+            help="Neighbouring names that stay in one part of the split.",
+        ),
+        click.option(
+            "--resume", is_flag=True, help="Go on where an interrupted run stopped."
+        ),
+    )
+    return lambda command: reduce(lambda f, add: add(f), reversed(options), command)
+
+
+@train.command(
+    epilog="Example: snn-deploy train locnet --data caltech101-faces --out faces.h5"
+)
+@training_options(
+    f"{BOXES}  [default: generated scenes]", (32, 48, "3"), 400, learning_rate=0.01
+)
+@click.option("--target-rate", type=AMOUNT, default=100.0, show_default=True, help="Hz")
+@click.option(
+    "--rate-noise",
+    type=WEIGHT,
+    default=25.0,
+    show_default=True,
+    help="Added to every neuron's rate while training, Hz.",
+)
+@click.option("--output-weight", type=WEIGHT, default=1.0, show_default=True)
+@click.option("--rate-weight", type=WEIGHT, default=0.01, show_default=True)
+def locnet(
+    data: Path | None,
+    out: Path,
+    size: tuple[int, int, str],
+    resume: bool,
+    **choices: Any,
+) -> None:
+    """Train LocNet, which finds the box of the one object in a picture."""
+    from .models.recipe import Recipe
+    from .sources import read_boxes
+
+    recipe = Recipe(size=(*size[:2], int(size[2])), **choices)
+    _train(("train", "train"), read_boxes, data, out, recipe, resume)
+
+
+@train.command(
+    epilog="Example: snn-deploy train cae --data msd-hippocampus --out hippocampus.h5"
+)
+@training_options(
+    f"{MASKS}  [default: generated blobs]", (48, 64, "1"), 100, learning_rate=0.003
+)
+def cae(
+    data: Path | None,
+    out: Path,
+    size: tuple[int, int, str],
+    resume: bool,
+    **choices: Any,
+) -> None:
+    """Train CAE, which marks the pixels of an object in slices of volumes."""
+    from .models.recipe import CaeRecipe
+    from .sources import read_masks
+
+    recipe = CaeRecipe(size=(*size[:2], int(size[2])), **choices)
+    _train(("train_cae", "train_cae"), read_masks, data, out, recipe, resume)
+
+
+def _train(
+    which: tuple[str, str],
+    read: Callable[..., Any],
+    data: Path | None,
+    out: Path,
+    recipe: Recipe | CaeRecipe,
+    resume: bool,
+) -> None:
+    """Read the data and train; ``which`` names a module of models and its function."""
+    module, function = which
+    _, stderr = consoles()
+    recipe.check()
+    learn = getattr(_module(module), function)
+    with _bar(stderr, recipe.epochs) as progress:
+        metadata = learn(
+            read(data, recipe.size),
+            out,
+            recipe,
+            resume=resume,
+            progress=progress,
+            command=" ".join(["snn-deploy", *sys.argv[1:]]),
+        )
+    click.echo(json.dumps(metadata["scores"], indent=2))
+    given = f" --data {data}" if data else ""
+    say(stderr, f"next: snn-deploy build --target loihi-emulator --model {out}" + given)
+
+
+def _module(name: str) -> Any:
+    try:
+        return import_module(f".models.{name}", __package__)
+    except ImportError as error:
+        raise TargetUnavailable(
+            f"Training: TensorFlow cannot be imported ({error}); on Python 3.10, "
+            "pip install 'snn-deploy[keras]'"
+        ) from error
+
+
+@contextmanager
+def _bar(stderr: Console, epochs: int) -> Iterator[Any]:
+    """A progress bar over epochs, and the function that moves it."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("epoch {task.completed}/{task.total}"),
+        BarColumn(),
+        TextColumn("{task.description}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=stderr) as bar:
+        task = bar.add_task("", total=epochs)
+        yield lambda now: bar.update(
+            task,
+            completed=now.epoch,
+            description=f"loss {now.loss:.4f} · validation {now.label} "
+            f"{now.score:.3f} (best {now.best_score:.3f})"
+            + ("" if now.rate is None else f" · {now.rate:.0f} Hz"),
+        )
