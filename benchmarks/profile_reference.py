@@ -81,8 +81,9 @@ def profile(case: Case, repeats: int = 20) -> dict[str, Any]:
     net, batch = session._network, make_batch(case.program, stimulus)
     kernels.simulate(net, batch, 0)  # its spikes are what the parts below find
     active = np.empty(net.room[1], np.int32)
-    wide, total = np.empty(net.room[2], np.int16), np.empty(net.room[3], np.int32)
-    q, u, v = np.zeros((3, net.room[0]), np.int32)
+    wide, total = np.empty(net.room[2], np.int16), kernels.allocate(net.room[3])
+    q, (u, v) = kernels.allocate(net.room[0]), np.zeros((2, net.room[0]), np.int32)
+    q[:] = 0
     rest, fired = np.zeros((2, net.room[0]), np.int8)
     share = 1e6 / STEPS
     run = best(lambda: session.simulate(stimulus), repeats) * share

@@ -68,10 +68,9 @@ def _layer(program: Program, graph: Graph, layer: Layer) -> list[Node]:
 
 
 def _holder(layer: Layer, population: Population) -> Synapses | None:
-    """The synapses whose node can hold all of the population's biases.
+    """The first synapses whose node can hold all biases, as legalize puts them there.
 
-    Dense has one for each neuron; a convolution the same for all of a channel, which
-    are other neurons where its output is reshaped before it meets another source.
+    Dense has one for each neuron, a convolution the same for all neurons of a channel.
     """
     for synapses in layer.synapses:
         rows = population.bias.reshape(-1, synapses.node.bias.size)
@@ -80,7 +79,7 @@ def _holder(layer: Layer, population: Population) -> Synapses | None:
     if not layer.synapses:
         return None
     raise ModelError(
-        f"Population {population.name!r}: its sources' biases belong to channels of "
-        "different shapes, so that no layer can hold their rounded sum; remove the "
-        "Reshape between them, or give one of them no bias"
+        f"Population {population.name!r}: its biases differ within a channel, which no "
+        "layer that feeds it in the Program's float graph can hold; build the Program "
+        "from its model again"
     )
