@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .cli_finetune import finetune
 from .cli_train import train
 from .options import AMOUNT, BOXES, COUNT, MASKS, PATH, consoles, say
 
@@ -255,6 +256,7 @@ def targets(as_json: bool) -> None:
 
 
 cli.add_command(train)
+cli.add_command(finetune)
 
 
 def _announcer(stderr: Console) -> Any:

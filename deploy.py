@@ -34,6 +34,7 @@ from .toolchain.nodes import FloatArray
 from .toolchain.program import Program
 from .toolchain.quantize import quantize
 from .toolchain.recording import Recording
+from .toolchain.rounding import Scales
 
 CALIBRATION_SAMPLES = 64
 STORED_SAMPLES = 32  # test samples that travel in the bundle, for `run` and `compare`
@@ -107,7 +108,7 @@ def build(
             data, source, CALIBRATION_SAMPLES, max(samples, STORED_SAMPLES)
         )
     program, overflows = compile_program(
-        source.graph, task.calibration, settings, steps
+        source.graph, task.calibration, settings, steps, source.scales
     )
     with steps(f"load on {target}"):
         session = place.load(program)
@@ -134,7 +135,11 @@ def build(
 
 
 def compile_program(
-    graph: Graph, samples: FloatArray, settings: Settings, steps: Steps
+    graph: Graph,
+    samples: FloatArray,
+    settings: Settings,
+    steps: Steps,
+    scales: Mapping[str, Scales] | None = None,
 ) -> tuple[Program, tuple[Overflow, ...]]:
     """A trained Graph → the integer Program, and how near it comes to overflowing.
 
@@ -143,6 +148,8 @@ def compile_program(
         samples: calibration samples, (samples, *input shape); never test data.
         settings: how to compile.
         steps: times the passes.
+        scales: of a fine-tuned Graph, which its integers and read-out were trained
+            with; balance and the read-out's calibration are left out then.
 
     Raises:
         ModelError, UnsupportedLayer, DoesNotFit: a pass failed; it says what and why.
@@ -155,6 +162,8 @@ def compile_program(
             g, samples, dt=settings.dt, max_rate=settings.max_rate
         ),
     }
+    if scales:
+        del passes["balance"]
     graph.check()
     for name, apply in passes.items():
         with steps(name):
@@ -170,11 +179,13 @@ def compile_program(
             dt=settings.dt,
             encoder=sent,
             weight_bits=settings.weight_bits,
+            scales=scales,
         )
     with steps("calibrate"), find_target("reference").load(program) as session:
         recording = session.run(samples)
         overflows = check_overflow(program, recording)
-        program = calibrate_readout(program, recording, ann(graph, samples))
+        if not scales:
+            program = calibrate_readout(program, recording, ann(graph, samples))
     return program, overflows
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .models import augment
 from .models.blobs import blob_data
 from .models.boxes import BoxData, Size, load_caltech101, load_folder, median_box
 from .models.masks import MaskData, load_pictures, mean_mask, split_subjects
@@ -22,8 +23,9 @@ from .toolchain.bundle import load_bundle
 from .toolchain.errors import BundleError, DataError, ModelError
 from .toolchain.frontends.keras import read_keras
 from .toolchain.graph import Graph
-from .toolchain.nodes import FloatArray
+from .toolchain.nodes import Array, FloatArray
 from .toolchain.program import Program
+from .toolchain.rounding import Scales
 
 Metadata = Mapping[str, Any]
 SHIPPED = "locnet.snn"
@@ -37,7 +39,15 @@ class Model:
     """A trained network and where it comes from."""
 
     graph: Graph
-    metadata: Metadata  # "split" → {"seed", "block"}, scores, …
+    metadata: Metadata  # "split" → part → names, scores, …
+
+    @property
+    def scales(self) -> dict[str, Scales] | None:
+        """Population → the scales it was fine-tuned with; None for other networks."""
+        found = self.metadata.get("finetuned")
+        if not isinstance(found, dict):
+            return None
+        return {name: Scales(**given) for name, given in found["scales"].items()}
 
 
 def read_model(path: Path | None) -> Model:
@@ -128,16 +138,23 @@ def read_task(path: Path | None, model: Model, calibration: int, test: int) -> T
     Raises:
         DataError: the data are missing, damaged, or the network takes no pictures.
     """
-    graph = model.graph
+    size = _picture_size(model.graph)
+    read = _read_mask_task if _asks_masks(model.graph) else _read_box_task
+    return read(path, size, model.metadata, calibration, test)
+
+
+def _picture_size(graph: Graph) -> Size:
     if len(graph.input.shape) != 3:
         raise DataError(
             f"The network takes samples of shape {graph.input.shape}; pictures "
             "(height, width, channels) are what can be read from a folder"
         )
     height, width, channels = graph.input.shape
-    masks = graph.shapes[graph.output.name] == (height, width, 1)
-    read = _read_mask_task if masks else _read_box_task
-    return read(path, (height, width, channels), model.metadata, calibration, test)
+    return height, width, channels
+
+
+def _asks_masks(graph: Graph) -> bool:
+    return graph.shapes[graph.output.name] == (*graph.input.shape[:2], 1)
 
 
 def _read_box_task(
@@ -176,6 +193,54 @@ def _read_mask_task(
         volume=held.volume[asked],
         slices=np.bincount(held.volume),
         constant=mean_mask(train.masks),
+    )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Lessons:
+    """What a network is fine-tuned on; test samples are not among it."""
+
+    train: tuple[Array, Array]  # what ``augment`` takes
+    validation: tuple[Array, Array]
+    shown: Array  # training samples as the network takes them
+    augment: Callable[[Array, Array, np.random.Generator], tuple[Array, Array]]
+
+
+def read_lessons(path: Path | None, model: Model, seed: int) -> Lessons:
+    """Training and validation samples of a task, with its augmentation.
+
+    Args:
+        path: as ``read_task``'s.
+        model: decides the task and the split, as there.
+        seed: of the split, where the model names none.
+
+    Raises:
+        DataError: the data are missing or damaged.
+    """
+    size = height, width, channels = _picture_size(model.graph)
+    if _asks_masks(model.graph):
+        masks = read_masks(path, size)
+        parts, _ = _split(
+            masks.names, model.metadata, lambda: split_subjects(masks, seed)
+        )
+        learn, held = masks.take(parts.train), masks.take(parts.validation)
+        wanted = learn.masks.astype(np.float32)
+        both = np.concatenate([learn.images, wanted], axis=-1)
+        return Lessons(
+            train=(augment.widen(both), wanted),
+            validation=(held.images, held.masks.astype(np.float32)),
+            shown=learn.images,
+            augment=lambda x, y, rng: augment.with_masks(x, rng, size=size[:2]),
+        )
+    boxes = read_boxes(path, size)
+    parts, _ = _split(boxes.names, model.metadata, lambda: split(boxes.names, seed))
+    seen, kept = boxes.take(parts.train), boxes.take(parts.validation)
+    fine = (height * augment.FINENESS, width * augment.FINENESS, channels)
+    return Lessons(
+        train=(augment.widen(seen.images(fine)), seen.boxes.astype(np.float32)),
+        validation=(kept.images(size), kept.boxes.astype(np.float32)),
+        shown=seen.images(size),
+        augment=lambda x, y, rng: augment.with_boxes(x, y, rng, size=size[:2]),
     )
 
 

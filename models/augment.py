@@ -14,12 +14,53 @@ STRETCH = 0.1  # largest |ln| of one side's magnification against the other's
 CONTRAST = 0.4  # largest |ln| of the contrast
 BRIGHTNESS = 0.15  # largest change of brightness, pictures being 0 … 1
 
+MIDDLE = [0.3, 0.3, 0.7, 0.7]  # what stays in sight, fractions of a slice
+
 
 def widen(images: ImageArray) -> ImageArray:
     """Pictures with a margin of continued edge pixels, (n, height, width, channels)."""
     rows, columns = (round(side * MARGIN) for side in images.shape[1:3])
     pad = ((0, 0), (rows, rows), (columns, columns), (0, 0))
     return np.pad(images, pad, mode="edge")
+
+
+def with_boxes(
+    widened: ImageArray,
+    boxes: FloatArray,
+    rng: np.random.Generator,
+    *,
+    size: tuple[int, int],
+) -> tuple[ImageArray, ImageArray]:
+    """``widen``ed pictures cut, flipped and lit at random, and the boxes in them.
+
+    Returns:
+        pictures (n, height, width, channels) and boxes (n, 4), float32.
+    """
+    window, flips = windows(boxes, rng)
+    seen = cut(widened, window, flips, size)
+    found = seen_through(boxes, window, flips)
+    return relight(seen, rng), found.astype(np.float32)
+
+
+def with_masks(
+    widened: ImageArray, rng: np.random.Generator, *, size: tuple[int, int]
+) -> tuple[ImageArray, ImageArray]:
+    """Slices shifted, zoomed and mirrored along their first axis, light changed.
+
+    The first axis of a volume is the one from left to right, of which a body has both
+    sides; the others it has once.
+
+    Args:
+        widened: slices, their mask as last channel.
+
+    Returns:
+        slices (n, height, width, channels − 1) and masks (n, height, width, 1).
+    """
+    window, mirrored = windows(np.tile(MIDDLE, (len(widened), 1)), rng)
+    seen = cut(widened, window, np.zeros(len(widened), bool), size)
+    seen[mirrored] = seen[mirrored, ::-1]
+    masks = (seen[..., -1:] > 0.5).astype(np.float32)
+    return relight(seen[..., :-1], rng), masks
 
 
 def windows(

@@ -104,12 +104,8 @@ class _LocNetTrainer(Trainer):
                 layer.generator.reset_from_seed(int(rng.integers(2**31)))
         order = rng.permutation(len(self.pictures))
         for chosen in np.array_split(order, math.ceil(len(order) / self.recipe.batch)):
-            window, flips = augment.windows(self.boxes[chosen], rng)
-            seen = augment.cut(
-                self.pictures[chosen], window, flips, self.recipe.size[:2]
-            )
-            boxes = augment.seen_through(self.boxes[chosen], window, flips)
-            yield augment.relight(seen, rng), boxes.astype(np.float32)
+            pictures, boxes = self.pictures[chosen], self.boxes[chosen]
+            yield augment.with_boxes(pictures, boxes, rng, size=self.recipe.size[:2])
 
     def loss(self, *batch: tf.Tensor) -> tf.Tensor:
         images, boxes = batch

@@ -27,8 +27,6 @@ from .recipe import CaeRecipe
 from .split import Split
 from .trainer import Progress, Scores, Trainer, run
 
-MIDDLE = [0.3, 0.3, 0.7, 0.7]  # what stays in sight, fractions of a slice
-
 
 def train_cae(
     data: MaskData,
@@ -84,21 +82,10 @@ class _CaeTrainer(Trainer):
         self.validation = data.take(parts.validation)
 
     def batches(self, rng: np.random.Generator) -> Iterator[tuple[ImageArray, Any]]:
-        """Slices shifted, zoomed and mirrored along their first axis, light changed.
-
-        The first axis of a volume is the one from left to right, of which a body has
-        both sides; the others it has once.
-        """
+        """Slices cut, mirrored and lit at random, and their masks."""
         order = rng.permutation(len(self.slices))
         for chosen in np.array_split(order, math.ceil(len(order) / self.batch)):
-            kept = np.tile(MIDDLE, (len(chosen), 1))
-            window, mirrored = augment.windows(kept, rng)
-            seen = augment.cut(
-                self.slices[chosen], window, np.zeros(len(chosen), bool), self.size
-            )
-            seen[mirrored] = seen[mirrored, ::-1]
-            masks = (seen[..., -1:] > 0.5).astype(np.float32)
-            yield augment.relight(seen[..., :-1], rng), masks
+            yield augment.with_masks(self.slices[chosen], rng, size=self.size)
 
     def loss(self, *batch: tf.Tensor) -> tf.Tensor:
         images, masks = batch

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from ..toolchain.limits import CoreLimits, Limits, Usage
 from ..toolchain.place import Placement, place
 from ..toolchain.program import Program
 from .contract import Session, Target, Utilization
+from .nengo_quiet import silent_import
 
 LOIHI1_CORE = CoreLimits(  # nengo_loihi block.py; Davies et al. 2018, IEEE Micro 38(1)
     compartments=1024,
@@ -61,10 +61,10 @@ class EmulatorSession(Session):
             p.name: np.concatenate([b.neurons for b in placement.blocks(p.name)])
             for p in program.populations
         }  # in the order of the emulator's compartments
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # nengo-loihi imports it
         with _known_warnings():
             try:
-                from nengo_loihi.emulator import EmulatorInterface  # type: ignore
+                with silent_import():  # nengo-loihi imports NengoDL where there is one
+                    from nengo_loihi.emulator import EmulatorInterface  # type: ignore
 
                 from .loihi_blocks import assemble
             except ImportError as error:

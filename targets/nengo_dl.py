@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,11 +19,10 @@ from ..toolchain.limits import Limits
 from ..toolchain.nodes import FloatArray
 from ..toolchain.program import Program
 from .contract import Session, Target
+from .nengo_quiet import silent_import
 
 if TYPE_CHECKING:
     import nengo_dl
-
-LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"  # TensorFlow's, read once, with its first line
 
 
 class NengoDL(Target):
@@ -91,13 +88,16 @@ class NengoDLSession(Session):
     def __init__(self, target: NengoDL, program: Program, graph: Graph) -> None:
         super().__init__(target, program)
         try:
-            self._nengo_dl = _import_nengo_dl()
+            with _quiet(), silent_import():
+                import nengo_dl
+
             from .nengo_network import build_network
         except ImportError as error:
             raise TargetUnavailable(
                 f"Target {target.name!r}: {target.library} cannot be imported "
                 f"({error}); on Python 3.10, pip install 'snn-deploy[{target.extra}]'"
             ) from error
+        self._nengo_dl = nengo_dl
         self._built = build_network(graph)
         with self._built.network:
             self._nengo_dl.configure_settings(dtype=target.dtype)
@@ -139,29 +139,6 @@ class NengoDLSession(Session):
                 seed=0,
             )
         return self._simulator
-
-
-def _import_nengo_dl() -> ModuleType:
-    """NengoDL, imported without a word.
-
-    It asks for a GPU in a process of its own, which writes TensorFlow's start-up log
-    to our standard error; and it sets the level of that log to 1, where TensorFlow has
-    not read it yet.
-    """
-    with _quiet(), open(os.devnull, "wb") as nowhere:
-        level, stderr = os.environ.get(LOG_LEVEL), os.dup(2)
-        os.environ[LOG_LEVEL] = "3"
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            import tensorflow  # noqa: F401  reads the level
-            import nengo_dl  # isort: skip
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
-            os.environ.pop(LOG_LEVEL)
-            if level is not None:
-                os.environ[LOG_LEVEL] = level
-    return nengo_dl
 
 
 @contextmanager
