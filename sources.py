@@ -29,7 +29,7 @@ from .toolchain.rounding import Scales
 
 Metadata = Mapping[str, Any]
 SHIPPED = "locnet.snn"
-SCENES = 600  # generated scenes; split like any other data
+SCENES = 1500  # generated scenes; split like any other data
 BLOBS = 200  # generated volumes; likewise
 SEED = 0  # of the split, where the model names none
 

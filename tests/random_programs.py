@@ -34,6 +34,7 @@ from snn_deploy.toolchain.program import Population, Program, SpikeInput, Timing
 DECAYS = st.one_of(st.sampled_from((0, 1, 200, 4094, 4095)), st.integers(0, 4095))
 V_MINS = st.sampled_from((0, 0, -core.V_LIMIT, -1, -70_000))
 SIDES = st.integers(1, 6)  # pixels
+LARGEST = 600  # neurons; six sources of that size are within a core's 4096 axons
 Drawn = st.DrawFn
 
 
@@ -261,7 +262,8 @@ def any_connection(
             stride=stride,
             padding=padding,
         )
-        if 1 <= min(connection.target_shape[:2]) and max(connection.target_shape) < 20:
+        into = connection.target_shape
+        if min(into[:2]) >= 1 and max(into) < 20 and math.prod(into) <= LARGEST:
             return connection
     return draw(dense(rng, source, shape, target, (filters,)))
 

@@ -169,7 +169,7 @@ def _progress_at_start(net):
 
 def test_training_stops_when_nothing_gets_better():
     net, seen = network(), []
-    recipe = replace(RECIPE, epochs=9, learning_rate=1e-9, patience=2)
+    recipe = replace(RECIPE, epochs=9, learning_rate=1e-30, patience=2)
     finetune(net, task(), task(), recipe, progress=seen.append)
     assert len(seen) == 3
 

@@ -27,7 +27,7 @@ LOIHI1 = CoreLimits(
     compartments=1024, input_axons=4096, output_axons=4096, synapse_bits=2**20
 )
 SMALL = CoreLimits(
-    compartments=24, input_axons=3000, output_axons=3000, synapse_bits=400_000
+    compartments=24, input_axons=4096, output_axons=4096, synapse_bits=400_000
 )
 
 
