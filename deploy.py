@@ -114,14 +114,17 @@ def build(
         session = place.load(program)
     with session, steps(f"run {samples} samples"):
         recording = session.run(task.test[:samples])
-    with steps("run the float ANN"):
-        answers = ann(source.graph, task.test[:samples])
+    spiking = "float SNN" if place.kind == "float simulation" else "integer SNN"
+    answers = {spiking: recording.output}
+    if not source.scales:  # a fine-tuned network's rates are no answer of their own
+        with steps("run the float ANN"):
+            answers["float ANN"] = ann(source.graph, task.test[:samples])
     report = measure(
         program,
         recording,
         profile,
         source=task.source,
-        scores=task.scores(recording.output, answers),
+        scores=task.scores(answers) + source.before,
         utilization=session.utilization,
         overflows=overflows,
         timings=tuple(StepTime(name=n, seconds=s) for n, s in steps.seconds.items()),

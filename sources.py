@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .calibration.report import Score
 from .models import augment
 from .models.blobs import blob_data
 from .models.boxes import BoxData, Size, load_caltech101, load_folder, median_box
@@ -29,6 +30,7 @@ from .toolchain.rounding import Scales
 
 Metadata = Mapping[str, Any]
 SHIPPED = "locnet.snn"
+METRICS = {"ann_iou": "mean IoU", "ann_dice": "Dice"}  # as training notes scores
 SCENES = 1500  # generated scenes; split like any other data
 BLOBS = 200  # generated volumes; likewise
 SEED = 0  # of the split, where the model names none
@@ -48,6 +50,22 @@ class Model:
         if not isinstance(found, dict):
             return None
         return {name: Scales(**given) for name, given in found["scales"].items()}
+
+    @property
+    def before(self) -> tuple[Score, ...]:
+        """How well the ANN did from which it was fine-tuned, on all test samples."""
+        known = self.metadata.get("scores", {}).get("test", {})
+        return tuple(
+            Score(
+                name="ANN before fine-tuning",
+                metric=METRICS[name],
+                value=float(known[name]),
+                label="counted",
+                note="all test samples",
+            )
+            for name in METRICS
+            if self.scales and name in known
+        )
 
 
 def read_model(path: Path | None) -> Model:

@@ -12,7 +12,7 @@ from .calibration.report import Score
 from .models.boxes import iou
 from .models.masks import MaskArray, dice, dice_of_volumes
 from .models.split import IndexArray
-from .toolchain.nodes import FloatArray
+from .toolchain.nodes import Array, FloatArray
 
 THRESHOLD = 0.5  # of a mask's probability
 
@@ -25,13 +25,12 @@ class Task:
     calibration: FloatArray  # of the training part
     test: FloatArray
 
-    def scores(self, network: FloatArray, ann: FloatArray) -> tuple[Score, ...]:
-        """The network beside the float ANN and the trivial answer.
+    def scores(self, answers: Mapping[str, FloatArray]) -> tuple[Score, ...]:
+        """How well each network does, and the trivial answer beside them.
 
         Args:
-            network: its answers to the first test samples; no scores where they are
-                no answers to this task.
-            ann: the float network's to the same.
+            answers: network, in words → its answers to the first test samples; no
+                scores where they are no answers to this task.
         """
         raise NotImplementedError
 
@@ -47,18 +46,14 @@ class BoxTask(Task):
     truth: FloatArray  # boxes of the test samples, (samples, 4)
     constant: FloatArray  # median box of the training part, (4,)
 
-    def scores(self, network: FloatArray, ann: FloatArray) -> tuple[Score, ...]:
-        truth = self.truth[: len(network)]
-        if network.shape != truth.shape:
+    def scores(self, answers: Mapping[str, FloatArray]) -> tuple[Score, ...]:
+        truth = _asked(self.truth, answers)
+        if truth is None:
             return ()
-        constant = np.broadcast_to(self.constant, truth.shape)
-        answers = {
-            "integer SNN": network,
-            "float ANN": ann,
-            "constant box": constant,
-        }
+        constant = {"constant box": np.broadcast_to(self.constant, truth.shape)}
         found = {
-            name: float(iou(boxes, truth).mean()) for name, boxes in answers.items()
+            name: float(iou(boxes, truth).mean())
+            for name, boxes in {**answers, **constant}.items()
         }
         return _scored("mean IoU", found, f"{len(truth)} test samples")
 
@@ -83,18 +78,16 @@ class MaskTask(Task):
     slices: IndexArray  # volume → slices it has
     constant: MaskArray  # mean mask of the training part, (height, width, 1)
 
-    def scores(self, network: FloatArray, ann: FloatArray) -> tuple[Score, ...]:
+    def scores(self, answers: Mapping[str, FloatArray]) -> tuple[Score, ...]:
         """Dice of all pixels pooled; of each volume where whole volumes were run."""
-        truth, volume = self.truth[: len(network)], self.volume[: len(network)]
-        if network.shape != truth.shape:
+        truth = _asked(self.truth, answers)
+        if truth is None:
             return ()
-        answers = {
-            "integer SNN": network > THRESHOLD,
-            "float ANN": ann > THRESHOLD,
-            "mean mask": np.broadcast_to(self.constant, truth.shape),
-        }
+        volume = self.volume[: len(truth)]
+        found = {name: answer > THRESHOLD for name, answer in answers.items()}
+        found["mean mask"] = np.broadcast_to(self.constant, truth.shape)
         shown = np.bincount(volume, minlength=len(self.slices))
-        pooled = {name: dice(masks, truth) for name, masks in answers.items()}
+        pooled = {name: dice(masks, truth) for name, masks in found.items()}
         note = f"{len(truth)} test slices of {np.count_nonzero(shown)} volumes"
         scores = _scored("Dice", pooled, note)
         whole = (shown == self.slices)[volume]
@@ -102,9 +95,9 @@ class MaskTask(Task):
             return scores
         each = {
             name: dice_of_volumes(masks[whole], truth[whole], volume[whole])
-            for name, masks in answers.items()
+            for name, masks in found.items()
         }
-        means = {name: float(found.mean()) for name, found in each.items()}
+        means = {name: float(dices.mean()) for name, dices in each.items()}
         note = f"{len(each['mean mask'])} whole test volumes"
         return scores + _scored("mean Dice of a volume", means, note)
 
@@ -119,6 +112,13 @@ class MaskTask(Task):
             predicted=masks,
             dice=np.array([dice(a, b) for a, b in zip(masks, truth)]),
         )
+
+
+def _asked(truth: Array, answers: Mapping[str, FloatArray]) -> Array | None:
+    """The truth of the samples that were answered; None where these are no answers."""
+    shape = next(iter(answers.values())).shape
+    asked = truth[: shape[0]]
+    return asked if asked.shape == shape else None
 
 
 def _scored(metric: str, found: Mapping[str, float], note: str) -> tuple[Score, ...]:

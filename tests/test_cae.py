@@ -198,14 +198,15 @@ def test_volumes_are_scored_one_by_one_where_all_of_them_was_run(data, trained):
     parts = read.metadata["split"]
     task = read_task(None, dataclasses.replace(read, metadata={}), 8, 10_000)
     truth, wrong = task.truth.astype(float), np.zeros(task.truth.shape)
-    scores = {(s.metric, s.name): s.value for s in task.scores(truth, wrong)}
+    answers = {"right": truth, "wrong": wrong}
+    scores = {(s.metric, s.name): s.value for s in task.scores(answers)}
     for metric in ("Dice", "mean Dice of a volume"):
-        assert scores[metric, "integer SNN"] == 1
-        assert scores[metric, "float ANN"] == 0
+        assert scores[metric, "right"] == 1
+        assert scores[metric, "wrong"] == 0
         assert 0 < scores[metric, "mean mask"] < 0.5
-    few = task.scores(truth[:5], wrong[:5])
+    few = task.scores({"right": truth[:5]})
     assert {score.metric for score in few} == {"Dice"} and parts
-    assert task.scores(np.zeros((5, 4)), np.zeros((5, 4))) == ()
+    assert task.scores({"boxes": np.zeros((5, 4))}) == ()
     picture = task.picture(truth[:3])
     assert picture is not None and picture.dice.tolist() == [1, 1, 1]
 
