@@ -67,7 +67,9 @@ def cli() -> None:
     "--out", type=PATH, help="Folder to write.  [default: build/MODEL-TARGET]"
 )
 @click.option("--samples", type=COUNT, default=8, show_default=True, help="To test.")
-@click.option("--steps", type=COUNT, default=64, show_default=True, help="Per sample.")
+@click.option(
+    "--steps", type=COUNT, help="Per sample.  [default: as fine-tuned for, else 64]"
+)
 @click.option("--dt", type=AMOUNT, default=0.001, show_default=True, help="A step, s.")
 @click.option(
     "--encoder",

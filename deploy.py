@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .calibration.balance import MAX_RATE, balance
@@ -37,6 +37,7 @@ from .toolchain.recording import Recording
 from .toolchain.rounding import Scales
 
 CALIBRATION_SAMPLES = 64
+DEFAULT_STEPS = 64
 STORED_SAMPLES = 32  # test samples that travel in the bundle, for `run` and `compare`
 
 
@@ -44,7 +45,7 @@ STORED_SAMPLES = 32  # test samples that travel in the bundle, for `run` and `co
 class Settings:
     """What a user may choose about a build."""
 
-    steps: int = 64  # per sample
+    steps: int | None = None  # per sample; None: as trained for, else DEFAULT_STEPS
     dt: float = 0.001  # s
     encoder: str = "bias"  # or "spikes"
     tau_syn: float = 0.005  # s, of every connection; the paper's
@@ -107,6 +108,7 @@ def build(
         task = read_task(
             data, source, CALIBRATION_SAMPLES, max(samples, STORED_SAMPLES)
         )
+    settings = replace(settings, steps=settings.steps or source.steps)
     program, overflows = compile_program(
         source.graph, task.calibration, settings, steps, source.scales
     )
@@ -178,7 +180,7 @@ def compile_program(
         program = quantize(
             graph,
             samples,
-            steps=settings.steps,
+            steps=settings.steps or DEFAULT_STEPS,
             dt=settings.dt,
             encoder=sent,
             weight_bits=settings.weight_bits,

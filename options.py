@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,11 +21,15 @@ BOXES = (
 MASKS = "Folder with images/ and masks/ (pictures) or images/ and labels/ (NIfTI)."
 
 
+PIPED_WIDTH = 110  # columns, where standard output is no terminal
+
+
 def consoles() -> tuple[Console, Console]:
     """For results (stdout) and for progress (stderr)."""
     from rich.console import Console
 
-    return Console(), Console(stderr=True)
+    width = None if sys.stdout.isatty() else PIPED_WIDTH
+    return Console(width=width), Console(stderr=True)
 
 
 def say(console: Console, text: str) -> None:

@@ -52,6 +52,12 @@ class Model:
         return {name: Scales(**given) for name, given in found["scales"].items()}
 
     @property
+    def steps(self) -> int | None:
+        """Steps per sample that it was fine-tuned for; None for other networks."""
+        found = self.metadata.get("finetuned")
+        return int(found["choices"]["steps"]) if isinstance(found, dict) else None
+
+    @property
     def before(self) -> tuple[Score, ...]:
         """How well the ANN did from which it was fine-tuned, on all test samples."""
         known = self.metadata.get("scores", {}).get("test", {})

@@ -1,7 +1,7 @@
-"""Train the LocNet that ships in the package, on generated scenes.
+"""Train the LocNet that ships in the package, on generated scenes, as a hybrid.
 
 Run: python benchmarks/locnet_scenes.py --out models/locnet.snn [--resume]
-The network is kept as Keras .h5 beside it too, for `snn-deploy build --model`.
+The ANN is kept as Keras .h5 beside it too, for `snn-deploy build --model`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import argparse
 import json
 from pathlib import Path
 
+from snn_deploy.cotraining import Choices, cotrain
 from snn_deploy.models.scenes import scene_data
 from snn_deploy.models.train import Recipe, train
 from snn_deploy.models.trainer import progress_bar
@@ -18,6 +19,7 @@ from snn_deploy.toolchain.frontends.keras import read_keras
 
 SCENES, SEED = 3000, 1  # `build` shows scenes of seed 0: none that trained or chose
 RECIPE = Recipe(size=(32, 48, 1), epochs=50, batch=64)
+CHOICES = Choices(adapt_epochs=70, epochs=24, batch=32)
 
 
 def main() -> None:
@@ -38,8 +40,11 @@ def main() -> None:
         )
     kept = {key: value for key, value in metadata.items() if key != "split"}
     kept["data"] = f"{SCENES} generated scenes of seed {SEED}"
-    save_bundle(given.out, Bundle(graph=read_keras(keras), metadata=kept))
-    print(json.dumps(metadata["scores"], indent=2))
+    trained = given.out.with_suffix(".ann.snn")
+    save_bundle(trained, Bundle(graph=read_keras(keras), metadata=kept))
+    tuned = cotrain(trained, None, given.out, CHOICES, resume=given.resume)
+    scores = metadata["scores"] | tuned["finetuned"]["validation"]
+    print(json.dumps(scores, indent=2))
 
 
 if __name__ == "__main__":

@@ -113,8 +113,8 @@ class DenseConnection(Connection):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class ConvConnection(Connection):
-    """A convolution (cross-correlation); weight (rows, columns, in, out)."""
+class WindowConnection(Connection):
+    """A kernel that moves over an image; weight (rows, columns, in, out)."""
 
     shape: Shape  # of the source, (height, width, channels)
     stride: tuple[int, int] = (1, 1)
@@ -123,6 +123,14 @@ class ConvConnection(Connection):
     @property
     def source_shape(self) -> Shape:
         return self.shape
+
+    def _taps(self, large: Shape, small: Shape) -> Taps:
+        return _windows(large, small, self.weight.shape, self.stride, self.padding)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ConvConnection(WindowConnection):
+    """A convolution (cross-correlation)."""
 
     @property
     def target_shape(self) -> Shape:
@@ -132,22 +140,12 @@ class ConvConnection(Connection):
 
     @cached_property
     def taps(self) -> Taps:
-        return _windows(
-            self.shape, self.target_shape, self.weight.shape, self.stride, self.padding
-        )
+        return self._taps(self.shape, self.target_shape)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class ConvTransposeConnection(Connection):
-    """The adjoint of a convolution's geometry; weight (rows, columns, in, out)."""
-
-    shape: Shape  # of the source, (height, width, channels)
-    stride: tuple[int, int] = (1, 1)
-    padding: Padding = ((0, 0), (0, 0))
-
-    @property
-    def source_shape(self) -> Shape:
-        return self.shape
+class ConvTransposeConnection(WindowConnection):
+    """The adjoint of a convolution's geometry."""
 
     @property
     def target_shape(self) -> Shape:
@@ -157,9 +155,7 @@ class ConvTransposeConnection(Connection):
 
     @cached_property
     def taps(self) -> Taps:
-        adjoint = _windows(
-            self.target_shape, self.shape, self.weight.shape, self.stride, self.padding
-        )
+        adjoint = self._taps(self.target_shape, self.shape)
         order = np.lexsort((adjoint.source, adjoint.target))
         return Taps(adjoint.target[order], adjoint.source[order], adjoint.kernel[order])
 
