@@ -1,0 +1,74 @@
+"""Fine-tuning from the command line: what is trained is what is built."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from tiny_files import CONV, DENSE, FLATTEN, write_model, write_pictures
+
+from snn_deploy.cli import cli
+from snn_deploy.sources import read_model
+from snn_deploy.toolchain.bundle import load_bundle
+
+pytest.importorskip("tensorflow", reason="fine-tuning needs TensorFlow (Python 3.10)")
+from snn_deploy.cotraining import Choices, cotrain  # noqa: E402
+from snn_deploy.models.hybrid import HybridNetwork  # noqa: E402
+
+QUICK = Choices(steps=12, settle=4, adapt_epochs=2, epochs=3, max_rate_hz=400.0)
+
+
+@pytest.fixture
+def files(tmp_path):
+    model = write_model(tmp_path / "tiny.h5", CONV, FLATTEN, DENSE)
+    return model, write_pictures(tmp_path / "pictures"), tmp_path
+
+
+def weights(path):
+    graph = read_model(path).graph
+    return [node.weight for node in graph.nodes if hasattr(node, "weight")]
+
+
+def test_the_built_integers_are_the_trained_ones(files):
+    model, pictures, folder = files
+    options = ["--data", str(pictures), "--steps", "12", "--settle", "4"]
+    tuned = str(folder / "tuned.snn")
+    quick = ["--adapt-epochs", "1", "--epochs", "1", "--max-rate-hz", "400"]
+    words = ["finetune", str(model), *options, *quick, "--out", tuned]
+    ended = CliRunner().invoke(cli, words)
+    assert ended.exit_code == 0, ended.output
+    out = ["--out", str(folder / "out"), "--samples", "3", "--json"]
+    words = ["build", "--target", "reference", "--model", tuned, *out]
+    ended = CliRunner().invoke(cli, [*words, "--data", str(pictures)])
+    assert ended.exit_code == 0, ended.output
+    report = json.loads(ended.stdout)
+    assert report["steps"] == 12  # those it was fine-tuned for
+    assert "float ANN" not in {score["name"] for score in report["scores"]}
+    found = read_model(folder / "tuned.snn")
+    network = HybridNetwork(found.graph, found.scales)
+    bundle = load_bundle(folder / "out" / "program.snn")
+    seen = network.forward(bundle.samples[:3].astype(np.float32), 12, record=True)
+    for layer in report["layers"]:
+        spikes = float(np.sum(seen.spikes[layer["name"]])) / 3
+        assert layer["spikes"] == pytest.approx(spikes, rel=1e-9), layer["name"]
+
+
+def test_a_resumed_run_ends_with_the_same_network(files):
+    model, pictures, folder = files
+    cotrain(model, pictures, folder / "whole.snn", QUICK)
+
+    class Killed(Exception):
+        pass
+
+    def kill(phase, now):
+        if phase == "spikes" and now.epoch == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        cotrain(model, pictures, folder / "cut.snn", QUICK, progress=kill)
+    assert not (folder / "cut.snn").exists()
+    cotrain(model, pictures, folder / "cut.snn", QUICK, resume=True)
+    for a, b in zip(weights(folder / "whole.snn"), weights(folder / "cut.snn")):
+        np.testing.assert_array_equal(a, b)
