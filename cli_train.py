@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import AMOUNT, BOXES, COUNT, MASKS, PATH, WEIGHT, consoles, say
+from .options import AMOUNT, BOXES, COUNT, COUNTS, MASKS, PATH, WEIGHT, consoles, say
 from .toolchain.errors import TargetUnavailable
 
 if TYPE_CHECKING:
@@ -40,6 +41,13 @@ def training_options(
             default=size,
             show_default=True,
             help="Height and width (pixels) of the input, and its channels.",
+        ),
+        click.option(
+            "--channels",
+            type=COUNTS,
+            default="8,16,32",
+            show_default=True,
+            help="Of the convolutions, a number a stage.",
         ),
         click.option("--epochs", type=COUNT, default=epochs, show_default=True),
         click.option(
@@ -68,6 +76,13 @@ def training_options(
 )
 @training_options(
     f"{BOXES}  [default: generated scenes]", (32, 48, "3"), 400, learning_rate=0.01
+)
+@click.option(
+    "--widths",
+    type=COUNTS,
+    default="128,64,32",
+    show_default=True,
+    help="Of the dense layers before the last.",
 )
 @click.option("--target-rate", type=AMOUNT, default=100.0, show_default=True, help="Hz")
 @click.option(
@@ -143,6 +158,7 @@ def _train(
 
 
 def _module(name: str) -> Any:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greeting
     try:
         return import_module(f".models.{name}", __package__)
     except ImportError as error:

@@ -10,13 +10,13 @@ import time
 import zipfile
 from dataclasses import fields
 
+import click
 import pytest
 from PIL import Image
 from tiny_files import CONV, DENSE, FLATTEN, POOL, write_model, write_pictures
 
 from snn_deploy.__main__ import main
 from snn_deploy.cli_train import locnet
-from snn_deploy.models.recipe import SIZE as SIZE_OF_RECIPE
 from snn_deploy.models.recipe import Recipe
 
 
@@ -83,11 +83,14 @@ def test_targets_lists_kind_and_library(monkeypatch, capsys):
 
 
 def test_train_locnet_offers_the_recipe_with_its_defaults():
-    offered = {option.name: option.default for option in locnet.params}
+    offered = {option.name: option for option in locnet.params}
     for field in fields(Recipe):
-        if field.name in offered and field.name != "size":
-            assert offered[field.name] == field.default, field.name
-    assert (*offered["size"][:2], int(offered["size"][2])) == SIZE_OF_RECIPE
+        if field.name in offered:
+            option = offered[field.name]
+            given = option.type_cast_value(click.Context(locnet), option.default)
+            if field.name == "size":
+                given = (*given[:2], int(given[2]))
+            assert given == field.default, field.name
 
 
 def test_help_is_quick_and_loads_no_framework():
