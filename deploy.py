@@ -24,6 +24,7 @@ from .tasks import Task
 from .toolchain.bundle import Bundle, save_bundle
 from .toolchain.compare import Tolerances, Verdict
 from .toolchain.compare import compare as compare_recordings
+from .toolchain.errors import ModelError
 from .toolchain.fold import fold
 from .toolchain.graph import Graph
 from .toolchain.history import History, histories
@@ -168,6 +169,12 @@ def compile_program(
         ),
     }
     if scales:
+        if spikes or settings.weight_bits != Settings.weight_bits:
+            raise ModelError(
+                "Fine-tuned network: it was trained with a bias encoder and "
+                f"{Settings.weight_bits}-bit weights, which are built with; leave out "
+                "--encoder and --weight-bits, or build the network it was made from"
+            )
         del passes["balance"]
     graph.check()
     for name, apply in passes.items():

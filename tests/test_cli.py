@@ -153,6 +153,23 @@ def test_bad_input_is_one_sentence_and_nothing_is_written(
     assert not (tmp_path / "out").exists()
 
 
+def test_the_shipped_network_keeps_to_what_it_was_tuned_for(
+    monkeypatch, capsys, tmp_path
+):
+    words = ("build", "--target", "reference", "--out", tmp_path / "out")
+    assert run(monkeypatch, *words, "--encoder", "spikes") == 2
+    assert "bias encoder" in capsys.readouterr().err
+    assert run(monkeypatch, *words, "--weight-bits", "4") == 2
+    assert not (tmp_path / "out").exists()
+
+
+def test_spikes_can_be_sent_instead_of_biases(build, monkeypatch, capsys):
+    words = (*build, "--target", "reference", "--encoder", "spikes", "--json")
+    assert run(monkeypatch, *words) == 0
+    layers = json.loads(capsys.readouterr().out)["layers"]
+    assert [layer["name"] for layer in layers] == ["image", "conv_relu"]
+
+
 def test_a_missing_library_is_named_with_the_way_to_get_it(build, tmp_path):
     """Real absence: an interpreter that cannot see nengo-loihi."""
     code = (
