@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import reduce
@@ -14,7 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import AMOUNT, BOXES, COUNT, COUNTS, MASKS, PATH, WEIGHT, consoles, say
+from .options import (
+    AMOUNT,
+    BOXES,
+    COUNT,
+    COUNTS,
+    MASKS,
+    PATH,
+    WEIGHT,
+    command_line,
+    consoles,
+    say,
+)
 from .toolchain.errors import TargetUnavailable
 
 if TYPE_CHECKING:
@@ -150,7 +160,7 @@ def _train(
             recipe,
             resume=resume,
             progress=progress,
-            command=" ".join(["snn-deploy", *sys.argv[1:]]),
+            command=command_line(),
         )
     click.echo(json.dumps(metadata["scores"], indent=2))
     given = f" --data {data}" if data else ""

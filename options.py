@@ -52,3 +52,8 @@ def consoles() -> tuple[Console, Console]:
 def say(console: Console, text: str) -> None:
     """Print text as it is."""
     console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def command_line() -> str:
+    """What the user typed, of a path only its name: models are passed on."""
+    return " ".join(["snn-deploy", *(Path(word).name for word in sys.argv[1:])])
