@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from .calibration.balance import MAX_RATE, balance
 from .calibration.energy import load_profile
@@ -109,7 +110,8 @@ def build(
         task = read_task(
             data, source, CALIBRATION_SAMPLES, max(samples, STORED_SAMPLES)
         )
-    settings = replace(settings, steps=settings.steps or source.steps)
+    if source.choices:
+        settings = as_tuned(settings, source.choices)
     program, overflows = compile_program(
         source.graph, task.calibration, settings, steps, source.scales
     )
@@ -140,6 +142,23 @@ def build(
     return Build(bundle, recording, report, task)
 
 
+def as_tuned(settings: Settings, choices: Mapping[str, Any]) -> Settings:
+    """The settings for a fine-tuned network, with the steps it was tuned for.
+
+    Raises:
+        ModelError: they are others than it was fine-tuned with.
+    """
+    asked = (settings.encoder, settings.weight_bits, settings.dt)
+    tuned = (Settings.encoder, Settings.weight_bits, choices["dt"])
+    if asked != tuned:
+        raise ModelError(
+            f"Fine-tuned network: it was trained with a {tuned[0]} encoder, {tuned[1]}-"
+            f"bit weights and dt = {tuned[2]} s, which are built with; leave out "
+            "--encoder, --weight-bits and --dt, or build what it was made from"
+        )
+    return replace(settings, steps=settings.steps or choices["steps"])
+
+
 def compile_program(
     graph: Graph,
     samples: FloatArray,
@@ -160,36 +179,26 @@ def compile_program(
     Raises:
         ModelError, UnsupportedLayer, DoesNotFit: a pass failed; it says what and why.
     """
-    spikes = settings.encoder == "spikes"
-    passes: dict[str, Callable[[Graph], Graph]] = {
-        "fold": fold,
-        "legalize": lambda g: legalize(g, settings.tau_syn, input_spikes=spikes),
-        "balance": lambda g: balance(
-            g, samples, dt=settings.dt, max_rate=settings.max_rate
-        ),
-    }
-    if scales:
-        if spikes or settings.weight_bits != Settings.weight_bits:
-            raise ModelError(
-                "Fine-tuned network: it was trained with a bias encoder and "
-                f"{Settings.weight_bits}-bit weights, which are built with; leave out "
-                "--encoder and --weight-bits, or build the network it was made from"
-            )
-        del passes["balance"]
+    spikes, dt = settings.encoder == "spikes", settings.dt
     graph.check()
-    for name, apply in passes.items():
-        with steps(name):
-            graph = apply(graph)
+    with steps("fold"):
+        graph = fold(graph)
+        graph.check()
+    with steps("legalize"):
+        graph = legalize(graph, settings.tau_syn, input_spikes=spikes)
+        graph.check()
+    if not scales:
+        with steps("balance"):
+            graph = balance(graph, samples, dt=dt, max_rate=settings.max_rate)
             graph.check()
-    rate = 1 / settings.dt  # of an input of 1, Hz
-    sent = SpikeEncoder(population=graph.input.name, max_rate=rate) if spikes else None
+    name = graph.input.name  # its spikes: an input of 1 sends one every step
     with steps("quantize"):
         program = quantize(
             graph,
             samples,
             steps=settings.steps or DEFAULT_STEPS,
-            dt=settings.dt,
-            encoder=sent,
+            dt=dt,
+            encoder=SpikeEncoder(population=name, max_rate=1 / dt) if spikes else None,
             weight_bits=settings.weight_bits,
             scales=scales,
         )

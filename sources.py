@@ -52,10 +52,10 @@ class Model:
         return {name: Scales(**given) for name, given in found["scales"].items()}
 
     @property
-    def steps(self) -> int | None:
-        """Steps per sample that it was fine-tuned for; None for other networks."""
+    def choices(self) -> Metadata | None:
+        """What it was fine-tuned with (``cotraining.Choices``); None otherwise."""
         found = self.metadata.get("finetuned")
-        return int(found["choices"]["steps"]) if isinstance(found, dict) else None
+        return found["choices"] if isinstance(found, dict) else None
 
     @property
     def before(self) -> tuple[Score, ...]:
