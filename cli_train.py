@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import reduce
 from importlib import import_module
 from pathlib import Path
@@ -28,8 +27,6 @@ from .options import (
 from .toolchain.errors import TargetUnavailable
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from .models.recipe import CaeRecipe, Recipe
 
 
@@ -153,7 +150,7 @@ def _train(
     _, stderr = consoles()
     recipe.check()
     learn = getattr(_module(module), function)
-    with _bar(stderr, recipe.epochs) as progress:
+    with _module("trainer").progress_bar(recipe.epochs) as progress:
         metadata = learn(
             read(data, recipe.size),
             out,
@@ -176,25 +173,3 @@ def _module(name: str) -> Any:
             f"Training: TensorFlow cannot be imported ({error}); on Python 3.10, "
             "pip install 'snn-deploy[keras]'"
         ) from error
-
-
-@contextmanager
-def _bar(stderr: Console, epochs: int) -> Iterator[Any]:
-    """A progress bar over epochs, and the function that moves it."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("epoch {task.completed}/{task.total}"),
-        BarColumn(),
-        TextColumn("{task.description}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=stderr) as bar:
-        task = bar.add_task("", total=epochs)
-        yield lambda now: bar.update(
-            task,
-            completed=now.epoch,
-            description=f"loss {now.loss:.4f} · validation {now.label} "
-            f"{now.score:.3f} (best {now.best_score:.3f})"
-            + ("" if now.rate is None else f" · {now.rate:.0f} Hz"),
-        )

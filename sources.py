@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import as_file, files
@@ -15,6 +14,7 @@ from .calibration.report import Score
 from .models import augment
 from .models.blobs import blob_data
 from .models.boxes import BoxData, Size, load_caltech101, load_folder, median_box
+from .models.checkpoint import ATTRIBUTE, read_metadata
 from .models.masks import MaskData, load_pictures, mean_mask, split_subjects
 from .models.scenes import scene_data
 from .models.split import Split, split
@@ -107,8 +107,9 @@ def _metadata(path: Path) -> Metadata:
     if not path.is_file():
         return {}
     with h5py.File(path, "r") as file:
-        found = json.loads(file.attrs.get("snn_deploy_metadata", "{}"))
-    return found if isinstance(found, dict) else {}
+        if ATTRIBUTE not in file.attrs:
+            return {}
+    return read_metadata(path)
 
 
 def read_program(path: Path, samples: int) -> tuple[Program, FloatArray]:

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from ..toolchain.errors import DataError
 from .boxes import iou
+from .masks import dice
 
 Array = npt.NDArray[Any]
 BETA = 0.05  # of the smooth L1: linear beyond so many units of output
@@ -92,11 +93,9 @@ def bce_dice(predicted: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:
     return -0.5 * tf.reduce_mean(entropy) + 0.5 * (1 - overlap)
 
 
-def dice(predicted: Array, wanted: Array) -> float:
+def dice_of_probabilities(predicted: Array, wanted: Array) -> float:
     """Dice of all masks taken together, a pixel belonging where its value is > 0.5."""
-    a, b = predicted > 0.5, wanted > 0.5
-    both = int(a.sum()) + int(b.sum())
-    return 2 * int((a & b).sum()) / both if both else 1.0
+    return dice(predicted > 0.5, wanted > 0.5)
 
 
 def crossentropy(predicted: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:
@@ -127,6 +126,6 @@ LOSSES = {
     "mse": Loss(mse, _minus(mse), "−mse"),
     "smooth_l1": Loss(smooth_l1, _minus(smooth_l1), "−smooth L1"),
     "iou": Loss(box_loss, _mean_iou, "IoU"),
-    "bce_dice": Loss(bce_dice, dice, "Dice"),
+    "bce_dice": Loss(bce_dice, dice_of_probabilities, "Dice"),
     "crossentropy": Loss(crossentropy, accuracy, "accuracy"),
 }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import platform
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -231,18 +230,25 @@ def _metadata(trainer: Trainer, model: tf.keras.Model, command: str) -> dict[str
 def progress_bar(epochs: int) -> Iterator[Callable[[Progress], None]]:
     """A bar on stderr; what it yields goes into ``train(progress=…)``."""
     from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
-    with Bar(console=Console(file=sys.stderr)) as bar:
-        task = bar.add_task("training", total=epochs)
+    columns = (
+        TextColumn("epoch {task.completed}/{task.total}"),
+        BarColumn(),
+        TextColumn("{task.description}"),
+        TimeRemainingColumn(),
+    )
+    with Bar(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("", total=epochs)
 
         def show(now: Progress) -> None:
             text = (
-                f"epoch {now.epoch}: loss {now.loss:.4f}, validation {now.label} "
-                f"{now.score:.3f}, best {now.best_score:.3f}"
+                f"loss {now.loss:.4f} · validation {now.label} {now.score:.3f} "
+                f"(best {now.best_score:.3f})"
             )
             if now.rate is not None:
-                text += f", {now.rate:.0f} Hz"
+                text += f" · {now.rate:.0f} Hz"
             bar.update(task, completed=now.epoch, description=text)
 
         yield show

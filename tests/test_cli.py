@@ -11,6 +11,7 @@ import zipfile
 from dataclasses import fields
 
 import click
+import h5py
 import pytest
 from PIL import Image
 from tiny_files import CONV, DENSE, FLATTEN, POOL, write_model, write_pictures
@@ -115,6 +116,7 @@ BAD = {
     "no model at all": (["--model", "{tmp}/text.h5"], "text.h5"),
     "unsupported layer": (["--model", "{tmp}/pool.h5"], "'pool'"),
     "NaN weights": (["--model", "{tmp}/nan.h5"], "NaN"),
+    "damaged metadata": (["--model", "{tmp}/noted.h5"], "noted.h5"),
     "missing folder": (["--data", "{tmp}/nowhere"], "nowhere"),
     "broken picture": (["--data", "{tmp}/broken"], "03.png"),
     "box outside": (["--data", "{tmp}/outside"], "line 2"),
@@ -132,6 +134,9 @@ def damaged(model, pictures, tmp_path):
     (tmp_path / "text.h5").write_text("not a model")
     write_model(tmp_path / "pool.h5", CONV, POOL, FLATTEN, DENSE)
     write_model(tmp_path / "nan.h5", CONV, FLATTEN, DENSE, nan=True)
+    noted = write_model(tmp_path / "noted.h5", CONV, FLATTEN, DENSE)
+    with h5py.File(noted, "r+") as file:
+        file.attrs["snn_deploy_metadata"] = "{"
     broken = shutil.copytree(pictures, tmp_path / "broken")
     whole = (broken / "images" / "03.png").read_bytes()
     (broken / "images" / "03.png").write_bytes(whole[: len(whole) // 2])
