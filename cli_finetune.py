@@ -33,9 +33,7 @@ EPOCHS = click.IntRange(min=0)
 @click.option(
     "--settle",
     type=click.IntRange(min=0),
-    default=14,
-    show_default=True,
-    help="Steps left out of the read-out.",
+    help="Steps left out of the read-out.  [default: the way there and a quarter]",
 )
 @click.option(
     "--tau-syn",
@@ -47,8 +45,7 @@ EPOCHS = click.IntRange(min=0)
 @click.option(
     "--loss",
     type=click.Choice(["iou", "mse", "smooth_l1", "bce_dice"]),
-    default="iou",
-    show_default=True,
+    help="[default: iou for boxes, bce_dice for masks]",
 )
 @click.option(
     "--max-rate-hz",
@@ -60,12 +57,12 @@ EPOCHS = click.IntRange(min=0)
 @click.option("--max-synops", type=AMOUNT, help="Budget: per inference.")
 @click.option(
     "--adapt-epochs",
-    type=COUNT,
-    default=90,
+    type=EPOCHS,
+    default=200,
     show_default=True,
-    help="On the core's rates, before it spikes.",
+    help="On the core's rates, before it spikes; loihi semantics.",
 )
-@click.option("--epochs", type=COUNT, default=30, show_default=True, help="Spiking.")
+@click.option("--epochs", type=COUNT, default=60, show_default=True, help="Spiking.")
 @click.option("--learning-rate", type=AMOUNT, default=0.002, show_default=True)
 @click.option("--batch", type=COUNT, default=16, show_default=True, help="Samples.")
 @click.option(

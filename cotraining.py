@@ -1,6 +1,6 @@
 """Hybrid co-training: a trained ANN becomes a network that spikes well on the core.
 
-    model → Graph → legalize → scales → HybridNetwork → rates → spikes → Graph
+    model → Graph → legalize → balance → scales → HybridNetwork → rates → spikes → Graph
 
 The Graph keeps its scales, so that ``build`` makes of it the very integers it was
 trained with. See docs/cotraining.md.
@@ -14,19 +14,24 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from .calibration.balance import balance
+from .calibration.membrane import with_time_constant
 from .models.finetune import Progress, Recipe, finetune
 from .models.hybrid import HybridNetwork
-from .models.rate_control import Band
+from .models.rate_control import Band, share_out
 from .sources import Model, read_lessons, read_model
 from .toolchain.bundle import Bundle, save_bundle
 from .toolchain.fold import fold
 from .toolchain.graph import Graph
+from .toolchain.layers import layers
 from .toolchain.legalize import legalize
-from .toolchain.nodes import LIF, Node, Output
+from .toolchain.nodes import LIF, FloatArray, Node, Output
 from .toolchain.quantize import scales_of
 
 CALIBRATION_SAMPLES = 64
 BAND = Band(low=15.0, high=250.0, weight=0.01)  # Hz, of every population
+SHARE = (0.5, 2.0)  # of its share of the spikes that a population should keep between
+SHARE_WEIGHT = 0.05  # of leaving it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,17 +40,18 @@ class Choices:
 
     semantics: str = "loihi"  # of the forward pass: "loihi" or "float"
     steps: int = 32  # per sample
-    settle: int = 14  # steps left out of the read-out
+    settle: int | None = None  # steps left out of the read-out; None: ``settling``
     dt: float = 0.001  # s
     tau_syn: float = 0.0  # s, of every connection
-    tau_ref: float = 0.0  # s, of LIF neurons; 0: a spike may follow a spike
-    min_voltage: float = -1.0  # of LIF neurons, in thresholds
-    loss: str = "iou"
-    max_rate_hz: float = 60.0  # mean over the neurons
+    tau_rc: float | None = 0.01  # s, of LIF neurons on the core; None: as trained
+    tau_ref: float = 0.0  # s, of LIF neurons on the core; 0: spike may follow spike
+    min_voltage: float = -1.0  # of LIF neurons on the core, in thresholds
+    loss: str | None = None  # None: the task's own
+    max_rate_hz: float | None = 60.0  # mean over the neurons
     max_synops: float | None = None  # per inference
-    adapt_epochs: int = 90  # on the core's rates, before it spikes
+    adapt_epochs: int = 200  # on the core's rates, before it spikes; loihi semantics
     adapt_learning_rate: float = 0.004
-    epochs: int = 30
+    epochs: int = 60
     learning_rate: float = 0.002
     batch: int = 16
     patience: int = 0
@@ -81,19 +87,19 @@ def cotrain(
     """
     source = read_model(model)
     lessons = read_lessons(data, source, choices.seed)
-    graph = prepare(source.graph, choices)
+    choices = replace(choices, loss=choices.loss or lessons.loss)
     shown = lessons.shown[:CALIBRATION_SAMPLES].astype(float)
+    graph = prepare(source.graph, shown, choices)
+    scales = scales_of(graph, shown, dt=choices.dt, max_exponent=0)
     final: dict[str, Progress] = {}
     for phase, recipe, sigma in _phases(choices):
-        network = HybridNetwork(
-            graph, scales_of(graph, shown, dt=choices.dt), dt=choices.dt, sigma=sigma
-        )
+        network = HybridNetwork(graph, scales, dt=choices.dt, sigma=sigma)
         checkpoint = out.with_name(f"{out.name}.{phase}.npz")
         final[phase] = finetune(
             network,
             lessons.train,
             lessons.validation,
-            recipe,
+            replace(recipe, bands=_bands(network, choices)),
             checkpoint=checkpoint,
             resume=resume and checkpoint.exists(),
             augment=lessons.augment,
@@ -105,24 +111,60 @@ def cotrain(
     return metadata
 
 
-def prepare(graph: Graph, choices: Choices) -> Graph:
-    """The legalised Graph with the core's neurons and this read-out."""
+def prepare(graph: Graph, samples: FloatArray, choices: Choices) -> Graph:
+    """The legalised Graph with this read-out, and in loihi semantics its neurons.
+
+    Args:
+        graph: as a frontend reads it.
+        samples: of the training part, (samples, *input shape).
+        choices: how to train.
+    """
     graph = legalize(fold(graph), choices.tau_syn)
+    if choices.semantics == "loihi":
+        graph = balance(graph, samples, dt=choices.dt, max_rate=1 / choices.dt)
+        if choices.tau_rc is not None:
+            graph = with_time_constant(graph, choices.tau_rc)
+    settle = choices.settle
+    if settle is None:
+        settle = settling(len(layers(graph)), choices.steps)
 
     def changed(node: Node) -> Node:
-        if isinstance(node, LIF):
+        if isinstance(node, LIF) and choices.semantics == "loihi":
             return replace(
                 node, tau_ref=choices.tau_ref, min_voltage=choices.min_voltage
             )
         if isinstance(node, Output):
-            return replace(node, settle=choices.settle * choices.dt)
+            return replace(node, settle=settle * choices.dt)
         return node
 
     return Graph(tuple(changed(node) for node in graph.nodes))
 
 
+def settling(depth: int, steps: int) -> int:
+    """Steps to leave out of the read-out: the way there, and a quarter of the rest.
+
+    >>> settling(9, 32)
+    14
+    """
+    way = depth - 1
+    return way + max(0, steps - way) // 4
+
+
+def _bands(network: HybridNetwork, choices: Choices) -> dict[str, Band] | None:
+    """Each population near its share of the spikes; None where all may fire alike."""
+    if choices.max_rate_hz is None:
+        return None
+    sizes = {name: p.size for name, p in network.populations.items()}
+    low, high = SHARE
+    return {
+        name: Band(low=low * rate, high=high * rate, weight=SHARE_WEIGHT)
+        for name, rate in share_out(sizes, choices.max_rate_hz).items()
+    }
+
+
 def _phases(choices: Choices) -> list[tuple[str, Recipe, float]]:
     """Name, recipe and softness of the rate twin: first rates, then spikes."""
+    assert choices.loss is not None
     spiking = Recipe(
         semantics=choices.semantics,
         loss=choices.loss,
@@ -143,7 +185,10 @@ def _phases(choices: Choices) -> list[tuple[str, Recipe, float]]:
         learning_rate=choices.adapt_learning_rate,
         patience=0,
     )
-    return [("adapt", adapting, 0.02), ("spikes", spiking, 0.15)]
+    spikes = ("spikes", spiking, 0.1)
+    if choices.semantics != "loihi" or not choices.adapt_epochs:
+        return [spikes]
+    return [("adapt", adapting, 0.03), spikes]
 
 
 def _metadata(

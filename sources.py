@@ -229,6 +229,7 @@ class Lessons:
     validation: tuple[Array, Array]
     shown: Array  # training samples as the network takes them
     augment: Callable[[Array, Array, np.random.Generator], tuple[Array, Array]]
+    loss: str  # that suits the task
 
 
 def read_lessons(path: Path | None, model: Model, seed: int) -> Lessons:
@@ -256,6 +257,7 @@ def read_lessons(path: Path | None, model: Model, seed: int) -> Lessons:
             validation=(held.images, held.masks.astype(np.float32)),
             shown=learn.images,
             augment=lambda x, y, rng: augment.with_masks(x, rng, size=size[:2]),
+            loss="bce_dice",
         )
     boxes = read_boxes(path, size)
     parts, _ = _split(boxes.names, model.metadata, lambda: split(boxes.names, seed))
@@ -266,6 +268,7 @@ def read_lessons(path: Path | None, model: Model, seed: int) -> Lessons:
         validation=(kept.images(size), kept.boxes.astype(np.float32)),
         shown=seen.images(size),
         augment=lambda x, y, rng: augment.with_boxes(x, y, rng, size=size[:2]),
+        loss="iou",
     )
 
 

@@ -81,14 +81,14 @@ def balance(
         rates = activations[name] / node.amplitude
         top = float(np.percentile(rates, percentile)) or float(rates.max())
         if top > 0:
-            factors |= dict.fromkeys(_weighted(graph, name), max_rate / top)
+            factors |= dict.fromkeys(weighted(graph, name), max_rate / top)
             factors[name] = max_rate / top
     return Graph(
         tuple(_scaled(node, factors.get(node.name, 1.0)) for node in graph.nodes)
     )
 
 
-def _weighted(graph: Graph, population: str) -> list[str]:
+def weighted(graph: Graph, population: str) -> list[str]:
     """The nodes whose weights make up the population's J, and nothing else's."""
     found = []
     waiting = [(population, name) for name in graph[population].inputs]

@@ -240,6 +240,7 @@ class _Trainer:
     def judge(self, loss: float) -> Progress:
         """Score the validation samples, and keep the weights if they are the best."""
         outputs, amounts = [], []
+        self.network.noise.reset_from_seed(self.recipe.seed)
         x, y = self.validation
         for start in range(0, len(x), self.recipe.batch):
             part = _filled(x[start : start + self.recipe.batch], self.recipe.batch)
@@ -271,6 +272,7 @@ class _Trainer:
 
     def _batches(self) -> Iterator[Samples]:
         rng = np.random.default_rng([self.recipe.seed, self.epoch])
+        self.network.noise.reset_from_seed(int(rng.integers(2**31)))
         x, y = self.train
         order = rng.permutation(len(x))
         for start in range(0, len(order), self.recipe.batch):

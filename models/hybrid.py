@@ -22,6 +22,7 @@ from .host_layers import apply, linear
 from .semantics import Activity, find_semantics
 
 GRADIENTS = ("rate", "time")
+IF_UNIT = 64.0  # Hz; a power of two, so that nothing is rounded
 EXACT = 2**24  # float32 holds every whole number up to here
 
 
@@ -84,16 +85,18 @@ class HybridNetwork(tf.Module):
         }
         self.fan_out = _fan_out(self.layers, self.scales)
         self.delays = _delays(self.layers)
+        self.units = _units(self.layers, graph)
         self.kernels, self.biases = {}, {}
         for node in graph.nodes:
             if isinstance(node, n.Linear):
-                variable = node.name.replace("/", "_")
+                name, unit = node.name.replace("/", "_"), self.units[node.name]
                 self.kernels[node.name] = tf.Variable(
-                    node.weight, dtype=tf.float32, name=f"{variable}_kernel"
+                    node.weight / unit, dtype=tf.float32, name=f"{name}_kernel"
                 )
                 self.biases[node.name] = tf.Variable(
-                    node.bias, dtype=tf.float32, name=f"{variable}_bias"
+                    node.bias / unit, dtype=tf.float32, name=f"{name}_bias"
                 )
+        self.noise = tf.random.Generator.from_seed(0)  # of rate semantics
         self._made: dict[Hashable, Any] = {}
 
     @property
@@ -107,8 +110,8 @@ class HybridNetwork(tf.Module):
             tuple(
                 replace(
                     node,
-                    weight=self.kernels[node.name].numpy().astype(np.float64),
-                    bias=self.biases[node.name].numpy().astype(np.float64),
+                    weight=self.kernel(node.name).numpy().astype(np.float64),
+                    bias=self.bias_of(node.name).numpy().astype(np.float64),
                 )
                 if isinstance(node, n.Linear)
                 else node
@@ -122,9 +125,10 @@ class HybridNetwork(tf.Module):
             scales = self.scales[layer.population.name]
             for s in layer.synapses:
                 kernel, bias = self.kernels[s.node.name], self.biases[s.node.name]
-                most = 2 * self.limit / scales.weights[s.source]
+                unit = self.units[s.node.name]
+                most = 2 * self.limit / scales.weights[s.source] / unit
                 kernel.assign(tf.clip_by_value(kernel, -most, most))
-                most = MAX_BIAS / scales.current / len(layer.synapses)
+                most = MAX_BIAS / scales.current / len(layer.synapses) / unit
                 bias.assign(tf.clip_by_value(bias, -most, most))
 
     def forward(
@@ -151,18 +155,26 @@ class HybridNetwork(tf.Module):
         output = self.host(self.graph.output.name, value, tf.float32)
         return Activity(output, rates, spikes if record else {})
 
+    def kernel(self, name: str) -> tf.Tensor:
+        """Weights of a linear node, float32."""
+        return self.kernels[name] * self.units[name]
+
+    def bias_of(self, name: str) -> tf.Tensor:
+        """Bias of a linear node, float32."""
+        return self.biases[name] * self.units[name]
+
     def bias(self, layer: Layer) -> tf.Tensor:
         """Bias of every neuron, in units of J, float64 (1, neurons)."""
         size = math.prod(layer.shape)
         total = tf.zeros((1, size), tf.float64)
         for s in layer.synapses:
-            bias = tf.cast(self.biases[s.node.name], tf.float64)
+            bias = tf.cast(self.bias_of(s.node.name), tf.float64)
             total += tf.tile(bias, [size // s.node.bias.size])[None]
         return total
 
     def half_mantissas(self, layer: Layer, s: Synapses) -> tf.Tensor:
         """Half of the mantissas as ``round_connection`` rounds, straight through."""
-        kernel = self.kernels[s.node.name]
+        kernel = self.kernel(s.node.name)
         exact = tf.cast(kernel, tf.float64) * (
             self.scales[layer.population.name].weights[s.source] / 2
         )
@@ -197,9 +209,24 @@ class HybridNetwork(tf.Module):
         node = self.graph[name]
         inputs = [self.host(i, values, dtype) for i in node.inputs]
         if isinstance(node, n.Linear):
-            kernel = tf.cast(self.kernels[name], dtype)
-            return linear(node, inputs[0], kernel) + tf.cast(self.biases[name], dtype)
+            kernel = tf.cast(self.kernel(name), dtype)
+            return linear(node, inputs[0], kernel) + tf.cast(self.bias_of(name), dtype)
         return apply(node, inputs)
+
+
+def _units(found: tuple[Layer, ...], graph: Graph) -> dict[str, float]:
+    """Linear node → the unit its variables are kept in, of its population's J.
+
+    Adam moves every variable equally far. J is in thresholds for a LIF neuron, but in
+    Hz for an IF neuron, whose weights are as many times larger.
+    """
+    units = {node.name: 1.0 for node in graph.nodes if isinstance(node, n.Linear)}
+    for layer in found:
+        if isinstance(layer.population, n.IF):
+            first = graph[layer.population.inputs[0]].name
+            for name in [s.node.name for s in layer.synapses] or [first]:
+                units[name] = IF_UNIT
+    return units
 
 
 def _fan_out(

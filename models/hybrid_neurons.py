@@ -34,10 +34,12 @@ def float_spikes(
     Returns:
         J (steps or 1, samples, neurons) → s (steps, samples, neurons), Hz.
     """
-    run = tf.function(
-        partial(_recursion, population, steps, dt),
-        jit_compile=compiled,
-        autograph=False,
+    run, slope = (
+        tf.function(function, jit_compile=compiled, autograph=False)
+        for function in (
+            partial(_recursion, population, steps, dt),
+            partial(_through_rate, rate),
+        )
     )
 
     @tf.custom_gradient
@@ -45,14 +47,19 @@ def float_spikes(
         def backward(upstream: tf.Tensor) -> tf.Tensor:
             if current.shape[0] == 1:
                 upstream = tf.reduce_sum(upstream, axis=0, keepdims=True)
-            with tf.GradientTape() as tape:
-                tape.watch(current)
-                twin = rate(current)
-            return tape.gradient(twin, current, upstream)
+            return slope(tf.stop_gradient(current), upstream)
 
         return run(tf.stop_gradient(current)), backward
 
     return spikes
+
+
+def _through_rate(rate: Rate, current: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
+    """dL/dr · dr/dJ."""
+    with tf.GradientTape() as tape:
+        tape.watch(current)
+        twin = rate(current)
+    return tape.gradient(twin, current, upstream)
 
 
 def _recursion(
@@ -87,13 +94,40 @@ def _step_lif(
 ) -> Stepped:
     rest = rest - dt
     active = tf.clip_by_value(dt - rest, 0.0, dt)
-    v = v - (current - v) * tf.math.expm1(-active / node.tau_rc)
+    most = dt / node.tau_rc
+    v = v - (current - v) * _expm1(-active / node.tau_rc, most)
     fired = v > 1
     above = tf.where(fired, (v - 1) / (current - 1), 0.0)
-    since = dt + node.tau_rc * tf.math.log1p(-above)
+    since = dt + node.tau_rc * _log1p(-above, most)
     rest = tf.where(fired, node.tau_ref + since, rest)
     v = tf.where(fired, 0.0, tf.maximum(v, node.min_voltage))
     return tf.cast(fired, v.dtype), v, rest
+
+
+LONGEST = 0.25  # argument up to which a series is quicker than the function
+
+
+def _expm1(x: tf.Tensor, most: float) -> tf.Tensor:
+    """e^x − 1 for |x| ≤ most, to float32's precision."""
+    if most > LONGEST:
+        return tf.math.expm1(x)
+    return x * _series(x, [1 / math.factorial(k) for k in range(1, 16)], most)
+
+
+def _log1p(x: tf.Tensor, most: float) -> tf.Tensor:
+    """ln(1 + x) for −(1 − e^(−most)) ≤ x ≤ 0, to float32's precision."""
+    if most > LONGEST:
+        return tf.math.log1p(x)
+    return x * _series(x, [(-1) ** k / (k + 1) for k in range(15)], most)
+
+
+def _series(x: tf.Tensor, factors: list[float], most: float) -> tf.Tensor | float:
+    """Σ factors[k] · x^k, as many terms as |x| ≤ most needs in float32 (Horner)."""
+    needed = [k for k, a in enumerate(factors) if abs(a) * most**k > 2.0**-27]
+    total = factors[needed[-1]]
+    for k in reversed(needed[:-1]):
+        total = total * x + factors[k]
+    return total
 
 
 def _step_if(

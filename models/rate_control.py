@@ -44,6 +44,29 @@ class Band:
             raise DataError(f"percentile is {self.percentile}; 0 … 100 is allowed")
 
 
+def share_out(
+    sizes: Mapping[str, int], mean_rate: float, most: float = 400.0
+) -> dict[str, float]:
+    """Population → Hz at which all send equally many spikes, ``mean_rate`` on average.
+
+    A population's noise falls with the number of its spikes, and each spike of any
+    population costs the same, so large ones are to fire seldom and small ones often.
+    None is given more than ``most``; what that leaves is shared out among the others.
+
+    >>> share_out({"a": 900, "b": 100}, 50.0)
+    {'a': 27.77777777777778, 'b': 250.0}
+    """
+    left, waiting = mean_rate * sum(sizes.values()), dict(sizes)
+    rates: dict[str, float] = {}
+    while waiting:
+        equal = left / len(waiting)
+        full = [name for name, size in waiting.items() if equal > most * size]
+        for name in full or list(waiting):
+            rates[name] = most if full else equal / waiting[name]
+            left -= rates[name] * waiting.pop(name)
+    return {name: rates[name] for name in sizes}
+
+
 def deviation(
     network: HybridNetwork, rates: Rates, band: Band, bands: Mapping[str, Band]
 ) -> tf.Tensor:

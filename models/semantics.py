@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import tensorflow as tf
 
 from ..toolchain.arithmetic import WEIGHT_SHIFT
@@ -84,7 +85,7 @@ def loihi(net: HybridNetwork, x: tf.Tensor, steps: int) -> Run:
 def rate(net: HybridNetwork, x: tf.Tensor, steps: int) -> Run:
     """The ANN that the core's integers amount to: rounded weights, and rate twins.
 
-    It knows of the hard reset and whole steps between spikes, not of time. Training it
+    It knows of the hard reset and of whole numbers of spikes, not of time. Training it
     is cheap, and brings a network trained otherwise to the core and its rates to their
     budgets, before spikes are trained.
     """
@@ -94,7 +95,7 @@ def rate(net: HybridNetwork, x: tf.Tensor, steps: int) -> Run:
         name = layer.population.name
         current = tf.cast(_constant(net, layer, x), tf.float32)
         rates[name] = _twin(net, layer)(_mean_current(net, layer, current, values))
-        value = layer.population.amplitude * rates[name]
+        value = layer.population.amplitude * _counted(net, name, rates[name], steps)
         values[name] = tf.reshape(value, (-1, *layer.shape))
     return {name: values[name]}, rates, {}
 
@@ -112,7 +113,7 @@ def float_(net: HybridNetwork, x: tf.Tensor, steps: int) -> Run:
         for s in layer.synapses:
             seen = filtered(trains[s.source], s.tau_syn, net.dt)
             seen *= net.populations[s.source].amplitude
-            kernel = net.kernels[s.node.name]
+            kernel = net.kernel(s.node.name)
             current += _through_time(s, seen, kernel, current.shape[2])
         spikes = net.once((name, steps, "float"), partial(_float, net, layer, steps))
         trains[name] = spikes(current)  # Hz
@@ -167,6 +168,18 @@ def _float(net: HybridNetwork, layer: Layer, steps: int) -> Any:
 def _twin(net: HybridNetwork, layer: Layer) -> Rate:
     rest = net.populations[layer.population.name].refractory - 1
     return core_rate(layer.population, rest, net.dt, net.sigma, net.sigma_if)
+
+
+def _counted(net: HybridNetwork, name: str, rate: tf.Tensor, steps: int) -> tf.Tensor:
+    """The rate as few steps show it: a whole number of spikes, right on average.
+
+    It is rounded up with the chance of its fraction; the gradient passes straight
+    through. What a population is worth in few steps, training thereby sees.
+    """
+    seconds = np.count_nonzero(net.window(name, steps)) * net.dt
+    chance = net.noise.uniform(tf.shape(rate))
+    counted = tf.floor(rate * seconds + chance) / seconds
+    return rate + tf.stop_gradient(counted - rate)
 
 
 def _constant(net: HybridNetwork, layer: Layer, x: tf.Tensor) -> tf.Tensor:

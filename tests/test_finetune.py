@@ -20,7 +20,7 @@ from snn_deploy.models import losses  # noqa: E402
 from snn_deploy.models.boxes import iou  # noqa: E402
 from snn_deploy.models.finetune import Recipe, finetune  # noqa: E402
 from snn_deploy.models.hybrid import HybridNetwork  # noqa: E402
-from snn_deploy.models.rate_control import Band, deviation  # noqa: E402
+from snn_deploy.models.rate_control import Band, deviation, share_out  # noqa: E402
 
 RECIPE = Recipe(steps=24, epochs=4, learning_rate=0.01, band=Band(weight=0.0))
 
@@ -247,3 +247,23 @@ def test_crossentropy_takes_numbers_and_one_hot():
     assert float(a) == pytest.approx(float(b))
     assert loss.score(logits.numpy(), numbers) == 0.5
     assert loss.score(logits.numpy(), hot) == 0.5
+
+
+def test_populations_share_the_spikes_equally():
+    sizes = {"small": 10, "middle": 1000, "large": 9000}
+    rates = share_out(sizes, 60.0, most=400.0)
+    assert rates["small"] == 400.0  # an equal share would be 20 kHz
+    assert rates["middle"] * 1000 == pytest.approx(rates["large"] * 9000)
+    spent = sum(rates[name] * size for name, size in sizes.items())
+    assert spent == pytest.approx(60.0 * sum(sizes.values()))
+
+
+def test_rate_semantics_count_whole_spikes_right_on_average():
+    net = network()
+    x = np.repeat(task(1)[0], 4000, axis=0)
+    rates = net.forward(x, 24, "rate").rates["A"].numpy()
+    seconds = np.count_nonzero(net.window("A", 24)) * net.dt
+    counts = rates * seconds  # forward they are counted, so the next layer's J varies
+    np.testing.assert_allclose(rates, rates[:1].repeat(4000, 0), rtol=1e-5)
+    second = net.forward(x, 24, "rate").rates["B"].numpy()
+    assert second.std(0).max() > 0 and np.isfinite(counts).all()

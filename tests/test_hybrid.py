@@ -236,7 +236,8 @@ def test_float_gradients_are_those_of_a_plain_loop(kind):
 
 def _plain_loop(net: HybridNetwork, x, steps: int):
     """Step by step, all layers a step, every spike the rate's gradient."""
-    k, b = net.kernels, net.biases
+    k = {name: net.kernel(name) for name in net.kernels}
+    b = {name: net.bias_of(name) for name in net.biases}
     keep = math.exp(-0.001 / 0.005)
     (first, *_, last) = net.layers
     state = {p.population.name: [0.0, 0.0] for p in net.layers}
@@ -354,14 +355,14 @@ def _surrogate(v, fired):
 
 def _plain_core(net: HybridNetwork, x, spikes):
     """The core in float, in units of the threshold; spikes as they were."""
-    j, sent = x @ net.kernels["a"] + net.biases["a"], None
+    j, sent = x @ net.kernel("a") + net.bias_of("a"), None
     for layer in net.layers:
         name = layer.population.name
         p, scales = net.populations[name], net.scales[name]
         if sent is not None:
-            mantissa = net.kernels["b"] * scales.weights["A"]
+            mantissa = net.kernel("b") * scales.weights["A"]
             weight = mantissa * 2.0 ** (6 + scales.exponents["A"]) / p.threshold
-            j = net.biases["b"]
+            j = net.bias_of("b")
         u = v = tf.zeros((3, p.size))
         trains, rest = [], np.zeros((3, p.size))
         for t in range(STEPS):

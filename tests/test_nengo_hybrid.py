@@ -188,7 +188,9 @@ def by_our_trainer(c: Case) -> Found:
         y = filtered(spikes["B"] * AMPLITUDE / DT, c.tau_syn, DT)
         output = tf.reduce_mean(y, 0) @ net.kernels["read"]
         loss = tf.reduce_mean(tf.square(output - c.wanted))
-    gradients = [g.numpy() for g in tape.gradient(loss, variables)]
+    units = [net.units[name] for name in ("a", "b", "read", "a", "b")]
+    found = tape.gradient(loss, variables)
+    gradients = [g.numpy() / unit for g, unit in zip(found, units)]
     trains = [spikes[name].numpy().transpose(1, 0, 2) for name in "AB"]
     return Found(trains, float(loss), gradients)
 

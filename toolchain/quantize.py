@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from .arithmetic import MAX_EXPONENT
 from .errors import DataError, DoesNotFit, ModelError
 from .graph import Graph
 from .host import BiasEncoder, Decoder, Encoder, SpikeEncoder
@@ -85,8 +86,16 @@ def scales_of(
     dt: float = 0.001,
     encoder: SpikeEncoder | None = None,
     weight_bits: int = 8,
+    max_exponent: int = MAX_EXPONENT,
 ) -> dict[str, Scales]:
-    """Scales of every population of a legalised graph; arguments as ``quantize``'s."""
+    """Scales of every population of a legalised graph.
+
+    Args:
+        max_exponent: of the weights; 0 leaves the most room for weights that will move
+            to add up, as they do in training.
+
+    The others are as ``quantize``'s, and so is what is raised.
+    """
     if not BITS[0] <= weight_bits <= BITS[1]:
         raise DoesNotFit(
             f"weights of {weight_bits} bits; {BITS[0]} … {BITS[1]} are allowed"
@@ -100,6 +109,7 @@ def scales_of(
             amplitudes,
             dt,
             weight_bits=weight_bits,
+            max_exponent=max_exponent,
             peak=0.0 if layer.synapses else HEADROOM * _peak(graph, layer, samples),
         )
         for layer in layers(graph)

@@ -25,21 +25,23 @@ def choose_scales(
     dt: float,
     *,
     weight_bits: int = 8,
+    max_exponent: int = core.MAX_EXPONENT,
     peak: float = 0.0,
 ) -> Scales:
     """Scales that use the mantissas up to 2^weight_bits − 2.
 
-    Of the exponents 0 … 7 the largest is taken with which the threshold, the bias and,
-    in the worst case, the synaptic accumulator and the current stay within the core's
-    widths. Where the worst case does not fit even with 0, it is 0 all the same, since
-    data seldom comes near it (``calibration.overflow`` looks). Where threshold or bias
-    do not fit with 0, the largest mantissa is smaller.
+    Of the exponents 0 … ``max_exponent`` the largest is taken with which the threshold,
+    the bias and, in the worst case, the synaptic accumulator and the current stay
+    within the core's widths. Where the worst case does not fit even with 0, it is 0 all
+    the same, since data seldom comes near it (``calibration.overflow`` looks). Where
+    threshold or bias do not fit with 0, the largest mantissa is smaller.
 
     Args:
         layer: of a legalised Graph.
         amplitudes: source → output of one spike, integrated over s.
         dt: s.
         weight_bits: of a mantissa with its sign.
+        max_exponent: of the weights, 0 … 7.
         peak: largest |J| that the host will set as bias.
     """
     gain = membrane_gain(layer, dt)
@@ -57,7 +59,7 @@ def choose_scales(
     strongest = max(reach.values(), default=0.0)
     if strongest == 0:
         return _scales(layer, reach, gain, ceiling, largest)
-    for exponent in range(core.MAX_EXPONENT, 0, -1):
+    for exponent in range(max_exponent, 0, -1):
         membrane = largest * 2.0 ** (core.WEIGHT_SHIFT + exponent) / strongest
         if membrane <= ceiling:
             scales = _scales(layer, reach, gain, membrane, largest)

@@ -1,0 +1,215 @@
+"""The paper's two tables (arXiv 2303.12738), measured on the deployed integers.
+
+Run: python benchmarks/paper.py --data folder --work build/paper [--tasks faces …]
+Writes benchmarks/results/paper/TASK-SEED-PART.json, one file for each task, seed and
+part; what has its file is left alone, and what was interrupted goes on from its
+checkpoints in the work folder. ``paper_table.py`` and ``paper_figures.py`` read them.
+
+Parts: "ours" is the trivial answer, our ANN, it converted, and it fine-tuned in loihi
+semantics; "paper" is the plain reproduction: the paper's hyper-parameters as far as it
+names them, float semantics. Training and every choice see training and validation
+samples only; the test samples are looked at once, at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import tensorflow as tf
+from paper_score import Network, ann_row, deployed_row, trivial_row
+
+from snn_deploy import __version__
+from snn_deploy.cotraining import Choices, cotrain
+from snn_deploy.deploy import Settings
+from snn_deploy.models.recipe import CaeRecipe, Recipe
+from snn_deploy.models.train import train
+from snn_deploy.models.train_cae import train_cae
+from snn_deploy.sources import Model, read_boxes, read_masks, read_model, read_task
+
+RESULTS = Path(__file__).parent / "results" / "paper"
+SEEDS = (0, 1, 2)
+PARTS = ("ours", "paper")
+CALIBRATION_SAMPLES = 64
+TAU_SYN = 0.005  # s, the paper's
+ALL = 10**6  # test samples
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """A task, and how its networks are trained."""
+
+    folder: str  # of the data
+    ann: Recipe | CaeRecipe
+    hybrid: Choices
+    paper_ann: Recipe | CaeRecipe
+    paper_hybrid: Choices
+
+
+CHANNELS = (8, 24, 48)  # of LocNet; the paper names none
+PAPER_LOCNET = Recipe(
+    channels=CHANNELS,
+    epochs=50,
+    learning_rate=0.01,
+    target_rate=250.0,
+    rate_noise=0.0,
+    rate_weight=0.01,
+)
+PAPER_CAE = CaeRecipe(normalised=False, epochs=100, learning_rate=1e-5)
+PAPER_HYBRID = Choices(
+    semantics="float", tau_syn=TAU_SYN, epochs=7, learning_rate=0.001, max_rate_hz=None
+)
+FACES = Experiment(
+    folder="caltech101-faces",
+    ann=Recipe(channels=CHANNELS),
+    hybrid=Choices(),
+    paper_ann=PAPER_LOCNET,
+    paper_hybrid=PAPER_HYBRID,
+)
+BLOCK = 20  # neighbouring faces; a person's run is some 16 pictures long
+EXPERIMENTS = {
+    "faces": FACES,
+    "faces-blocks": replace(
+        FACES,
+        ann=replace(FACES.ann, block=BLOCK),
+        paper_ann=replace(PAPER_LOCNET, block=BLOCK),
+    ),
+    "airplanes": replace(  # twice as many pictures as faces, half the epochs
+        FACES,
+        folder="caltech101-airplanes",
+        ann=replace(FACES.ann, epochs=200),
+        hybrid=replace(FACES.hybrid, adapt_epochs=100, epochs=30),
+    ),
+    "hippocampus": Experiment(
+        folder="msd-hippocampus",
+        ann=CaeRecipe(epochs=60),
+        hybrid=Choices(steps=48, max_rate_hz=150.0, adapt_epochs=10, epochs=6),
+        paper_ann=PAPER_CAE,
+        paper_hybrid=replace(PAPER_HYBRID, steps=48, epochs=13, patience=2),
+    ),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="holds every task's")
+    parser.add_argument("--work", type=Path, default=Path("build/paper"))
+    parser.add_argument("--tasks", nargs="+", choices=EXPERIMENTS, default=EXPERIMENTS)
+    parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    for part in given.parts:
+        for seed in given.seeds:
+            for task in given.tasks:
+                out = given.out / f"{task}-{seed}-{part}.json"
+                if not out.exists():
+                    work = given.work / f"{task}-{seed}"
+                    found = measure(EXPERIMENTS[task], given.data, seed, part, work)
+                    found = {"task": task, "seed": seed, "part": part, **found}
+                    out.write_text(json.dumps(found, indent=1) + "\n")
+                    print(out, json.dumps(brief(found["rows"])))
+
+
+def measure(
+    experiment: Experiment, root: Path, seed: int, part: str, work: Path
+) -> dict[str, Any]:
+    """Train the networks of a part and score them on the test samples."""
+    work.mkdir(parents=True, exist_ok=True)
+    data, start = root / experiment.folder, time.time()
+    ours = part == "ours"
+    recipe = experiment.ann if ours else experiment.paper_ann
+    choices = experiment.hybrid if ours else experiment.paper_hybrid
+    names = ("ann.h5", "hybrid.snn") if ours else ("paper.h5", "paper.snn")
+    recipe, choices = replace(recipe, seed=seed), replace(choices, seed=seed)
+    ann = trained(work / names[0], data, recipe)
+    hybrid = tuned(work / names[1], work / names[0], data, choices)
+    task = read_task(data, ann, CALIBRATION_SAMPLES, ALL)
+    settings = Settings(steps=choices.steps, tau_syn=TAU_SYN)
+    scored = {
+        "trivial": trivial_row(task),
+        "ann": ann_row(Network(ann.graph), task),
+        "converted": deployed_row(Network(ann.graph), task, settings),
+        "hybrid": deployed_row(Network(hybrid.graph, hybrid.scales), task, settings),
+    }
+    np.savez(
+        work / f"{part}.npz",
+        images=task.test,
+        truth=task.truth,
+        **{name: outputs for name, (_, outputs) in scored.items()},
+    )
+    return {
+        "data": task.source,
+        "test_samples": len(task.test),
+        "rows": {name: row for name, (row, _) in scored.items()},
+        "ann_training": without_names(ann),
+        "hybrid_choices": asdict(choices),
+        "hybrid_validation": hybrid.metadata["finetuned"]["validation"],
+        "seconds": time.time() - start,
+        "cores": len(os.sched_getaffinity(0)),
+        "versions": {
+            "snn-deploy": __version__,
+            "python": platform.python_version(),
+            "tensorflow": tf.__version__,
+            "numpy": np.__version__,
+        },
+    }
+
+
+def trained(out: Path, data: Path, recipe: Recipe | CaeRecipe) -> Model:
+    """The ANN, trained where it is not there yet."""
+    if not out.exists():
+        resume = out.with_name(out.name + ".checkpoint.npz").exists()
+        if isinstance(recipe, CaeRecipe):
+            masks = read_masks(data, recipe.size)
+            train_cae(masks, out, recipe, resume=resume, progress=say)
+        else:
+            train(read_boxes(data, recipe.size), out, recipe, resume=resume)
+    return read_model(out)
+
+
+def tuned(out: Path, ann: Path, data: Path, choices: Choices) -> Model:
+    """The hybrid network, fine-tuned where it is not there yet."""
+    if not out.exists():
+        cotrain(
+            ann,
+            data,
+            out,
+            choices,
+            resume=True,
+            progress=lambda phase, now: say(now, f"{phase} "),
+        )
+    return read_model(out)
+
+
+def say(now: Any, phase: str = "ann ") -> None:
+    rate = "" if now.rate is None else f" {now.rate:.1f} Hz"
+    best = f"{now.score:.4f} (best {now.best_score:.4f})"
+    print(f"{phase}{now.epoch}/{now.epochs} {now.loss:.4f} {best}{rate}", flush=True)
+
+
+def without_names(model: Model) -> dict[str, Any]:
+    return {k: v for k, v in model.metadata.items() if k not in ("split", "command")}
+
+
+def brief(rows: dict[str, Any]) -> dict[str, Any]:
+    kinds: Sequence[str] = ("float", "integers")
+    return {
+        name: {kind: round(row[kind]["score"], 4) for kind in kinds if kind in row}
+        for name, row in rows.items()
+    }
+
+
+if __name__ == "__main__":
+    main()

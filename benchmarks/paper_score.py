@@ -1,0 +1,202 @@
+"""How well a network does as an ANN, as float spikes, and as the core's integers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from snn_deploy.calibration.statistics import total_statistics
+from snn_deploy.cotraining import settling
+from snn_deploy.deploy import Settings, Steps, ann, compile_program
+from snn_deploy.models.hybrid import HybridNetwork
+from snn_deploy.targets.contract import find_target
+from snn_deploy.tasks import Task
+from snn_deploy.toolchain.graph import Graph
+from snn_deploy.toolchain.host import Decoder, decode
+from snn_deploy.toolchain.nodes import FloatArray, Output
+from snn_deploy.toolchain.program import Program
+from snn_deploy.toolchain.quantize import scales_of
+from snn_deploy.toolchain.recording import Recording, join
+from snn_deploy.toolchain.rounding import Scales
+
+CURVE = (4, 8, 16, 32, 64)  # steps
+BATCH = 16  # samples in TensorFlow
+CHUNK = 64  # samples on the reference at once, every spike kept
+VERIFIED = 2  # samples that also run on the emulator
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A trained Graph, with its scales where it was fine-tuned."""
+
+    graph: Graph
+    scales: Mapping[str, Scales] | None = None
+
+
+def score(task: Task, outputs: FloatArray) -> dict[str, float]:
+    """The task's scores of these outputs; "score" is the first of them."""
+    found = {s.metric: s.value for s in task.scores({"it": outputs}) if s.name == "it"}
+    return {"score": next(iter(found.values())), **found}
+
+
+def trivial_row(task: Task) -> tuple[Row, FloatArray]:
+    """The best constant answer."""
+    shape = (len(task.test), *task.constant.shape)
+    outputs = np.broadcast_to(task.constant.astype(np.float64), shape)
+    return {"float": score(task, outputs)}, outputs
+
+
+def ann_row(network: Network, task: Task) -> tuple[Row, FloatArray]:
+    """The network's rates, without spikes and without rounding."""
+    parts = [ann(network.graph, part) for part in _parts(task.test, CHUNK)]
+    outputs = np.concatenate(parts)
+    return {"float": score(task, outputs)}, outputs
+
+
+def deployed_row(
+    network: Network, task: Task, settings: Settings
+) -> tuple[Row, FloatArray]:
+    """Float spikes, the integers on ``reference``, and those at other steps."""
+    program = compiled(network, task, settings)
+    steps = program.timing.steps
+    decoders = {
+        n: _decoder(network, task, replace(settings, steps=n), program)
+        for n in sorted({*CURVE, steps})
+        if n > len(program.populations)
+    }
+    recordings = recorded(program, task.test, decoders)
+    row: Row = {
+        "integers": integers(program, recordings[steps], task),
+        "float": float_simulation(program, task),
+        "curve": {n: integers(program, r, task) for n, r in recordings.items()},
+        "steps_to_the_read_out": len(program.populations) - 1,
+        "emulator": on_emulator(program, task.test[:VERIFIED]),
+    }
+    if network.scales:
+        row["trainer"] = in_trainer(network, program, task.test[:BATCH])
+    return row, recordings[steps].output
+
+
+def compiled(network: Network, task: Task, settings: Settings) -> Program:
+    timed = Steps(lambda name, seconds: None)
+    scales = network.scales
+    return compile_program(network.graph, task.calibration, settings, timed, scales)[0]
+
+
+def _decoder(
+    network: Network, task: Task, settings: Settings, program: Program
+) -> Decoder:
+    """The read-out for other steps: calibrated, or settling as fine-tuning has it."""
+    assert settings.steps
+    if settings.steps == program.timing.steps:
+        return program.decoder
+    if not network.scales:
+        return compiled(network, task, settings).decoder
+    settle = settling(len(program.populations), settings.steps)
+    return replace(program.decoder, settle=settle * program.timing.dt)
+
+
+def recorded(
+    program: Program, samples: FloatArray, decoders: Mapping[int, Decoder]
+) -> dict[int, Recording]:
+    """Steps → counts and outputs; one run gives all, spikes do not know its end."""
+    parts: dict[int, list[Recording]] = {n: [] for n in decoders}
+    with find_target("reference").load(program) as session:
+        for part in _parts(samples, CHUNK):
+            whole = session.run(part, max(decoders))
+            for n, decoder in decoders.items():
+                spikes = {name: s[:, :n] for name, s in whole.spikes.items()}
+                counts = {m: s.sum(1, dtype=np.int64) for m, s in spikes.items()}
+                output = decode(decoder, spikes[decoder.population], program.timing.dt)
+                seen = replace(whole, steps=n, counts=counts, spikes={}, output=output)
+                parts[n].append(seen)
+    return {n: join(found) for n, found in parts.items()}
+
+
+def integers(program: Program, recording: Recording, task: Task) -> dict[str, float]:
+    total = total_statistics(program, recording)
+    return {
+        **score(task, recording.output),
+        "steps": recording.steps,
+        "hz": total.mean_rate.hz,
+        "spikes_per_neuron_and_step": total.mean_rate.per_step,
+        "spikes": total.spikes,
+        "synops": total.synaptic_operations,
+    }
+
+
+def float_simulation(program: Program, task: Task) -> dict[str, float]:
+    """The same network before rounding: Nengo's neurons and synapses, float32."""
+    assert program.graph is not None
+    settle = program.decoder.settle
+    graph = Graph(
+        tuple(
+            replace(node, settle=settle) if isinstance(node, Output) else node
+            for node in program.graph.nodes
+        )
+    )
+    dt, steps = program.timing.dt, program.timing.steps
+    network = HybridNetwork(graph, scales_of(graph, task.calibration, dt=dt), dt=dt)
+
+    @tf.function
+    def present(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        seen = network.forward(x, steps, "float")
+        total = tf.add_n([tf.reduce_sum(r, axis=1) for r in seen.rates.values()])
+        return seen.output, total / network.neurons
+
+    outputs, rates = _presented(present, task.test)
+    return {**score(task, outputs), "steps": steps, "hz": float(rates.mean())}
+
+
+def _presented(present: Any, samples: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """What ``present`` gives for all samples, BATCH at a time."""
+    found = []
+    for part in _parts(samples, BATCH):
+        missing = np.repeat(part[-1:], BATCH - len(part), axis=0)
+        batch = np.concatenate([part, missing]).astype(np.float32)
+        found.append([a.numpy()[: len(part)] for a in present(tf.constant(batch))])
+    first, second = zip(*found)
+    return np.concatenate(first), np.concatenate(second)
+
+
+def on_emulator(program: Program, samples: FloatArray) -> dict[str, int]:
+    """Spikes of a few samples on the Loihi emulator, and how many differ."""
+    spikes = []
+    for name in ("reference", "loihi-emulator"):
+        with find_target(name).load(program) as session:
+            spikes.append(session.run(samples).spikes)
+    return {"samples": len(samples), **_difference(*spikes)}
+
+
+def in_trainer(
+    network: Network, program: Program, samples: FloatArray
+) -> dict[str, int]:
+    """Spikes in the trainer's forward pass, and how many differ from the integers'."""
+    assert network.scales and program.graph is not None
+    dt, steps = program.timing.dt, program.timing.steps
+    trainer = HybridNetwork(program.graph, network.scales, dt=dt)
+    seen = trainer.forward(tf.constant(samples, tf.float32), steps, record=True)
+    ours = {
+        name: train.numpy().astype(bool).swapaxes(0, 1)
+        for name, train in seen.spikes.items()
+    }
+    with find_target("reference").load(program) as session:
+        spikes = session.run(samples).spikes
+    return {"samples": len(samples), **_difference(spikes, ours)}
+
+
+def _difference(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, int]:
+    return {
+        "spikes": sum(int(s.sum()) for s in a.values()),
+        "differences": sum(int((a[name] != b[name]).sum()) for name in a),
+    }
+
+
+def _parts(samples: FloatArray, size: int) -> list[FloatArray]:
+    return [samples[i : i + size] for i in range(0, len(samples), size)]

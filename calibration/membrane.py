@@ -1,0 +1,49 @@
+"""Membrane: LIF neurons with another time constant, and about the same rates."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..toolchain.graph import Graph
+from ..toolchain.nodes import LIF, BatchNorm, Conv2D, ConvTranspose2D, Dense, Node
+from .balance import weighted
+
+
+def with_time_constant(graph: Graph, tau_rc: float) -> Graph:
+    """The same network, its LIF neurons with the membrane time constant ``tau_rc``.
+
+    What a neuron is driven with beyond its threshold is scaled as its time constant
+    is: J′ − 1 = k · (J − 1), k = tau_rc′ / tau_rc. Far above the threshold, where
+    r ≈ (J − ½) / tau_rc, the rate stays as it was; near it only training brings it
+    back. A short time constant lets a neuron follow its input sooner: in few steps it
+    is the first charging, layer after layer, that takes the time.
+
+    Args:
+        graph: legalised.
+        tau_rc: s.
+
+    Raises:
+        ModelError: a population has no weights of its own to scale.
+    """
+    changes: dict[str, tuple[float, float]] = {}  # node with weights → factor, and more
+    for node in graph.nodes:
+        if isinstance(node, LIF):
+            k, feeding = tau_rc / node.tau_rc, weighted(graph, node.name)
+            changes |= dict.fromkeys(feeding, (k, (1 - k) / len(feeding)))
+
+    def changed(node: Node) -> Node:
+        if isinstance(node, LIF):
+            return replace(node, tau_rc=tau_rc)
+        return _driven(node, *changes[node.name]) if node.name in changes else node
+
+    return Graph(tuple(changed(node) for node in graph.nodes))
+
+
+def _driven(node: Node, factor: float, more: float) -> Node:
+    """The node with its output scaled, and some added."""
+    if isinstance(node, BatchNorm):
+        beta = node.beta * factor + more
+        return replace(node, gamma=node.gamma * factor, beta=beta)
+    assert isinstance(node, Dense | Conv2D | ConvTranspose2D)
+    bias = node.bias * factor + more
+    return replace(node, weight=node.weight * factor, bias=bias)
