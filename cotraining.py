@@ -120,10 +120,9 @@ def prepare(graph: Graph, samples: FloatArray, choices: Choices) -> Graph:
         choices: how to train.
     """
     graph = legalize(fold(graph), choices.tau_syn)
-    if choices.semantics == "loihi":
-        graph = balance(graph, samples, dt=choices.dt, max_rate=1 / choices.dt)
-        if choices.tau_rc is not None:
-            graph = with_time_constant(graph, choices.tau_rc)
+    graph = balance(graph, samples, dt=choices.dt, max_rate=1 / choices.dt)
+    if choices.semantics == "loihi" and choices.tau_rc is not None:
+        graph = with_time_constant(graph, choices.tau_rc)
     settle = choices.settle
     if settle is None:
         settle = settling(len(layers(graph)), choices.steps)

@@ -7,7 +7,8 @@ checkpoints in the work folder. ``paper_table.py`` and ``paper_figures.py`` read
 
 Parts: "ours" is the trivial answer, our ANN, it converted, and it fine-tuned in loihi
 semantics; "paper" is the plain reproduction: the paper's hyper-parameters as far as it
-names them, float semantics. Training and every choice see training and validation
+names them, float semantics. "budgets" is our hybrid at other firing rates (one seed
+tells enough). Training and every choice see training and validation
 samples only; the test samples are looked at once, at the end.
 """
 
@@ -36,10 +37,12 @@ from snn_deploy.models.recipe import CaeRecipe, Recipe
 from snn_deploy.models.train import train
 from snn_deploy.models.train_cae import train_cae
 from snn_deploy.sources import Model, read_boxes, read_masks, read_model, read_task
+from snn_deploy.tasks import Task
 
 RESULTS = Path(__file__).parent / "results" / "paper"
 SEEDS = (0, 1, 2)
-PARTS = ("ours", "paper")
+PARTS = ("ours", "paper", "budgets")
+BUDGETS = (0.25, 0.5, 2.0)  # of the firing rate that "ours" is allowed
 CALIBRATION_SAMPLES = 64
 TAU_SYN = 0.005  # s, the paper's
 ALL = 10**6  # test samples
@@ -106,7 +109,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("build/paper"))
     parser.add_argument("--tasks", nargs="+", choices=EXPERIMENTS, default=EXPERIMENTS)
     parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS[:2])
     parser.add_argument("--out", type=Path, default=RESULTS)
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
@@ -128,34 +131,19 @@ def measure(
     """Train the networks of a part and score them on the test samples."""
     work.mkdir(parents=True, exist_ok=True)
     data, start = root / experiment.folder, time.time()
-    ours = part == "ours"
-    recipe = experiment.ann if ours else experiment.paper_ann
-    choices = experiment.hybrid if ours else experiment.paper_hybrid
-    names = ("ann.h5", "hybrid.snn") if ours else ("paper.h5", "paper.snn")
+    paper = part == "paper"
+    recipe = experiment.paper_ann if paper else experiment.ann
+    choices = experiment.paper_hybrid if paper else experiment.hybrid
     recipe, choices = replace(recipe, seed=seed), replace(choices, seed=seed)
-    ann = trained(work / names[0], data, recipe)
-    hybrid = tuned(work / names[1], work / names[0], data, choices)
+    path = work / ("paper.h5" if paper else "ann.h5")
+    ann = trained(path, data, recipe)
     task = read_task(data, ann, CALIBRATION_SAMPLES, ALL)
-    settings = Settings(steps=choices.steps, tau_syn=TAU_SYN)
-    scored = {
-        "trivial": trivial_row(task),
-        "ann": ann_row(Network(ann.graph), task),
-        "converted": deployed_row(Network(ann.graph), task, settings),
-        "hybrid": deployed_row(Network(hybrid.graph, hybrid.scales), task, settings),
-    }
-    np.savez(
-        work / f"{part}.npz",
-        images=task.test,
-        truth=task.truth,
-        **{name: outputs for name, (_, outputs) in scored.items()},
-    )
+    measured = with_budgets if part == "budgets" else with_baselines
     return {
         "data": task.source,
         "test_samples": len(task.test),
-        "rows": {name: row for name, (row, _) in scored.items()},
+        **measured(ann, path, data, task, choices),
         "ann_training": without_names(ann),
-        "hybrid_choices": asdict(choices),
-        "hybrid_validation": hybrid.metadata["finetuned"]["validation"],
         "seconds": time.time() - start,
         "cores": len(os.sched_getaffinity(0)),
         "versions": {
@@ -165,6 +153,44 @@ def measure(
             "numpy": np.__version__,
         },
     }
+
+
+def with_baselines(
+    ann: Model, path: Path, data: Path, task: Task, choices: Choices
+) -> dict[str, Any]:
+    """The trivial answer, the ANN, it converted, and it fine-tuned."""
+    out = path.with_name("paper.snn" if path.stem == "paper" else "hybrid.snn")
+    hybrid = tuned(out, path, data, choices)
+    settings = Settings(steps=choices.steps, tau_syn=TAU_SYN)
+    scored = {
+        "trivial": trivial_row(task),
+        "ann": ann_row(Network(ann.graph), task),
+        "converted": deployed_row(Network(ann.graph), task, settings),
+        "hybrid": deployed_row(Network(hybrid.graph, hybrid.scales), task, settings),
+    }
+    outputs = {name: output for name, (_, output) in scored.items()}
+    np.savez(out.with_suffix(".npz"), images=task.test, truth=task.truth, **outputs)
+    return {
+        "rows": {name: row for name, (row, _) in scored.items()},
+        "hybrid_choices": asdict(choices),
+        "hybrid_validation": hybrid.metadata["finetuned"]["validation"],
+    }
+
+
+def with_budgets(
+    ann: Model, path: Path, data: Path, task: Task, choices: Choices
+) -> dict[str, Any]:
+    """The ANN fine-tuned to fire less, and more."""
+    rows = {}
+    settings = Settings(steps=choices.steps, tau_syn=TAU_SYN)
+    assert choices.max_rate_hz
+    for budget in BUDGETS:
+        hz = budget * choices.max_rate_hz
+        out = path.with_name(f"hybrid-{hz:g}hz.snn")
+        hybrid = tuned(out, path, data, replace(choices, max_rate_hz=hz))
+        network = Network(hybrid.graph, hybrid.scales)
+        rows[f"{hz:g} Hz"], _ = deployed_row(network, task, settings)
+    return {"rows": rows, "hybrid_choices": asdict(choices)}
 
 
 def trained(out: Path, data: Path, recipe: Recipe | CaeRecipe) -> Model:

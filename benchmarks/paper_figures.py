@@ -8,7 +8,6 @@ shown are evenly spaced among the test samples that hold an object, not picked.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +37,7 @@ def main() -> None:
         ("paper_masks", "hippocampus-0", masks),
         ("paper_boxes", "airplanes-0", boxes),
     ):
-        answers = given.work / task / "ours.npz"
+        answers = given.work / task / "hybrid.npz"
         if answers.exists():
             with np.load(answers) as found:
                 save(draw(dict(found)), name)
@@ -105,7 +104,7 @@ def outline(axis: Axes, box: Any, colour: str, size: tuple[int, int]) -> None:
 
 
 def curves() -> Figure:
-    """Score of the integers against steps, and against the mean rate at those steps."""
+    """Score of the integers against steps, and of hybrids against their mean rate."""
     tasks = [task for task in TITLES if "ours" in results(task)]
     figure = Figure(figsize=(2.6 * len(tasks) + 0.4, 4.6), layout="constrained")
     axes = figure.subplots(2, len(tasks), squeeze=False)
@@ -114,9 +113,14 @@ def curves() -> Figure:
         for name in ("converted", "hybrid"):
             each = [result["rows"][name]["curve"] for result in found]
             steps = sorted(set.intersection(*(set(map(int, c)) for c in each)))
-            scores = over_steps(each, steps, "score")
+            scores = np.array([[c[str(n)]["score"] for n in steps] for c in each])
             draw(above, steps, scores, name)
-            draw(below, over_steps(each, steps, "hz").mean(0), scores, name)
+            rows = [result["rows"][name]["integers"] for result in found]
+            if name == "hybrid":
+                for result in results(task).get("budgets", ()):
+                    rows += [row["integers"] for row in result["rows"].values()]
+            dots = np.array([(row["hz"], row["score"]) for row in rows])
+            below.plot(*dots.T, "o", ms=4, color=COLOURS[name], label=ANSWERS[name])
         for axis in (above, below):
             for name, style in (("ann", "--"), ("trivial", ":")):
                 level = np.mean([r["rows"][name]["float"]["score"] for r in found])
@@ -125,16 +129,11 @@ def curves() -> Figure:
         above.set(title=TITLES[task].split(",")[0], xscale="log", xlabel="steps")
         above.set_xticks(steps, [str(n) for n in steps])
         above.minorticks_off()
-        below.set(xlabel="mean firing rate, Hz")
+        below.set(xlabel="mean firing rate, Hz", xlim=(0, None))
     for axis in axes[:, 0]:
         axis.set_ylabel("score")
     axes[0, 0].legend(frameon=False)
     return figure
-
-
-def over_steps(each: Sequence[Any], steps: Sequence[int], figure: str) -> Any:
-    """(seeds, steps)."""
-    return np.array([[c[str(n)][figure] for n in steps] for c in each])
 
 
 def draw(axis: Axes, x: Any, scores: Any, name: str) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from tiny_files import write_pictures
 
 from snn_deploy.targets.reference import Reference
 
@@ -49,3 +52,34 @@ def test_profile_is_above_its_floor(load) -> None:
     found = profiles.profile(networks.stack(10**3, 0.05), repeats=2)
     assert found["times_the_floor"] > 1
     assert found["reference_us"]["run"] > found["reference_us"]["find spikes"] > 0
+
+
+def test_paper_tables_come_from_trained_and_deployed_networks(load, tmp_path) -> None:
+    pytest.importorskip("tensorflow", reason="it trains (Python 3.10)")
+    pytest.importorskip("nengo_loihi", reason="it runs on the emulator")
+    paper, table = load("paper"), load("paper_table")
+    recipe = paper.Recipe(size=(8, 12, 3), channels=(2,), widths=(4,), epochs=1)
+    choices = paper.Choices(steps=12, adapt_epochs=1, epochs=1, max_rate_hz=None)
+    experiment = paper.Experiment(
+        folder="boxes",
+        ann=recipe,
+        hybrid=choices,
+        paper_ann=recipe,
+        paper_hybrid=replace(choices, semantics="float", tau_syn=0.005),
+    )
+    write_pictures(tmp_path / "boxes")
+    found = {}
+    for part in ("ours", "paper"):
+        result = paper.measure(experiment, tmp_path, 0, part, tmp_path / "work")
+        assert result["test_samples"] == 3
+        found[part] = [json.loads(json.dumps({"seed": 0, "part": part, **result}))]
+    for result in (found["ours"][0], found["paper"][0]):
+        for name in ("converted", "hybrid"):
+            row = result["rows"][name]
+            assert row["emulator"]["differences"] == 0
+            assert set(row["curve"]) == {"4", "8", "12", "16", "32", "64"}
+            assert row["curve"]["12"] == row["integers"]
+    assert found["ours"][0]["rows"]["hybrid"]["trainer"]["differences"] == 0
+    text = table.section("Boxes", found)
+    score = found["ours"][0]["rows"]["hybrid"]["integers"]["score"]
+    assert "| **hybrid, loihi semantics** | 12 |" in text and f"{score:.3f}" in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,10 +12,12 @@ from tiny_files import CONV, DENSE, FLATTEN, write_model, write_pictures
 
 from snn_deploy.cli import cli
 from snn_deploy.sources import read_model
+from snn_deploy.toolchain import nodes as n
 from snn_deploy.toolchain.bundle import load_bundle
+from snn_deploy.toolchain.graph import Graph
 
 pytest.importorskip("tensorflow", reason="fine-tuning needs TensorFlow (Python 3.10)")
-from snn_deploy.cotraining import Choices, cotrain  # noqa: E402
+from snn_deploy.cotraining import Choices, cotrain, prepare  # noqa: E402
 from snn_deploy.models.hybrid import HybridNetwork  # noqa: E402
 
 QUICK = Choices(steps=12, settle=4, adapt_epochs=2, epochs=3, max_rate_hz=400.0)
@@ -72,3 +75,40 @@ def test_a_resumed_run_ends_with_the_same_network(files):
     cotrain(model, pictures, folder / "cut.snn", QUICK, resume=True)
     for a, b in zip(weights(folder / "whole.snn"), weights(folder / "cut.snn")):
         np.testing.assert_array_equal(a, b)
+
+
+def test_only_what_runs_on_the_core_gets_its_neurons():
+    graph = Graph(
+        (
+            n.Input("x", shape=(4,)),
+            n.Dense("a", ("x",), weight=np.ones((4, 3)), bias=np.ones(3)),
+            n.SoftLIF("A", ("a",)),
+            n.Dense("b", ("A",), weight=np.ones((3, 3)), bias=np.ones(3)),
+            n.SoftLIF("B", ("b",)),
+            n.Output("y", ("B",)),
+        )
+    )
+    x = np.ones((2, 4))
+    core, plain = (
+        prepare(graph, x, Choices(semantics=s, steps=21)) for s in ("loihi", "float")
+    )
+    for name in "AB":
+        assert (core[name].tau_rc, core[name].tau_ref) == (0.01, 0.0)
+        assert (plain[name].tau_rc, plain[name].tau_ref) == (0.02, 0.002)
+    for prepared in (core, plain):  # 1 step to get there, and a quarter of 20
+        assert prepared.output.settle == pytest.approx(0.006)
+
+
+def test_float_semantics_train_in_one_phase(files):
+    model, pictures, folder = files
+    choices = replace(QUICK, semantics="float", tau_syn=0.005, max_rate_hz=None)
+    phases = set()
+    found = cotrain(
+        model,
+        pictures,
+        folder / "float.snn",
+        choices,
+        progress=lambda phase, now: phases.add(phase),
+    )
+    assert phases == {"spikes"}
+    assert found["finetuned"]["choices"]["loss"] == "iou"  # the task's own
