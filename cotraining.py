@@ -25,7 +25,7 @@ from .toolchain.fold import fold
 from .toolchain.graph import Graph
 from .toolchain.layers import layers
 from .toolchain.legalize import legalize
-from .toolchain.nodes import LIF, FloatArray, Node, Output
+from .toolchain.nodes import IF, LIF, FloatArray, Node, Output
 from .toolchain.quantize import scales_of
 
 CALIBRATION_SAMPLES = 64
@@ -45,7 +45,7 @@ class Choices:
     tau_syn: float = 0.0  # s, of every connection
     tau_rc: float | None = 0.01  # s, of LIF neurons on the core; None: as trained
     tau_ref: float = 0.0  # s, of LIF neurons on the core; 0: spike may follow spike
-    min_voltage: float = -1.0  # of LIF neurons on the core, in thresholds
+    min_voltage: float = -1.0  # of neurons on the core, in thresholds
     loss: str | None = None  # None: the task's own
     max_rate_hz: float | None = 60.0  # mean over the neurons
     max_synops: float | None = None  # per inference
@@ -128,10 +128,11 @@ def prepare(graph: Graph, samples: FloatArray, choices: Choices) -> Graph:
         settle = settling(len(layers(graph)), choices.steps)
 
     def changed(node: Node) -> Node:
-        if isinstance(node, LIF) and choices.semantics == "loihi":
-            return replace(
-                node, tau_ref=choices.tau_ref, min_voltage=choices.min_voltage
-            )
+        on_core = choices.semantics == "loihi"
+        if isinstance(node, LIF | IF) and on_core:
+            node = replace(node, min_voltage=choices.min_voltage)
+        if isinstance(node, LIF) and on_core:
+            return replace(node, tau_ref=choices.tau_ref)
         if isinstance(node, Output):
             return replace(node, settle=settle * choices.dt)
         return node

@@ -133,8 +133,10 @@ def _series(x: tf.Tensor, factors: list[float], most: float) -> tf.Tensor | floa
 def _step_if(
     node: IF, current: tf.Tensor, v: tf.Tensor, rest: tf.Tensor, dt: float
 ) -> Stepped:
-    v = v + tf.maximum(current, 0.0) * dt
-    count = tf.floor(v)
+    if node.min_voltage == 0:
+        current = tf.maximum(current, 0.0)
+    v = tf.maximum(v + current * dt, node.min_voltage)
+    count = tf.maximum(tf.floor(v), 0.0)
     return count, v - count, rest
 
 

@@ -15,6 +15,7 @@ import nengo
 import numpy as np
 
 from ..toolchain.connections import ConvConnection, ConvTransposeConnection
+from ..toolchain.errors import UnsupportedLayer
 from ..toolchain.graph import Graph
 from ..toolchain.layers import Layer, Synapses, layers
 from ..toolchain.nodes import LIF, Conv2D, ConvTranspose2D, Dense, Padding, Shape
@@ -78,6 +79,11 @@ def _neurons(layer: Layer) -> nengo.neurons.NeuronType:
             min_voltage=population.min_voltage,
             amplitude=population.amplitude,
             initial_state=rest,
+        )
+    if population.min_voltage:
+        raise UnsupportedLayer(
+            f"IF {population.name!r}: min_voltage is {population.min_voltage}; Nengo's "
+            "spiking rectified linear neuron has none; run it on an integer target"
         )
     return nengo.SpikingRectifiedLinear(
         amplitude=population.amplitude, initial_state=rest

@@ -40,13 +40,14 @@ NEURONS = {
     "lif, 2, v down to −1": lambda *a: n.LIF(*a, amplitude=0.01, min_voltage=-1.0),
     "lif, 3 refractory steps": lambda *a: n.LIF(*a, amplitude=0.01, tau_ref=0.003),
     "if": lambda *a: n.IF(*a, amplitude=0.01),
+    "if, v down to −1": lambda *a: n.IF(*a, amplitude=0.01, min_voltage=-1.0),
 }
 
 
 def convolutions(kind: str, tau_syn: float, seed: int = 0) -> Graph:
     """conv → strided conv → transposed conv → dense → linear read-out, legalised."""
     rng, make = np.random.default_rng(seed), NEURONS[kind]
-    unit = 60.0 if kind == "if" else 1.0  # of J: Hz, or thresholds
+    unit = 60.0 if kind.startswith("if") else 1.0  # of J: Hz, or thresholds
 
     def weights(*shape: int) -> dict[str, n.FloatArray]:
         weight = rng.normal(size=shape) * 3 / math.sqrt(math.prod(shape[:-1]))
@@ -313,7 +314,7 @@ def test_gradient_through_time_is_that_of_a_plain_loop(kind, tau_syn):
     """Against automatic differentiation of the recursion in float, spikes given."""
     make = NEURONS[kind]
     rng = np.random.default_rng(3)
-    unit = 60.0 if kind == "if" else 1.0
+    unit = 60.0 if kind.startswith("if") else 1.0
     graph = Graph(
         (
             n.Input("x", shape=(6,)),

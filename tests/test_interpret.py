@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -199,6 +201,17 @@ def test_if_steps_as_nengos(dt):
     sent, state = drive(lambda *a: n.IF(*a, amplitude=0.3), current, dt=dt)
     np.testing.assert_allclose(sent, wanted, rtol=1e-15)
     np.testing.assert_array_equal(state.value, voltage)
+
+
+def test_an_if_neuron_with_a_floor_sums_currents_of_both_signs() -> None:
+    current = np.array([[600.0, -500.0, 600.0, -5000.0, 900.0, 850.0, 850.0]]).T
+    spikes = {}
+    for floor in (0.0, -1.0):
+        make = partial(n.IF, min_voltage=floor)
+        spikes[floor] = drive(make, current, dt=0.001)[0] * 0.001
+    # v without: 0.6, 0.6, 1.2 − 1, …; with: 0.6, 0.1, 0.7, −1, −0.1, 0.75, 1.6 − 1
+    assert spikes[0.0].ravel().tolist() == [0, 0, 1, 0, 1, 0, 1]
+    assert spikes[-1.0].ravel().tolist() == [0, 0, 0, 0, 0, 0, 1]
 
 
 @pytest.mark.parametrize("kind", [n.LIF, n.IF])

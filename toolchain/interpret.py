@@ -161,8 +161,10 @@ def _step_lif(node: n.LIF, current: FloatArray, state: _State, dt: float) -> Flo
 
 def _step_if(node: n.IF, current: FloatArray, state: _State, dt: float) -> FloatArray:
     """One step of nengo.neurons.SpikingRectifiedLinear: several spikes, soft reset."""
-    v = state.value + np.maximum(current, 0) * dt
-    count = np.floor(v)
+    if node.min_voltage == 0:
+        current = np.maximum(current, 0)
+    v = np.maximum(state.value + current * dt, node.min_voltage)
+    count = np.maximum(np.floor(v), 0)
     state.value = v - count
     return count * (node.amplitude / dt)
 

@@ -297,8 +297,12 @@ class LIF(Neurons):
 class IF(Neurons):
     """Spiking rectified linear: dv/dt = max(J, 0); ⌊v⌋ spikes, then v −= ⌊v⌋.
 
-    rate: r = max(J, 0). Source: nengo.neurons.SpikingRectifiedLinear.
+    With a min_voltage below 0, dv/dt = J and v never falls below it: currents of both
+    signs, as spikes bring them, then cancel each other before they are rectified.
+    rate: r = max(J, 0). Source: nengo.neurons.SpikingRectifiedLinear (min_voltage = 0).
     """
+
+    min_voltage: float = 0.0  # of 1, the threshold
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

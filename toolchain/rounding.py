@@ -134,10 +134,10 @@ def _refractory(node: LIF | IF, dt: float) -> int:
 
 
 def _v_min(node: LIF | IF, membrane: float) -> int:
-    lowest = 0.0 if isinstance(node, IF) else node.min_voltage
-    if lowest > 0:
+    if node.min_voltage > 0:
         raise ModelError(
-            f"LIF {node.name!r}: min_voltage is {lowest}; 0 or less is allowed"
+            f"{type(node).__name__} {node.name!r}: min_voltage is {node.min_voltage}; "
+            "0 or less is allowed"
         )
-    scaled = lowest * membrane
+    scaled = node.min_voltage * membrane
     return -core.V_LIMIT if scaled <= -core.V_LIMIT else round(scaled)
