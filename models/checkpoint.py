@@ -33,6 +33,56 @@ class Checkpoint:
     optimizer: Weights
 
 
+class Resumable:
+    """Training that can be written down after any epoch, and gone on with.
+
+    Attributes:
+        identity: the recipe and a fingerprint of the data: equal where training is.
+        epoch: epochs run.
+        best_epoch, best_score, best_weights: the best network so far.
+    """
+
+    identity: dict[str, Any]
+    epoch: int
+    best_epoch: int
+    best_score: float
+    best_weights: Weights
+
+    def weights(self) -> Weights:
+        """The network's weights, now."""
+        raise NotImplementedError
+
+    def use(self, weights: Weights) -> None:
+        """Give the network these weights."""
+        raise NotImplementedError
+
+    @property
+    def memory(self) -> Sequence[Any]:
+        """TensorFlow's variables that must be restored besides the weights."""
+        raise NotImplementedError
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go back to where a checkpoint was written."""
+        self.use(checkpoint.weights)
+        for variable, value in zip(self.memory, checkpoint.optimizer):
+            variable.assign(value)
+        self.epoch, self.best_epoch = checkpoint.epoch, checkpoint.best_epoch
+        self.best_score = checkpoint.best_score
+        self.best_weights = checkpoint.best_weights
+
+    def state(self) -> Checkpoint:
+        """Where training stands, to be written."""
+        return Checkpoint(
+            recipe=self.identity,
+            epoch=self.epoch,
+            best_epoch=self.best_epoch,
+            best_score=self.best_score,
+            weights=self.weights(),
+            best_weights=self.best_weights,
+            optimizer=[variable.numpy() for variable in self.memory],
+        )
+
+
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write the checkpoint (.npz), whole or not at all."""
     arrays = {

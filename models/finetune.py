@@ -14,7 +14,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from ..toolchain.errors import DataError
-from .checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from .checkpoint import Resumable, Weights, load_checkpoint, save_checkpoint
 from .hybrid import HybridNetwork
 from .losses import find_loss
 from .rate_control import BUDGETS, Band, Budget, deviation
@@ -140,7 +140,7 @@ def finetune(
     return report
 
 
-class _Trainer:
+class _Trainer(Resumable):
     """The network, its optimizer and how far they are."""
 
     def __init__(
@@ -170,10 +170,9 @@ class _Trainer:
         self.epoch = self.best_epoch = 0
         self.best_score = -math.inf
         self.best_weights = self.weights()
+        self.identity = self._identity()
 
-    @property
-    def identity(self) -> dict[str, Any]:
-        """The recipe and a fingerprint of data and network: equal where training is."""
+    def _identity(self) -> dict[str, Any]:
         net = self.network
         fixed = (net.dt, net.limit, net.gradient, net.sigma, net.sigma_if, net.scales)
         digest = hashlib.sha256(repr(fixed).encode())
@@ -189,40 +188,16 @@ class _Trainer:
         return self.epoch >= self.recipe.epochs or 0 < patience <= waited
 
     def weights(self) -> list[Array]:
-        """The network's weights, now."""
         return [variable.numpy() for variable in self.variables]
 
-    def use(self, weights: list[Array]) -> None:
-        """Give the network these weights."""
+    def use(self, weights: Weights) -> None:
         for variable, value in zip(self.variables, weights):
             variable.assign(value)
 
     @property
     def memory(self) -> list[tf.Variable]:
-        """What must be restored besides the weights."""
         multipliers = [budget.multiplier for budget in self.budgets.values()]
         return [*self.optimizer.variables(), *multipliers]
-
-    def restore(self, checkpoint: Checkpoint) -> None:
-        """Go back to where a checkpoint was written."""
-        self.use(list(checkpoint.weights))
-        for variable, value in zip(self.memory, checkpoint.optimizer):
-            variable.assign(value)
-        self.epoch, self.best_epoch = checkpoint.epoch, checkpoint.best_epoch
-        self.best_score = checkpoint.best_score
-        self.best_weights = list(checkpoint.best_weights)
-
-    def state(self) -> Checkpoint:
-        """Where training stands, to be written."""
-        return Checkpoint(
-            recipe=self.identity,
-            epoch=self.epoch,
-            best_epoch=self.best_epoch,
-            best_score=self.best_score,
-            weights=self.weights(),
-            best_weights=self.best_weights,
-            optimizer=[variable.numpy() for variable in self.memory],
-        )
 
     def start(self) -> Progress:
         """Judge the network as it was given."""

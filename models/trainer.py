@@ -17,7 +17,8 @@ import tensorflow as tf
 from .. import __version__
 from ..toolchain.errors import DataError
 from .checkpoint import (
-    Checkpoint,
+    Resumable,
+    Weights,
     load_checkpoint,
     save_checkpoint,
     write_atomically,
@@ -44,7 +45,7 @@ class Progress:
     rate: float | None  # Hz, mean over the layers, where neurons have a rate
 
 
-class Trainer:
+class Trainer(Resumable):
     """A network, its optimizer and how far they are; a child says what is learned.
 
     Every random number of an epoch comes from (seed, epoch).
@@ -75,7 +76,7 @@ class Trainer:
             fingerprint: of the data, equal where they are.
         """
         self.model, self.names, self.parts = model, names, parts
-        self.identity: dict[str, Any] = asdict(recipe) | {"data": fingerprint}
+        self.identity = asdict(recipe) | {"data": fingerprint}
         self.seed, self.epochs = recipe.seed, recipe.epochs
         self.learning_rate = recipe.learning_rate
         self.optimizer = tf.keras.optimizers.Adam()
@@ -83,7 +84,7 @@ class Trainer:
         self.step = tf.function(self._step, reduce_retracing=True)
         self.epoch = self.best_epoch = 0
         self.best_score = -1.0
-        self.best_weights = model.get_weights()
+        self.best_weights = self.weights()
 
     def batches(self, rng: np.random.Generator) -> Iterator[Batch]:
         """What an epoch is trained with: arguments of ``loss``."""
@@ -105,26 +106,15 @@ class Trainer:
         """Of the model and of trivial answers, on validation and test samples."""
         raise NotImplementedError
 
-    def restore(self, checkpoint: Checkpoint) -> None:
-        """Go back to where a checkpoint was written."""
-        self.model.set_weights(checkpoint.weights)
-        for variable, value in zip(self.optimizer.variables(), checkpoint.optimizer):
-            variable.assign(value)
-        self.epoch, self.best_epoch = checkpoint.epoch, checkpoint.best_epoch
-        self.best_score = checkpoint.best_score
-        self.best_weights = list(checkpoint.best_weights)
+    def weights(self) -> Weights:
+        return self.model.get_weights()  # type: ignore[no-any-return]
 
-    def state(self) -> Checkpoint:
-        """Where training stands, to be written."""
-        return Checkpoint(
-            recipe=self.identity,
-            epoch=self.epoch,
-            best_epoch=self.best_epoch,
-            best_score=self.best_score,
-            weights=self.model.get_weights(),
-            best_weights=self.best_weights,
-            optimizer=[v.numpy() for v in self.optimizer.variables()],
-        )
+    def use(self, weights: Weights) -> None:
+        self.model.set_weights(weights)
+
+    @property
+    def memory(self) -> Sequence[tf.Variable]:
+        return self.optimizer.variables()  # type: ignore[no-any-return]
 
     def run_epoch(self) -> Progress:
         """See every training sample once, changed at random, then validate."""
@@ -136,7 +126,7 @@ class Trainer:
         score, hz = self.judge()
         if score > self.best_score:
             self.best_score, self.best_epoch = score, self.epoch
-            self.best_weights = self.model.get_weights()
+            self.best_weights = self.weights()
         loss = float(np.mean(losses))
         now = self.epoch, self.epochs, loss, score, self.best_score, self.label, hz
         return Progress(*now)
@@ -194,7 +184,7 @@ def run(
         save_checkpoint(checkpoint, trainer.state())
         if progress:
             progress(report)
-    trainer.model.set_weights(trainer.best_weights)
+    trainer.use(trainer.best_weights)
     model = trainer.deployable()
     metadata = _metadata(trainer, model, command)
     write_atomically(out, lambda path: _save(model, path, metadata))

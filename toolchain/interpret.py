@@ -164,7 +164,7 @@ def _step_if(node: n.IF, current: FloatArray, state: _State, dt: float) -> Float
     if node.min_voltage == 0:
         current = np.maximum(current, 0)
     v = np.maximum(state.value + current * dt, node.min_voltage)
-    count = np.maximum(np.floor(v), 0)
+    count: FloatArray = np.maximum(np.floor(v), 0)
     state.value = v - count
     return count * (node.amplitude / dt)
 
