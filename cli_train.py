@@ -99,6 +99,13 @@ def training_options(
     show_default=True,
     help="Added to every neuron's rate while training, Hz.",
 )
+@click.option(
+    "--crops",
+    type=click.FloatRange(0, 1),
+    default=1.0,
+    show_default=True,
+    help="How much of the random crops; 0: whole pictures.",
+)
 @click.option("--output-weight", type=WEIGHT, default=1.0, show_default=True)
 @click.option("--rate-weight", type=WEIGHT, default=0.01, show_default=True)
 def locnet(

@@ -262,12 +262,16 @@ def read_lessons(path: Path | None, model: Model, seed: int) -> Lessons:
     boxes = read_boxes(path, size)
     parts, _ = _split(boxes.names, model.metadata, lambda: split(boxes.names, seed))
     seen, kept = boxes.take(parts.train), boxes.take(parts.validation)
+    recipe = model.metadata.get("recipe")  # as the ANN was trained
+    crops = recipe.get("crops", 1.0) if isinstance(recipe, dict) else 1.0
     fine = (height * augment.FINENESS, width * augment.FINENESS, channels)
     return Lessons(
         train=(augment.widen(seen.images(fine)), seen.boxes.astype(np.float32)),
         validation=(kept.images(size), kept.boxes.astype(np.float32)),
         shown=seen.images(size),
-        augment=lambda x, y, rng: augment.with_boxes(x, y, rng, size=size[:2]),
+        augment=lambda x, y, rng: augment.with_boxes(
+            x, y, rng, size=size[:2], crops=crops
+        ),
         loss="iou",
     )
 

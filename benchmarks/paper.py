@@ -79,6 +79,7 @@ FACES = Experiment(
     paper_ann=PAPER_LOCNET,
     paper_hybrid=PAPER_HYBRID,
 )
+CROPS = 0.2  # of airplanes
 BLOCK = 20  # neighbouring faces; a person's run is some 16 pictures long
 EXPERIMENTS = {
     "faces": FACES,
@@ -87,11 +88,12 @@ EXPERIMENTS = {
         ann=replace(FACES.ann, block=BLOCK),
         paper_ann=replace(PAPER_LOCNET, block=BLOCK),
     ),
-    "airplanes": replace(  # twice as many pictures as faces, half the epochs
+    "airplanes": replace(  # they lie much alike, and there are twice as many
         FACES,
         folder="caltech101-airplanes",
-        ann=replace(FACES.ann, epochs=200),
-        hybrid=replace(FACES.hybrid, adapt_epochs=100, epochs=30),
+        ann=replace(FACES.ann, epochs=150, crops=CROPS),
+        hybrid=replace(FACES.hybrid, adapt_epochs=80, epochs=20),
+        paper_ann=replace(PAPER_LOCNET, crops=CROPS),
     ),
     "hippocampus": Experiment(
         folder="msd-hippocampus",

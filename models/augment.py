@@ -14,6 +14,7 @@ STRETCH = 0.1  # largest |ln| of one side's magnification against the other's
 CONTRAST = 0.4  # largest |ln| of the contrast
 BRIGHTNESS = 0.15  # largest change of brightness, pictures being 0 … 1
 
+WHOLE = np.array([0.0, 0.0, 1.0, 1.0])
 MIDDLE = [0.3, 0.3, 0.7, 0.7]  # what stays in sight, fractions of a slice
 
 
@@ -30,13 +31,20 @@ def with_boxes(
     rng: np.random.Generator,
     *,
     size: tuple[int, int],
+    crops: float = 1.0,
 ) -> tuple[ImageArray, ImageArray]:
     """``widen``ed pictures cut, flipped and lit at random, and the boxes in them.
+
+    Args:
+        crops: how far the windows are from the whole picture: 0 not at all, 1 as far
+            as ``windows`` draws them. Where objects lie much alike, as a network may
+            well learn, large crops take that from it.
 
     Returns:
         pictures (n, height, width, channels) and boxes (n, 4), float32.
     """
     window, flips = windows(boxes, rng)
+    window = WHOLE + crops * (window - WHOLE)
     seen = cut(widened, window, flips, size)
     found = seen_through(boxes, window, flips)
     return relight(seen, rng), found.astype(np.float32)

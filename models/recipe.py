@@ -31,6 +31,7 @@ class Recipe:
     output_weight: float = 1.0  # of the boxes' mean squared error
     rate_weight: float = 0.01  # of each layer's deviation from the target rate
     rate_noise: float = 25.0  # Hz, added to each neuron's rate while training
+    crops: float = 1.0  # how much of the random crops; 0: whole pictures
     seed: int = 0
     block: int = 1  # neighbouring names that stay in one part of the split
 
@@ -42,6 +43,8 @@ class Recipe:
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise DataError(f"{name} is {value}; it must be 0 or greater")
+        if not 0 <= self.crops <= 1:
+            raise DataError(f"crops is {self.crops}; 0 … 1 is allowed")
         _demand_seed(self.seed)
         if self.target_rate >= 500:
             raise DataError(

@@ -105,7 +105,8 @@ class _LocNetTrainer(Trainer):
         order = rng.permutation(len(self.pictures))
         for chosen in np.array_split(order, math.ceil(len(order) / self.recipe.batch)):
             pictures, boxes = self.pictures[chosen], self.boxes[chosen]
-            yield augment.with_boxes(pictures, boxes, rng, size=self.recipe.size[:2])
+            size, crops = self.recipe.size[:2], self.recipe.crops
+            yield augment.with_boxes(pictures, boxes, rng, size=size, crops=crops)
 
     def loss(self, *batch: tf.Tensor) -> tf.Tensor:
         images, boxes = batch

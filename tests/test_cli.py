@@ -107,7 +107,7 @@ def test_help_is_quick_and_loads_no_framework():
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
     bare = time.perf_counter()
     subprocess.run([sys.executable, "-c", "import json"], check=True)
-    assert bare - start < 0.5 + (time.perf_counter() - bare)
+    assert bare - start < 15 * (time.perf_counter() - bare)
 
 
 BAD = {

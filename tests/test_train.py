@@ -44,6 +44,25 @@ def test_a_window_of_the_whole_picture_changes_nothing():
     np.testing.assert_allclose(cut, expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("crops", [0.0, 0.3])
+def test_smaller_crops_leave_boxes_nearer_to_where_they_were(crops):
+    images, boxes = scenes(40, 0, (32, 48, 3))
+    widened = augment.widen(images)
+    moved, far = (
+        augment.with_boxes(
+            *(widened, boxes, np.random.default_rng(1)), size=(16, 24), crops=share
+        )[1]
+        for share in (crops, 1.0)
+    )
+    mirrored = boxes[:, [2, 1, 0, 3]] * [-1, 1, -1, 1] + [1, 0, 1, 0]
+
+    def distance(found):
+        return np.minimum(abs(found - boxes).sum(1), abs(found - mirrored).sum(1))
+
+    assert (distance(moved) <= 1e-6 + 2 * crops * distance(far).max()).all()
+    assert distance(far).mean() > 0.1
+
+
 def test_light_stays_in_range():
     images, _ = scenes(8, 0, (16, 24, 3))
     lit = augment.relight(images, np.random.default_rng(0))
