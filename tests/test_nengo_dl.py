@@ -15,6 +15,7 @@ import pytest
 from snn_deploy.targets.nengo_dl import NengoDL, NengoDLRounded
 from snn_deploy.toolchain.bundle import Bundle, save_bundle
 from snn_deploy.toolchain.dequantize import dequantize
+from snn_deploy.toolchain.errors import UnsupportedLayer
 from snn_deploy.toolchain.graph import Graph
 from snn_deploy.toolchain.host import encode
 from snn_deploy.toolchain.interpret import interpret
@@ -273,3 +274,18 @@ def test_a_run_says_nothing_but_its_results(tmp_path):
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["kinds"] == ["float simulation"] * 2
+
+
+def test_a_floor_below_rest_is_refused() -> None:
+    graph = Graph(
+        (
+            Input("x", shape=(3,)),
+            Dense("a", ("x",), **weights(3, 4)),
+            IF("A", ("a",), min_voltage=-1.0),
+            Output("y", ("A",)),
+        )
+    )
+    x = np.ones((2, 3))
+    program = quantize(legalize(graph), x, steps=4)
+    with pytest.raises(UnsupportedLayer, match="'A': min_voltage is -1.0"):
+        NengoDL().load(program)
