@@ -90,7 +90,7 @@ def cotrain(
     choices = replace(choices, loss=choices.loss or lessons.loss)
     shown = lessons.shown[:CALIBRATION_SAMPLES].astype(float)
     graph = prepare(source.graph, shown, choices)
-    scales = scales_of(graph, shown, dt=choices.dt, max_exponent=0)
+    scales = scales_of(graph, shown, dt=choices.dt, moving=True)
     final: dict[str, Progress] = {}
     for phase, recipe, sigma in _phases(choices):
         network = HybridNetwork(graph, scales, dt=choices.dt, sigma=sigma)

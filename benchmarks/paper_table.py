@@ -21,7 +21,7 @@ NAMES = {
     ("ours", "converted"): "converted",
     ("ours", "hybrid"): "**hybrid, loihi semantics**",
     ("paper", "ann"): "ANN, paper's recipe",
-    ("paper", "converted"): "converted",
+    ("paper", "converted"): "converted, paper's recipe",
     ("paper", "hybrid"): "hybrid, float semantics, paper's recipe",
 }
 TITLES = {
@@ -84,8 +84,10 @@ def cells(rows: Sequence[dict[str, Any]], others: Sequence[str]) -> list[str]:
         return [row[kind][figure] for row in rows if kind in row]
 
     def scored(kind: str) -> str:
+        if not of(kind, "score"):
+            return ""
         more = "".join(f" ({spread(of(kind, name), 3)})" for name in others)
-        return spread(of(kind, "score"), 3) + more if of(kind, "score") else ""
+        return spread(of(kind, "score"), 3) + more
 
     steps = {row["integers"]["steps"] for row in rows if "integers" in row}
     shown = [" ".join(map(str, sorted(steps))), scored("float"), scored("integers")]

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from .arithmetic import MAX_EXPONENT
 from .errors import DataError, DoesNotFit, ModelError
 from .graph import Graph
 from .host import BiasEncoder, Decoder, Encoder, SpikeEncoder
@@ -86,13 +85,12 @@ def scales_of(
     dt: float = 0.001,
     encoder: SpikeEncoder | None = None,
     weight_bits: int = 8,
-    max_exponent: int = MAX_EXPONENT,
+    moving: bool = False,
 ) -> dict[str, Scales]:
     """Scales of every population of a legalised graph.
 
     Args:
-        max_exponent: of the weights; 0 leaves the most room for weights that will move
-            to add up, as they do in training.
+        moving: whether the weights will be trained on, and so may add up to more.
 
     The others are as ``quantize``'s, and so is what is raised.
     """
@@ -109,7 +107,7 @@ def scales_of(
             amplitudes,
             dt,
             weight_bits=weight_bits,
-            max_exponent=max_exponent,
+            moving=moving,
             peak=0.0 if layer.synapses else HEADROOM * _peak(graph, layer, samples),
         )
         for layer in layers(graph)

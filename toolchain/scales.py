@@ -9,6 +9,7 @@ factor of 0.9999, and of 4,000 spikes of a test network it moved one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -18,6 +19,8 @@ from .layers import Layer
 from .nodes import LIF
 from .rounding import Scales, membrane_decay, round_connection
 
+TOGETHER = 0.5  # share of synapses; pictures much alike brought 0.24 of the largest
+
 
 def choose_scales(
     layer: Layer,
@@ -25,23 +28,27 @@ def choose_scales(
     dt: float,
     *,
     weight_bits: int = 8,
-    max_exponent: int = core.MAX_EXPONENT,
+    moving: bool = False,
     peak: float = 0.0,
 ) -> Scales:
     """Scales that use the mantissas up to 2^weight_bits − 2.
 
-    Of the exponents 0 … ``max_exponent`` the largest is taken with which the threshold,
-    the bias and, in the worst case, the synaptic accumulator and the current stay
-    within the core's widths. Where the worst case does not fit even with 0, it is 0 all
-    the same, since data seldom comes near it (``calibration.overflow`` looks). Where
-    threshold or bias do not fit with 0, the largest mantissa is smaller.
+    Of the exponents 0 … 7 the largest is taken with which the threshold, the bias and,
+    in the worst case, the synaptic accumulator and the current stay within the core's
+    widths. Where the worst case does not fit even with 0, it is 0 all the same, since
+    data seldom comes near it (``calibration.overflow`` looks). Where threshold or bias
+    do not fit with 0, the largest mantissa is smaller.
+
+    The worst case of weights that will be trained on is not known yet. The exponent is
+    then 0, and the largest mantissa now such that TOGETHER of a neuron's synapses, each
+    with that, may bring a spike at once; the weights may still grow.
 
     Args:
         layer: of a legalised Graph.
         amplitudes: source → output of one spike, integrated over s.
         dt: s.
         weight_bits: of a mantissa with its sign.
-        max_exponent: of the weights, 0 … 7.
+        moving: whether the weights will be trained on.
         peak: largest |J| that the host will set as bias.
     """
     gain = membrane_gain(layer, dt)
@@ -59,7 +66,9 @@ def choose_scales(
     strongest = max(reach.values(), default=0.0)
     if strongest == 0:
         return _scales(layer, reach, gain, ceiling, largest)
-    for exponent in range(max_exponent, 0, -1):
+    if moving:
+        largest = min(largest, _moving_mantissa(layer))
+    for exponent in range(0 if moving else core.MAX_EXPONENT, 0, -1):
         membrane = largest * 2.0 ** (core.WEIGHT_SHIFT + exponent) / strongest
         if membrane <= ceiling:
             scales = _scales(layer, reach, gain, membrane, largest)
@@ -67,6 +76,11 @@ def choose_scales(
                 return scales
     membrane = min(ceiling, largest * 2.0**core.WEIGHT_SHIFT / strongest)
     return _scales(layer, reach, gain, membrane, largest)
+
+
+def _moving_mantissa(layer: Layer) -> float:
+    synapses = sum(math.prod(s.node.weight.shape[:-1]) for s in layer.synapses)
+    return (1 << core.Q_BITS) / (TOGETHER * synapses * 2**core.WEIGHT_SHIFT)
 
 
 def membrane_gain(layer: Layer, dt: float) -> float:
