@@ -25,6 +25,7 @@ DOCS = Path(__file__).parent.parent / "docs"
 ANSWERS = {"ann": "ANN", "converted": "converted", "hybrid": "hybrid"}
 COLOURS = {"ann": "#4477aa", "converted": "#cc6677", "hybrid": "#228833"}
 TRUTH = "#ddaa33"
+LEVELS = {"ann": "--", "trivial": ":"}  # of scores without spikes
 
 
 def main() -> None:
@@ -60,13 +61,13 @@ def masks(found: dict[str, Any], rows: int = 4) -> Figure:
     truth = found["truth"]
     figure = Figure(figsize=(7.5, 1.35 * rows + 0.3), layout="constrained")
     axes = figure.subplots(rows, 2 + len(ANSWERS))
-    for row, index in zip(axes, spaced(truth.any((1, 2, 3)), rows)):
+    for number, index in enumerate(spaced(truth.any((1, 2, 3)), rows)):
         shown = {"input": found["images"][index], "truth": truth[index]}
         shown |= {words: found[name][index] > 0.5 for name, words in ANSWERS.items()}
-        for axis, (words, picture) in zip(row, shown.items()):
+        for axis, (words, picture) in zip(axes[number], shown.items()):
             axis.imshow(picture[..., 0], cmap="gray")
             axis.set(xticks=[], yticks=[])
-            if row is axes[0]:
+            if number == 0:
                 axis.set_title(words)
             if words in ANSWERS.values():
                 axis.set_xlabel(f"Dice {dice(picture, truth[index]):.2f}", labelpad=2)
@@ -122,9 +123,10 @@ def curves() -> Figure:
             dots = np.array([(row["hz"], row["score"]) for row in rows])
             below.plot(*dots.T, "o", ms=4, color=COLOURS[name], label=ANSWERS[name])
         for axis in (above, below):
-            for name, style in (("ann", "--"), ("trivial", ":")):
+            for name, style in LEVELS.items():
                 level = np.mean([r["rows"][name]["float"]["score"] for r in found])
-                axis.axhline(level, ls=style, color="#777777", lw=1)
+                words = "ANN" if name == "ann" else "constant answer"
+                axis.axhline(level, ls=style, color="#777777", lw=1, label=words)
             axis.set_ylim(-0.02, 1)
         above.set(title=TITLES[task].split(",")[0], xscale="log", xlabel="steps")
         above.set_xticks(steps, [str(n) for n in steps])
@@ -132,7 +134,10 @@ def curves() -> Figure:
         below.set(xlabel="mean firing rate, Hz", xlim=(0, None))
     for axis in axes[:, 0]:
         axis.set_ylabel("score")
-    axes[0, 0].legend(frameon=False)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(
+        handles, labels, loc="outside upper center", ncols=len(labels), frameon=False
+    )
     return figure
 
 
