@@ -80,7 +80,7 @@ def choose_scales(
 
 def _moving_mantissa(layer: Layer) -> float:
     synapses = sum(math.prod(s.node.weight.shape[:-1]) for s in layer.synapses)
-    return (1 << core.Q_BITS) / (TOGETHER * synapses * 2**core.WEIGHT_SHIFT)
+    return float(1 << core.Q_BITS) / (TOGETHER * synapses * 2.0**core.WEIGHT_SHIFT)
 
 
 def membrane_gain(layer: Layer, dt: float) -> float:
