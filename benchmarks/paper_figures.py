@@ -128,7 +128,7 @@ def curves() -> Figure:
                 words = "ANN" if name == "ann" else "constant answer"
                 axis.axhline(level, ls=style, color="#777777", lw=1, label=words)
             axis.set_ylim(-0.02, 1)
-        above.set(title=TITLES[task].split(",")[0], xscale="log", xlabel="steps")
+        above.set(title=TITLES[task].replace(", ", "\n"), xscale="log", xlabel="steps")
         above.set_xticks(steps, [str(n) for n in steps])
         above.minorticks_off()
         below.set(xlabel="mean firing rate, Hz", xlim=(0, None))

@@ -26,7 +26,7 @@ NAMES = {
 }
 TITLES = {
     "faces": "Faces, random split",
-    "faces-blocks": "Faces, split by blocks of 20 neighbouring names",
+    "faces-blocks": "Faces, split by blocks of 20 names",
     "airplanes": "Airplanes",
     "hippocampus": "Hippocampus",
 }
