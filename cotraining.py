@@ -43,7 +43,7 @@ class Choices:
     settle: int | None = None  # steps left out of the read-out; None: ``settling``
     dt: float = 0.001  # s
     tau_syn: float = 0.0  # s, of every connection
-    tau_rc: float | None = 0.01  # s, of LIF neurons on the core; None: as trained
+    tau_rc: float = 0.01  # s, of LIF neurons on the core
     tau_ref: float = 0.0  # s, of LIF neurons on the core; 0: spike may follow spike
     min_voltage: float = -1.0  # of neurons on the core, in thresholds
     loss: str | None = None  # None: the task's own
@@ -121,20 +121,22 @@ def prepare(graph: Graph, samples: FloatArray, choices: Choices) -> Graph:
     """
     graph = legalize(fold(graph), choices.tau_syn)
     graph = balance(graph, samples, dt=choices.dt, max_rate=1 / choices.dt)
-    if choices.semantics == "loihi" and choices.tau_rc is not None:
+    on_core = choices.semantics == "loihi"
+    if on_core:
         graph = with_time_constant(graph, choices.tau_rc)
     settle = choices.settle
     if settle is None:
         settle = settling(len(layers(graph)), choices.steps)
 
     def changed(node: Node) -> Node:
-        on_core = choices.semantics == "loihi"
-        if isinstance(node, LIF | IF) and on_core:
-            node = replace(node, min_voltage=choices.min_voltage)
-        if isinstance(node, LIF) and on_core:
-            return replace(node, tau_ref=choices.tau_ref)
         if isinstance(node, Output):
             return replace(node, settle=settle * choices.dt)
+        if on_core and isinstance(node, LIF):
+            return replace(
+                node, tau_ref=choices.tau_ref, min_voltage=choices.min_voltage
+            )
+        if on_core and isinstance(node, IF):
+            return replace(node, min_voltage=choices.min_voltage)
         return node
 
     return Graph(tuple(changed(node) for node in graph.nodes))

@@ -114,7 +114,14 @@ def _scaled(node: Node, factor: float) -> Node:
         return node
     if isinstance(node, IF | ReLU):
         return replace(node, amplitude=node.amplitude / factor)
+    return driven(node, factor)
+
+
+def driven(node: Node, factor: float, more: float = 0.0) -> Node:
+    """The node with weights, its output scaled and ``more`` added."""
     if isinstance(node, BatchNorm):
-        return replace(node, gamma=node.gamma * factor, beta=node.beta * factor)
+        beta = node.beta * factor + more
+        return replace(node, gamma=node.gamma * factor, beta=beta)
     assert isinstance(node, Dense | Conv2D | ConvTranspose2D)
-    return replace(node, weight=node.weight * factor, bias=node.bias * factor)
+    bias = node.bias * factor + more
+    return replace(node, weight=node.weight * factor, bias=bias)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..toolchain.graph import Graph
-from ..toolchain.nodes import LIF, BatchNorm, Conv2D, ConvTranspose2D, Dense, Node
-from .balance import weighted
+from ..toolchain.nodes import LIF, Node
+from .balance import driven, weighted
 
 
 def with_time_constant(graph: Graph, tau_rc: float) -> Graph:
@@ -34,16 +34,6 @@ def with_time_constant(graph: Graph, tau_rc: float) -> Graph:
     def changed(node: Node) -> Node:
         if isinstance(node, LIF):
             return replace(node, tau_rc=tau_rc)
-        return _driven(node, *changes[node.name]) if node.name in changes else node
+        return driven(node, *changes[node.name]) if node.name in changes else node
 
     return Graph(tuple(changed(node) for node in graph.nodes))
-
-
-def _driven(node: Node, factor: float, more: float) -> Node:
-    """The node with its output scaled, and some added."""
-    if isinstance(node, BatchNorm):
-        beta = node.beta * factor + more
-        return replace(node, gamma=node.gamma * factor, beta=beta)
-    assert isinstance(node, Dense | Conv2D | ConvTranspose2D)
-    bias = node.bias * factor + more
-    return replace(node, weight=node.weight * factor, bias=bias)

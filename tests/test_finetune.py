@@ -264,11 +264,18 @@ def test_populations_share_the_spikes_equally():
 
 
 def test_rate_semantics_count_whole_spikes_right_on_average():
-    net = network()
-    x = np.repeat(task(1)[0], 4000, axis=0)
-    rates = net.forward(x, 24, "rate").rates["A"].numpy()
-    seconds = np.count_nonzero(net.window("A", 24)) * net.dt
-    counts = rates * seconds  # forward they are counted, so the next layer's J varies
-    np.testing.assert_allclose(rates, rates[:1].repeat(4000, 0), rtol=1e-5)
-    second = net.forward(x, 24, "rate").rates["B"].numpy()
-    assert second.std(0).max() > 0 and np.isfinite(counts).all()
+    graph = Graph(
+        (
+            n.Input("x", shape=(4,)),
+            n.Dense("a", ("x",), weight=np.eye(4), bias=np.zeros(4)),
+            n.LIF("A", ("a",), amplitude=0.01),
+            n.Output("y", ("A",), settle=0.008),
+        )
+    )
+    x = np.repeat([[0.5, 1.2, 2.0, 5.0]], 4000, axis=0)
+    net = HybridNetwork(graph, scales_of(graph, x))
+    seen = net.forward(x, 24, "rate")
+    rates, counts = seen.rates["A"].numpy(), seen.output.numpy() / 0.01 * 0.016
+    np.testing.assert_allclose(counts, np.rint(counts), atol=1e-4)  # in 16 steps
+    np.testing.assert_allclose(counts.mean(0), rates[0] * 0.016, atol=0.04)
+    assert counts.std(0).max() > 0.1
