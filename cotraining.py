@@ -16,10 +16,11 @@ from typing import Any
 
 from .calibration.balance import balance
 from .calibration.membrane import with_time_constant
+from .model_files import Model, read_model
 from .models.finetune import Progress, Recipe, finetune
 from .models.hybrid import HybridNetwork
 from .models.rate_control import Band, share_out
-from .sources import Model, read_lessons, read_model
+from .sources import read_lessons
 from .toolchain.bundle import Bundle, save_bundle
 from .toolchain.fold import fold
 from .toolchain.graph import Graph

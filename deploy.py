@@ -19,13 +19,14 @@ from .calibration.overflow import Overflow, check_overflow
 from .calibration.picture import save_picture
 from .calibration.readout import calibrate_readout
 from .calibration.report import Report, StepTime, measure
-from .sources import make_folder, read_model, read_program, read_task
+from .model_files import read_model, read_program
+from .sources import read_task
 from .targets.contract import find_target
 from .tasks import Task
 from .toolchain.bundle import Bundle, save_bundle
 from .toolchain.compare import Tolerances, Verdict
 from .toolchain.compare import compare as compare_recordings
-from .toolchain.errors import ModelError
+from .toolchain.errors import DataError, ModelError
 from .toolchain.fold import fold
 from .toolchain.graph import Graph
 from .toolchain.history import History, histories
@@ -221,7 +222,13 @@ def write(made: Build, folder: Path) -> None:
     Raises:
         DataError, BundleError: the folder cannot be written.
     """
-    make_folder(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"Folder {str(folder)!r} cannot be made ({error.strerror}); name another "
+            "with --out"
+        ) from error
     save_bundle(folder / "program.snn", made.bundle)
     made.report.to_json(folder / "report.json")
     save_picture(

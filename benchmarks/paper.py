@@ -33,10 +33,11 @@ from paper_score import Network, ann_row, deployed_row, trivial_row
 from snn_deploy import __version__
 from snn_deploy.cotraining import Choices, cotrain
 from snn_deploy.deploy import Settings
+from snn_deploy.model_files import Model, read_model
 from snn_deploy.models.recipe import CaeRecipe, Recipe
 from snn_deploy.models.train import train
 from snn_deploy.models.train_cae import train_cae
-from snn_deploy.sources import Model, read_boxes, read_masks, read_model, read_task
+from snn_deploy.sources import read_boxes, read_masks, read_task
 from snn_deploy.tasks import Task
 
 RESULTS = Path(__file__).parent / "results" / "paper"

@@ -25,7 +25,8 @@ from profile_reference import profile
 from speed_plot import draw
 
 from snn_deploy.deploy import Settings, Steps, compile_program
-from snn_deploy.sources import read_model, read_task
+from snn_deploy.model_files import read_model
+from snn_deploy.sources import read_task
 
 ROOT = Path(__file__).parent.parent
 RESULTS, PLOT = ROOT / "benchmarks/results/speed.json", ROOT / "docs/speed.png"

@@ -11,13 +11,14 @@ import pytest
 tf = pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
 
 from snn_deploy.deploy import Settings, Steps, build, compile_program  # noqa: E402
+from snn_deploy.model_files import read_model  # noqa: E402
 from snn_deploy.models.blobs import blob_data  # noqa: E402
 from snn_deploy.models.cae import cae  # noqa: E402
 from snn_deploy.models.checkpoint import read_metadata  # noqa: E402
 from snn_deploy.models.masks import split_subjects  # noqa: E402
 from snn_deploy.models.recipe import CaeRecipe  # noqa: E402
 from snn_deploy.models.train_cae import train_cae  # noqa: E402
-from snn_deploy.sources import read_model, read_task  # noqa: E402
+from snn_deploy.sources import read_task  # noqa: E402
 from snn_deploy.targets.contract import find_target  # noqa: E402
 from snn_deploy.toolchain.errors import DataError, ModelError  # noqa: E402
 from snn_deploy.toolchain.fold import fold  # noqa: E402

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from tiny_files import CONV, DENSE, FLATTEN, write_model, write_pictures
 
 from snn_deploy.cli import cli
-from snn_deploy.sources import read_model
+from snn_deploy.model_files import read_model
 from snn_deploy.toolchain import nodes as n
 from snn_deploy.toolchain.bundle import load_bundle
 from snn_deploy.toolchain.graph import Graph
