@@ -106,6 +106,13 @@ def training_options(
     show_default=True,
     help="How much of the random crops; 0: whole pictures.",
 )
+@click.option(
+    "--loss",
+    type=click.Choice(["mse", "smooth_l1", "iou"]),
+    default="mse",
+    show_default=True,
+    help="Of the boxes; iou where they differ little.",
+)
 @click.option("--output-weight", type=WEIGHT, default=1.0, show_default=True)
 @click.option("--rate-weight", type=WEIGHT, default=0.01, show_default=True)
 def locnet(

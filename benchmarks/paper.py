@@ -80,7 +80,7 @@ FACES = Experiment(
     paper_ann=PAPER_LOCNET,
     paper_hybrid=PAPER_HYBRID,
 )
-CROPS = 0.2  # of airplanes
+CROPS = 0.05  # of airplanes
 BLOCK = 20  # neighbouring faces; a person's run is some 16 pictures long
 EXPERIMENTS = {
     "faces": FACES,
@@ -92,7 +92,14 @@ EXPERIMENTS = {
     "airplanes": replace(  # they lie much alike, and there are twice as many
         FACES,
         folder="caltech101-airplanes",
-        ann=replace(FACES.ann, epochs=150, crops=CROPS),
+        ann=replace(
+            FACES.ann,
+            epochs=200,
+            loss="iou",
+            crops=CROPS,
+            rate_noise=10.0,
+            rate_weight=0.001,
+        ),
         hybrid=replace(FACES.hybrid, adapt_epochs=80, epochs=20),
         paper_ann=replace(PAPER_LOCNET, crops=CROPS),
     ),

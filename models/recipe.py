@@ -11,6 +11,7 @@ from .boxes import Size
 SIZE: Size = (32, 48, 3)
 CHANNELS = (8, 16, 32)
 WIDTHS = (128, 64, 32)
+BOX_LOSSES = ("mse", "smooth_l1", "iou")
 AMPLITUDE = 0.01  # output of a neuron at 100 Hz: 1
 CAE_SIZE: Size = (48, 64, 1)
 CAE_CHANNELS = (8, 16, 32)
@@ -27,8 +28,9 @@ class Recipe:
     epochs: int = 400
     batch: int = 32  # pictures
     learning_rate: float = 0.01  # of the first epoch; falls to 0 as half a cosine
+    loss: str = "mse"  # of the boxes, by name; see ``losses``
     target_rate: float = 100.0  # Hz
-    output_weight: float = 1.0  # of the boxes' mean squared error
+    output_weight: float = 1.0  # of that loss
     rate_weight: float = 0.01  # of each layer's deviation from the target rate
     rate_noise: float = 25.0  # Hz, added to each neuron's rate while training
     crops: float = 1.0  # how much of the random crops; 0: whole pictures
@@ -43,6 +45,10 @@ class Recipe:
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise DataError(f"{name} is {value}; it must be 0 or greater")
+        if self.loss not in BOX_LOSSES:
+            raise DataError(
+                f"loss is {self.loss!r}; of boxes there are: {', '.join(BOX_LOSSES)}"
+            )
         if not 0 <= self.crops <= 1:
             raise DataError(f"crops is {self.crops}; 0 … 1 is allowed")
         _demand_seed(self.seed)

@@ -1,4 +1,4 @@
-"""Train LocNet on pictures with boxes: Adam, squared error and firing rates."""
+"""Train LocNet on pictures with boxes: Adam, a loss by name, and firing rates."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import tensorflow as tf
 from . import augment
 from .boxes import BoxData, FloatArray, ImageArray, iou, mean_box, median_box
 from .locnet import fold, locnet, populations
+from .losses import find_loss
 from .neurons import RateNoise
 from .recipe import Recipe
 from .split import Split, split
@@ -61,12 +62,13 @@ def train(
 
 
 class _LocNetTrainer(Trainer):
-    """Boxes by squared error, the layers' rates held to a target."""
+    """Boxes by a loss, the layers' rates held to a target."""
 
     name, label = "locnet", "IoU"
 
     def __init__(self, recipe: Recipe, data: BoxData, parts: Split) -> None:
         self.recipe, self.data = recipe, data
+        self.error = find_loss(recipe.loss).value
         model = self._network(
             normalised_to=recipe.target_rate, rate_noise=recipe.rate_noise
         )
@@ -111,10 +113,9 @@ class _LocNetTrainer(Trainer):
     def loss(self, *batch: tf.Tensor) -> tf.Tensor:
         images, boxes = batch
         predicted, *activities = self.rates(images, training=True)
-        error = tf.reduce_mean(tf.square(predicted - boxes))
         target = self.recipe.target_rate * self.recipe.amplitude
         deviation = tf.add_n([rate_deviation(a, target) for a in activities])
-        loss = self.recipe.output_weight * error
+        loss = self.recipe.output_weight * self.error(predicted, boxes)
         return loss + self.recipe.rate_weight * deviation
 
     def scores(self, model: tf.keras.Model) -> Scores:

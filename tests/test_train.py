@@ -72,7 +72,8 @@ def test_light_stays_in_range():
 tf = pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
 
 from snn_deploy.models.checkpoint import read_metadata  # noqa: E402
-from snn_deploy.models.train import Recipe, train  # noqa: E402
+from snn_deploy.models.recipe import BOX_LOSSES, Recipe  # noqa: E402
+from snn_deploy.models.train import train  # noqa: E402
 from snn_deploy.models.trainer import Progress, progress_bar  # noqa: E402
 
 RECIPE = Recipe(
@@ -150,9 +151,12 @@ def test_resume_refuses_another_recipe_or_a_damaged_checkpoint(data, trained):
         train(data, trained.with_name("none.h5"), RECIPE, resume=True)
 
 
-def test_training_learns_and_shows_how_it_stands(data, tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("loss", "share"), zip(BOX_LOSSES, (0.8, 0.95, 0.95)), ids=BOX_LOSSES
+)
+def test_training_learns_and_shows_how_it_stands(data, tmp_path, capsys, loss, share):
     losses = []
-    recipe = dataclasses.replace(RECIPE, epochs=12)
+    recipe = dataclasses.replace(RECIPE, epochs=12, loss=loss)
     with progress_bar(recipe.epochs) as show:
 
         def progress(now):
@@ -160,7 +164,7 @@ def test_training_learns_and_shows_how_it_stands(data, tmp_path, capsys):
             losses.append(now.loss)
 
         train(data, tmp_path / "model.h5", recipe, progress=progress)
-    assert np.mean(losses[-3:]) < 0.8 * np.mean(losses[:3])
+    assert np.mean(losses[-3:]) < share * np.mean(losses[:3])
     captured = capsys.readouterr()
     assert "epoch 12" in captured.err and captured.out == ""
 
@@ -184,6 +188,7 @@ def test_rates_are_pulled_to_the_target(data, tmp_path):
         ({"rate_weight": -1.0}, "rate_weight is -1"),
         ({"target_rate": 600.0}, "below 500 Hz"),
         ({"seed": -1}, "seed is -1"),
+        ({"loss": "bce"}, "loss is 'bce'"),
     ],
 )
 def test_bad_numbers_are_refused(data, tmp_path, change, words):
