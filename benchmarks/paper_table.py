@@ -1,7 +1,7 @@
 """The results of ``paper.py`` as tables: mean ± standard deviation over the seeds.
 
 Run: python benchmarks/paper_table.py
-Writes benchmarks/results/paper.md.
+Writes benchmarks/results/paper.md; its first table is also README's.
 """
 
 from __future__ import annotations
@@ -24,6 +24,12 @@ NAMES = {
     ("paper", "converted"): "converted, paper's recipe",
     ("paper", "hybrid"): "hybrid, float semantics, paper's recipe",
 }
+SUMMED = {
+    "trivial": "float",
+    "ann": "float",
+    "converted": "integers",
+    "hybrid": "integers",
+}  # network → which of its scores the summary shows
 TITLES = {
     "faces": "Faces, random split",
     "faces-blocks": "Faces, split by blocks of 20 names",
@@ -35,13 +41,48 @@ Results = dict[str, list[dict[str, Any]]]
 
 
 def main() -> None:
-    text = "\n".join(
-        section(title, found)
-        for task, title in TITLES.items()
-        if (found := results(task))
-    )
+    text = document()
     (FOLDER / "paper.md").write_text(text)
     print(text)
+
+
+def document() -> str:
+    """The summary, then the tables of each task."""
+    found = {task: results(task) for task in TITLES}
+    sections = [section(TITLES[task], each) for task, each in found.items() if each]
+    return "\n".join(["### Summary", "", *summary(found), "", *sections])
+
+
+def summary(found: dict[str, Results]) -> list[str]:
+    """A row for each task: the networks at the steps they were trained for."""
+    lines = [
+        "| task | seeds | test samples | constant | ANN | converted | **hybrid** "
+        "| steps | mean rate |",
+        "|---" * 9 + "|",
+    ]
+    for task, parts in found.items():
+        each = parts.get("ours", [])
+        if not each:
+            continue
+        rows = [result["rows"] for result in each]
+        metric = next(name for name in rows[0]["ann"]["float"] if name != "score")
+        scores = [
+            spread([row[name][kind]["score"] for row in rows], 3)
+            for name, kind in SUMMED.items()
+        ]
+        hybrids = [row["hybrid"]["integers"] for row in rows]
+        counts = sorted({result["test_samples"] for result in each})
+        cells = [
+            f"{TITLES[task]}, {metric}",
+            " ".join(str(result["seed"]) for result in each),
+            " to ".join(map(str, dict.fromkeys((counts[0], counts[-1])))),
+            *scores[:-1],
+            f"**{scores[-1]}**",
+            str(hybrids[0]["steps"]),
+            f"{np.mean([hybrid['hz'] for hybrid in hybrids]):.0f} Hz",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
 
 
 def results(task: str, folder: Path = FOLDER / "paper") -> Results:

@@ -54,6 +54,13 @@ def test_profile_is_above_its_floor(load) -> None:
     assert found["reference_us"]["run"] > found["reference_us"]["find spikes"] > 0
 
 
+def test_the_tables_shown_are_those_of_the_results(load) -> None:
+    table = load("paper_table")
+    assert (FOLDER / "results" / "paper.md").read_text() == table.document()
+    summary = table.summary({task: table.results(task) for task in table.TITLES})
+    assert "\n".join(summary) in (FOLDER.parent / "README.md").read_text()
+
+
 def test_paper_tables_come_from_trained_and_deployed_networks(load, tmp_path) -> None:
     pytest.importorskip("tensorflow", reason="it trains (Python 3.10)")
     pytest.importorskip("nengo_loihi", reason="it runs on the emulator")
