@@ -115,7 +115,7 @@ def section(title: str, found: Results) -> str:
         rows = [result["rows"][name] for result in found.get(part, ())]
         if rows:
             lines.append(f"| {words} | {' | '.join(cells(rows, others[:1]))} |")
-    return "\n".join([*lines, "", *curve(found), ""])
+    return "\n".join([*lines, "", *curve(found), "", *budgets(found)])
 
 
 def cells(rows: Sequence[dict[str, Any]], others: Sequence[str]) -> list[str]:
@@ -162,6 +162,29 @@ def curve(found: Results) -> list[str]:
             shown.append(text)
         lines.append(f"| {name} | " + " | ".join(shown) + " |")
     return lines
+
+
+def budgets(found: Results) -> list[str]:
+    """Hybrid networks that were fine-tuned to fire less, of the same seeds."""
+    if "budgets" not in found:
+        return []
+    lines = [
+        "| hybrid, allowed | seed | 8-bit integers | mean rate | spikes | synaptic "
+        "operations |",
+        "|---|---|---|---|---|---|",
+    ]
+    for result in found["budgets"]:
+        seed = result["seed"]
+        own = next(r for r in found["ours"] if r["seed"] == seed)
+        allowed = f"{own['hybrid_choices']['max_rate_hz']:g} Hz"
+        rows = {allowed: own["rows"]["hybrid"], **result["rows"]}
+        for hz, row in rows.items():
+            run = row["integers"]
+            lines.append(
+                f"| {hz} | {seed} | {run['score']:.3f} | {run['hz']:.1f} Hz | "
+                f"{run['spikes'] / 1e3:.1f} k | {run['synops'] / 1e6:.2f} M |"
+            )
+    return [*lines, ""]
 
 
 def spread(values: Sequence[float], digits: int) -> str:
