@@ -345,7 +345,8 @@ def test_a_killed_process_is_reported_and_leaves_nothing(victim):
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_nothing_is_left_when_the_program_is_ended(end):
     script = (
-        "import test_lava\n"
+        "import signal, test_lava\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # even under nohup\n"
         "session = test_lava.Lava().load(test_lava.two_layers())\n"
         "print('runs', flush=True)\n"
         "session.simulate(test_lava.rest(1000, 1000))\n"
