@@ -25,7 +25,7 @@ DOCS = Path(__file__).parent.parent / "docs"
 ANSWERS = {"ann": "ANN", "converted": "converted", "hybrid": "hybrid"}
 COLOURS = {"ann": "#4477aa", "converted": "#cc6677", "hybrid": "#228833"}
 TRUTH = "#ddaa33"
-LEVELS = {"ann": "--", "trivial": ":"}  # of scores without spikes
+LEVELS = {"ann": ("ANN", "--"), "trivial": ("constant answer", ":")}  # no spikes
 
 
 def main() -> None:
@@ -123,9 +123,8 @@ def curves() -> Figure:
             dots = np.array([(row["hz"], row["score"]) for row in rows])
             below.plot(*dots.T, "o", ms=4, color=COLOURS[name], label=ANSWERS[name])
         for axis in (above, below):
-            for name, style in LEVELS.items():
+            for name, (words, style) in LEVELS.items():
                 level = np.mean([r["rows"][name]["float"]["score"] for r in found])
-                words = "ANN" if name == "ann" else "constant answer"
                 axis.axhline(level, ls=style, color="#777777", lw=1, label=words)
             axis.set_ylim(-0.02, 1)
         above.set(title=TITLES[task].replace(", ", "\n"), xscale="log", xlabel="steps")

@@ -30,6 +30,10 @@ SUMMED = {
     "converted": "integers",
     "hybrid": "integers",
 }  # network → which of its scores the summary shows
+COLUMNS = (
+    "steps | float | 8-bit integers | mean rate | spikes per neuron and step | spikes "
+    "| synaptic operations"
+)  # of ``cells``
 TITLES = {
     "faces": "Faces, random split",
     "faces-blocks": "Faces, split by blocks of 20 names",
@@ -72,7 +76,7 @@ def summary(found: dict[str, Results]) -> list[str]:
         ]
         hybrids = [row["hybrid"]["integers"] for row in rows]
         counts = sorted({result["test_samples"] for result in each})
-        cells = [
+        shown = [
             f"{TITLES[task]}, {metric}",
             " ".join(str(result["seed"]) for result in each),
             " to ".join(map(str, dict.fromkeys((counts[0], counts[-1])))),
@@ -81,7 +85,7 @@ def summary(found: dict[str, Results]) -> list[str]:
             str(hybrids[0]["steps"]),
             f"{np.mean([hybrid['hz'] for hybrid in hybrids]):.0f} Hz",
         ]
-        lines.append(f"| {' | '.join(cells)} |")
+        lines.append(f"| {' | '.join(shown)} |")
     return lines
 
 
@@ -107,15 +111,14 @@ def section(title: str, found: Results) -> str:
         + ", ".join(f"{part} {' '.join(map(str, s))}" for part, s in seeds.items())
         + ".",
         "",
-        "| network | steps | float | 8-bit integers | mean rate | spikes per neuron "
-        "and step | spikes | synaptic operations |",
-        "|---|---|---|---|---|---|---|---|",
+        f"| network | {COLUMNS} |",
+        "|---" * 8 + "|",
     ]
     for (part, name), words in NAMES.items():
         rows = [result["rows"][name] for result in found.get(part, ())]
         if rows:
             lines.append(f"| {words} | {' | '.join(cells(rows, others[:1]))} |")
-    return "\n".join([*lines, "", *curve(found), "", *budgets(found)])
+    return "\n".join([*lines, "", *curve(found), "", *budgets(found, others[:1])])
 
 
 def cells(rows: Sequence[dict[str, Any]], others: Sequence[str]) -> list[str]:
@@ -164,26 +167,18 @@ def curve(found: Results) -> list[str]:
     return lines
 
 
-def budgets(found: Results) -> list[str]:
+def budgets(found: Results, others: Sequence[str]) -> list[str]:
     """Hybrid networks that were fine-tuned to fire less, of the same seeds."""
     if "budgets" not in found:
         return []
-    lines = [
-        "| hybrid, allowed | seed | 8-bit integers | mean rate | spikes | synaptic "
-        "operations |",
-        "|---|---|---|---|---|---|",
-    ]
+    lines = [f"| hybrid, allowed | seed | {COLUMNS} |", "|---" * 9 + "|"]
     for result in found["budgets"]:
         seed = result["seed"]
         own = next(r for r in found["ours"] if r["seed"] == seed)
         allowed = f"{own['hybrid_choices']['max_rate_hz']:g} Hz"
         rows = {allowed: own["rows"]["hybrid"], **result["rows"]}
         for hz, row in rows.items():
-            run = row["integers"]
-            lines.append(
-                f"| {hz} | {seed} | {run['score']:.3f} | {run['hz']:.1f} Hz | "
-                f"{run['spikes'] / 1e3:.1f} k | {run['synops'] / 1e6:.2f} M |"
-            )
+            lines.append(f"| {hz} | {seed} | {' | '.join(cells([row], others))} |")
     return [*lines, ""]
 
 
