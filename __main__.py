@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from .cli import cli
+from .commands.cli import cli
 from .toolchain.errors import SnnDeployError
 
 

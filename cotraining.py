@@ -17,17 +17,17 @@ from typing import Any
 from .calibration.balance import balance
 from .calibration.membrane import with_time_constant
 from .model_files import Model, read_model
-from .models.finetune import Progress, Recipe, finetune
-from .models.hybrid import HybridNetwork
-from .models.rate_control import Band, share_out
+from .models.cotraining.finetune import Progress, Recipe, finetune
+from .models.cotraining.hybrid import HybridNetwork
+from .models.cotraining.rate_control import Band, share_out
 from .sources import read_lessons
-from .toolchain.bundle import Bundle, save_bundle
-from .toolchain.fold import fold
-from .toolchain.graph import Graph
-from .toolchain.layers import layers
-from .toolchain.legalize import legalize
-from .toolchain.nodes import IF, LIF, FloatArray, Node, Output
-from .toolchain.quantize import scales_of
+from .toolchain.bundle.bundle import Bundle, save_bundle
+from .toolchain.graph.graph import Graph
+from .toolchain.graph.nodes import IF, LIF, FloatArray, Node, Output
+from .toolchain.passes.fold import fold
+from .toolchain.passes.legalize.legalize import legalize
+from .toolchain.passes.quantize.layers import layers
+from .toolchain.passes.quantize.quantize import scales_of
 
 CALIBRATION_SAMPLES = 64
 BAND = Band(low=15.0, high=250.0, weight=0.01)  # Hz, of every population

@@ -16,28 +16,28 @@ from typing import Any
 from .calibration.balance import MAX_RATE, balance
 from .calibration.energy import load_profile
 from .calibration.overflow import Overflow, check_overflow
-from .calibration.picture import save_picture
 from .calibration.readout import calibrate_readout
-from .calibration.report import Report, StepTime, measure
+from .calibration.report.picture import save_picture
+from .calibration.report.report import Report, StepTime, measure
 from .model_files import read_model, read_program
 from .sources import read_task
 from .targets.contract import find_target
-from .tasks import Task
-from .toolchain.bundle import Bundle, save_bundle
-from .toolchain.compare import Tolerances, Verdict
-from .toolchain.compare import compare as compare_recordings
+from .tasks.contract import Task
+from .toolchain.bundle.bundle import Bundle, save_bundle
 from .toolchain.errors import DataError, ModelError
-from .toolchain.fold import fold
-from .toolchain.graph import Graph
-from .toolchain.history import History, histories
-from .toolchain.host import SpikeEncoder
-from .toolchain.interpret import interpret
-from .toolchain.legalize import legalize
-from .toolchain.nodes import FloatArray
-from .toolchain.program import Program
-from .toolchain.quantize import quantize
-from .toolchain.recording import Recording
-from .toolchain.rounding import Scales
+from .toolchain.graph.graph import Graph
+from .toolchain.graph.interpret import interpret
+from .toolchain.graph.nodes import FloatArray
+from .toolchain.passes.fold import fold
+from .toolchain.passes.legalize.legalize import legalize
+from .toolchain.passes.quantize.quantize import quantize
+from .toolchain.passes.quantize.rounding import Scales
+from .toolchain.program.host import SpikeEncoder
+from .toolchain.program.program import Program
+from .toolchain.program.recording import Recording
+from .toolchain.verdict.compare import Tolerances, Verdict
+from .toolchain.verdict.compare import compare as compare_recordings
+from .toolchain.verdict.history import History, histories
 
 CALIBRATION_SAMPLES = 64
 DEFAULT_STEPS = 64

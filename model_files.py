@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from .calibration.report import Score
-from .models.checkpoint import ATTRIBUTE, read_metadata
-from .toolchain.bundle import load_bundle
+from .calibration.report.report import Score
+from .models.training.checkpoint import ATTRIBUTE, read_metadata
+from .toolchain.bundle.bundle import load_bundle
 from .toolchain.errors import BundleError, DataError, ModelError
 from .toolchain.frontends.keras import read_keras
-from .toolchain.graph import Graph
-from .toolchain.nodes import FloatArray
-from .toolchain.program import Program
-from .toolchain.rounding import Scales
+from .toolchain.graph.graph import Graph
+from .toolchain.graph.nodes import FloatArray
+from .toolchain.passes.quantize.rounding import Scales
+from .toolchain.program.program import Program
 
 Metadata = Mapping[str, Any]
 SHIPPED = "locnet.snn"
@@ -71,7 +71,7 @@ def read_model(path: Path | None) -> Model:
         BundleError: the bundle is not in order.
     """
     if path is None:
-        with as_file(files("snn_deploy.models") / SHIPPED) as shipped:
+        with as_file(files("snn_deploy.models.networks") / SHIPPED) as shipped:
             return read_model(shipped)
     if not path.exists():
         raise ModelError(

@@ -9,17 +9,17 @@ from pathlib import Path
 import numpy as np
 
 from .model_files import Metadata, Model
-from .models import augment
-from .models.blobs import blob_data
-from .models.boxes import BoxData, Size, load_caltech101, load_folder, median_box
-from .models.masks import MaskData, load_pictures, mean_mask, split_subjects
-from .models.scenes import scene_data
-from .models.split import Split, split
-from .models.volumes import load_volumes
-from .tasks import BoxTask, MaskTask, Task
+from .models.data import augment
+from .models.data.blobs import blob_data
+from .models.data.boxes import BoxData, Size, load_caltech101, load_folder, median_box
+from .models.data.masks import MaskData, load_pictures, mean_mask, split_subjects
+from .models.data.scenes import scene_data
+from .models.data.split import Split, split
+from .models.data.volumes import load_volumes
+from .tasks.contract import BoxTask, MaskTask, Task
 from .toolchain.errors import DataError
-from .toolchain.graph import Graph
-from .toolchain.nodes import Array
+from .toolchain.graph.graph import Graph
+from .toolchain.graph.nodes import Array
 
 SCENES = 1500  # generated scenes; split like any other data
 BLOBS = 200  # generated volumes; likewise

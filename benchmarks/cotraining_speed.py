@@ -34,15 +34,15 @@ import numpy as np
 import tensorflow as tf
 
 from snn_deploy import __version__
-from snn_deploy.models.finetune import Recipe, finetune
-from snn_deploy.models.hybrid import HybridNetwork
-from snn_deploy.models.locnet import locnet
-from snn_deploy.models.nengo_hybrid import HybridLIF
-from snn_deploy.models.rate_control import Band
-from snn_deploy.models.recipe import AMPLITUDE, SIZE
+from snn_deploy.models.cotraining.finetune import Recipe, finetune
+from snn_deploy.models.cotraining.hybrid import HybridNetwork
+from snn_deploy.models.cotraining.nengo_hybrid import HybridLIF
+from snn_deploy.models.cotraining.rate_control import Band
+from snn_deploy.models.networks.locnet import locnet
+from snn_deploy.models.networks.recipe import AMPLITUDE, SIZE
 from snn_deploy.toolchain.frontends.keras import from_keras
-from snn_deploy.toolchain.legalize import legalize
-from snn_deploy.toolchain.quantize import scales_of
+from snn_deploy.toolchain.passes.legalize.legalize import legalize
+from snn_deploy.toolchain.passes.quantize.quantize import scales_of
 
 RESULTS = Path(__file__).parent / "results" / "cotraining_speed.json"
 BATCH, STEPS, TAU_SYN = 16, 30, 0.005

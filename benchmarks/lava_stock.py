@@ -20,19 +20,19 @@ from lava.proc.conv.process import Conv
 from lava.proc.io.sink import RingBuffer
 from lava.proc.lif.process import LIFReset
 
-from snn_deploy.targets.lava import Lava
-from snn_deploy.targets.lava_network import synapses_of
-from snn_deploy.targets.lava_processes import MODELS, SpikeSource
-from snn_deploy.toolchain import arithmetic as core
-from snn_deploy.toolchain.connections import (
+from snn_deploy.targets.lava.network import synapses_of
+from snn_deploy.targets.lava.processes import MODELS, SpikeSource
+from snn_deploy.targets.lava.target import Lava
+from snn_deploy.toolchain.graph.graph import Graph
+from snn_deploy.toolchain.graph.nodes import Input, Output
+from snn_deploy.toolchain.program import arithmetic as core
+from snn_deploy.toolchain.program.connections import (
     Connection,
     ConvConnection,
     DenseConnection,
 )
-from snn_deploy.toolchain.graph import Graph
-from snn_deploy.toolchain.host import BoolArray, Decoder, SpikeEncoder, Stimulus
-from snn_deploy.toolchain.nodes import Input, Output
-from snn_deploy.toolchain.program import Population, Program, SpikeInput, Timing
+from snn_deploy.toolchain.program.host import BoolArray, Decoder, SpikeEncoder, Stimulus
+from snn_deploy.toolchain.program.program import Population, Program, SpikeInput, Timing
 
 STEPS, SIDE = 200, 8  # per sample; pixels, of 2 channels
 SIZE = SIDE * SIDE * 2

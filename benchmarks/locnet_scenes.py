@@ -11,10 +11,10 @@ import json
 from pathlib import Path
 
 from snn_deploy.cotraining import Choices, cotrain
-from snn_deploy.models.scenes import scene_data
-from snn_deploy.models.train import Recipe, train
-from snn_deploy.models.trainer import progress_bar
-from snn_deploy.toolchain.bundle import Bundle, save_bundle
+from snn_deploy.models.data.scenes import scene_data
+from snn_deploy.models.training.train_locnet import Recipe, train
+from snn_deploy.models.training.trainer import progress_bar
+from snn_deploy.toolchain.bundle.bundle import Bundle, save_bundle
 from snn_deploy.toolchain.frontends.keras import read_keras
 
 SCENES, SEED = 3000, 1  # `build` shows scenes of seed 0: none that trained or chose

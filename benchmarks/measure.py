@@ -22,8 +22,8 @@ from networks import Case
 
 from snn_deploy.targets.contract import Target, find_target
 from snn_deploy.toolchain.errors import DoesNotFit
-from snn_deploy.toolchain.host import BoolArray, Stimulus
-from snn_deploy.toolchain.program import Program
+from snn_deploy.toolchain.program.host import BoolArray, Stimulus
+from snn_deploy.toolchain.program.program import Program
 
 CHIP_CORES = 4096  # the emulator is timed beyond the 128 cores of its chip
 ONE_BY_ONE = {"loihi-emulator": 1, "lava Sparse": 2, "lava Conv": 2}

@@ -8,11 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from snn_deploy.toolchain.graph import Graph
-from snn_deploy.toolchain.host import Stimulus, encode
-from snn_deploy.toolchain.interpret import interpret
-from snn_deploy.toolchain.legalize import legalize
-from snn_deploy.toolchain.nodes import (
+from snn_deploy.toolchain.graph.graph import Graph
+from snn_deploy.toolchain.graph.interpret import interpret
+from snn_deploy.toolchain.graph.nodes import (
     LIF,
     Conv2D,
     ConvTranspose2D,
@@ -27,8 +25,10 @@ from snn_deploy.toolchain.nodes import (
     Shape,
     SoftLIF,
 )
-from snn_deploy.toolchain.program import Program
-from snn_deploy.toolchain.quantize import quantize
+from snn_deploy.toolchain.passes.legalize.legalize import legalize
+from snn_deploy.toolchain.passes.quantize.quantize import quantize
+from snn_deploy.toolchain.program.host import Stimulus, encode
+from snn_deploy.toolchain.program.program import Program
 
 DT = 0.001  # s
 ACTIVITY = 0.09  # aimed at in the long run; in the first 64 steps it is about 0.075

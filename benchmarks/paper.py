@@ -34,11 +34,11 @@ from snn_deploy import __version__
 from snn_deploy.cotraining import Choices, cotrain
 from snn_deploy.deploy import Settings
 from snn_deploy.model_files import Model, read_model
-from snn_deploy.models.recipe import CaeRecipe, Recipe
-from snn_deploy.models.train import train
-from snn_deploy.models.train_cae import train_cae
+from snn_deploy.models.networks.recipe import CaeRecipe, Recipe
+from snn_deploy.models.training.train_cae import train_cae
+from snn_deploy.models.training.train_locnet import train
 from snn_deploy.sources import read_boxes, read_masks, read_task
-from snn_deploy.tasks import Task
+from snn_deploy.tasks.contract import Task
 
 RESULTS = Path(__file__).parent / "results" / "paper"
 SEEDS = (0, 1, 2)

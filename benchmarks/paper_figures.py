@@ -18,8 +18,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from paper_table import TITLES, results
 
-from snn_deploy.models.boxes import iou
-from snn_deploy.models.masks import dice
+from snn_deploy.models.data.boxes import iou
+from snn_deploy.models.data.masks import dice
 
 DOCS = Path(__file__).parent.parent / "docs"
 ANSWERS = {"ann": "ANN", "converted": "converted", "hybrid": "hybrid"}

@@ -12,16 +12,16 @@ import tensorflow as tf
 from snn_deploy.calibration.statistics import total_statistics
 from snn_deploy.cotraining import settling
 from snn_deploy.deploy import Settings, Steps, ann, compile_program
-from snn_deploy.models.hybrid import HybridNetwork
+from snn_deploy.models.cotraining.hybrid import HybridNetwork
 from snn_deploy.targets.contract import find_target
-from snn_deploy.tasks import Task
-from snn_deploy.toolchain.graph import Graph
-from snn_deploy.toolchain.host import Decoder, decode
-from snn_deploy.toolchain.nodes import FloatArray, Output
-from snn_deploy.toolchain.program import Program
-from snn_deploy.toolchain.quantize import scales_of
-from snn_deploy.toolchain.recording import Recording, join
-from snn_deploy.toolchain.rounding import Scales
+from snn_deploy.tasks.contract import Task
+from snn_deploy.toolchain.graph.graph import Graph
+from snn_deploy.toolchain.graph.nodes import FloatArray, Output
+from snn_deploy.toolchain.passes.quantize.quantize import scales_of
+from snn_deploy.toolchain.passes.quantize.rounding import Scales
+from snn_deploy.toolchain.program.host import Decoder, decode
+from snn_deploy.toolchain.program.program import Program
+from snn_deploy.toolchain.program.recording import Recording, join
 
 CURVE = (4, 8, 16, 32, 64)  # steps
 BATCH = 16  # samples in TensorFlow

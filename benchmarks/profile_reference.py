@@ -20,9 +20,9 @@ import numpy as np
 from measure import activity
 from networks import ACTIVITY, Case, locnet_like
 
-from snn_deploy.targets import kernels
-from snn_deploy.targets.reference import Reference, make_batch
-from snn_deploy.targets.tiles import TILE_SIZE
+from snn_deploy.targets.reference import kernels
+from snn_deploy.targets.reference.target import Reference, make_batch
+from snn_deploy.targets.reference.tiles import TILE_SIZE
 
 STEPS = 64
 STATE_BYTES = 3 * 8 + 2 + 4 + 1  # a neuron: q, u, v, rest read and written; bias; spike

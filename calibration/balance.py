@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from ..toolchain.errors import DataError, ModelError
-from ..toolchain.graph import Graph
-from ..toolchain.interpret import interpret
-from ..toolchain.nodes import (
+from ..toolchain.graph.graph import Graph
+from ..toolchain.graph.interpret import interpret
+from ..toolchain.graph.nodes import (
     IF,
     Add,
     AvgPool2D,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..toolchain.graph import Graph
-from ..toolchain.nodes import LIF, Node
+from ..toolchain.graph.graph import Graph
+from ..toolchain.graph.nodes import LIF, Node
 from .balance import driven, weighted
 
 

@@ -7,19 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..toolchain import arithmetic as core
-from ..toolchain.arithmetic import IntArray
-from ..toolchain.compose import Weighted, apply
-from ..toolchain.connections import (
+from ..toolchain.errors import DataError, DoesNotFit
+from ..toolchain.graph.nodes import Conv2D, ConvTranspose2D, Dense
+from ..toolchain.passes.legalize.compose import Weighted, apply
+from ..toolchain.program import arithmetic as core
+from ..toolchain.program.arithmetic import IntArray
+from ..toolchain.program.connections import (
     Connection,
     ConvConnection,
     ConvTransposeConnection,
 )
-from ..toolchain.errors import DataError, DoesNotFit
-from ..toolchain.host import BiasEncoder, BoolArray
-from ..toolchain.nodes import Conv2D, ConvTranspose2D, Dense
-from ..toolchain.program import Population, Program
-from ..toolchain.recording import Recording
+from ..toolchain.program.host import BiasEncoder, BoolArray
+from ..toolchain.program.program import Population, Program
+from ..toolchain.program.recording import Recording
 
 MAX_Q = (1 << core.Q_BITS) - 1
 MAX_U = (1 << core.U_BITS) - 1

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..toolchain.host import decode
-from ..toolchain.nodes import FloatArray
-from ..toolchain.program import Program
-from ..toolchain.recording import Recording
+from ..toolchain.graph.nodes import FloatArray
+from ..toolchain.program.host import decode
+from ..toolchain.program.program import Program
+from ..toolchain.program.recording import Recording
 
 
 def calibrate_readout(

@@ -12,13 +12,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..toolchain.connections import Connection, ConvConnection, ConvTransposeConnection
 from ..toolchain.errors import DataError
-from ..toolchain.graph import Graph
-from ..toolchain.host import BiasEncoder
-from ..toolchain.nodes import Conv2D, ConvTranspose2D, Dense, Node
-from ..toolchain.program import Population, Program, SpikeInput
-from ..toolchain.recording import Recording
+from ..toolchain.graph.graph import Graph
+from ..toolchain.graph.nodes import Conv2D, ConvTranspose2D, Dense, Node
+from ..toolchain.program.connections import (
+    Connection,
+    ConvConnection,
+    ConvTransposeConnection,
+)
+from ..toolchain.program.host import BiasEncoder
+from ..toolchain.program.program import Population, Program, SpikeInput
+from ..toolchain.program.recording import Recording
 
 SATURATED = 0.95
 """Share of the spikes it could fire from which a neuron counts as saturated.

@@ -11,11 +11,11 @@ from typing import ClassVar
 import numpy as np
 
 from ..toolchain.errors import DataError, DoesNotFit, TargetUnavailable
-from ..toolchain.host import BoolArray, Stimulus, decode, encode
-from ..toolchain.limits import Limits
-from ..toolchain.nodes import FloatArray
-from ..toolchain.program import Program
-from ..toolchain.recording import Recording, join
+from ..toolchain.graph.nodes import FloatArray
+from ..toolchain.passes.place.limits import Limits
+from ..toolchain.program.host import BoolArray, Stimulus, decode, encode
+from ..toolchain.program.program import Program
+from ..toolchain.program.recording import Recording, join
 
 GROUP = "snn_deploy.targets"  # entry points
 RASTER_BYTES = 512 << 20  # of spikes held at once where only counts are asked for

@@ -7,8 +7,8 @@ import math
 import numpy as np
 from hypothesis import strategies as st
 
-from snn_deploy.toolchain import nodes as n
-from snn_deploy.toolchain.graph import Graph
+from snn_deploy.toolchain.graph import nodes as n
+from snn_deploy.toolchain.graph.graph import Graph
 
 Drawn = st.DrawFn
 IMAGES = st.tuples(st.integers(3, 7), st.integers(3, 7), st.integers(1, 3))

@@ -12,15 +12,16 @@ from dataclasses import replace
 import numpy as np
 from hypothesis import strategies as st
 
-from snn_deploy.toolchain import arithmetic as core
-from snn_deploy.toolchain.connections import (
+from snn_deploy.toolchain.graph.graph import Graph
+from snn_deploy.toolchain.graph.nodes import FloatArray, Input, Output, Shape
+from snn_deploy.toolchain.program import arithmetic as core
+from snn_deploy.toolchain.program.connections import (
     Connection,
     ConvConnection,
     ConvTransposeConnection,
     DenseConnection,
 )
-from snn_deploy.toolchain.graph import Graph
-from snn_deploy.toolchain.host import (
+from snn_deploy.toolchain.program.host import (
     BiasEncoder,
     BoolArray,
     Decoder,
@@ -28,8 +29,7 @@ from snn_deploy.toolchain.host import (
     Stimulus,
     encode,
 )
-from snn_deploy.toolchain.nodes import FloatArray, Input, Output, Shape
-from snn_deploy.toolchain.program import Population, Program, SpikeInput, Timing
+from snn_deploy.toolchain.program.program import Population, Program, SpikeInput, Timing
 
 DECAYS = st.one_of(st.sampled_from((0, 1, 200, 4094, 4095)), st.integers(0, 4095))
 V_MINS = st.sampled_from((0, 0, -core.V_LIMIT, -1, -70_000))

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from snn_deploy.toolchain import arithmetic as core
-from snn_deploy.toolchain.program import Population
+from snn_deploy.toolchain.program import arithmetic as core
+from snn_deploy.toolchain.program.program import Population
 
 U = st.integers(-(2**23), 2**23 - 1)
 EDGES = st.sampled_from([0, 1, -1, 2**21 - 1, 2**21, -(2**21), -(2**21) - 1])

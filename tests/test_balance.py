@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from random_graphs import graphs, samples_for
 
 from snn_deploy.calibration.balance import balance
-from snn_deploy.toolchain import nodes as n
 from snn_deploy.toolchain.errors import DataError, ModelError
-from snn_deploy.toolchain.graph import Graph
-from snn_deploy.toolchain.interpret import interpret
-from snn_deploy.toolchain.legalize import legalize
+from snn_deploy.toolchain.graph import nodes as n
+from snn_deploy.toolchain.graph.graph import Graph
+from snn_deploy.toolchain.graph.interpret import interpret
+from snn_deploy.toolchain.passes.legalize.legalize import legalize
 
 
 @settings(deadline=None, max_examples=50)

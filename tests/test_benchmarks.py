@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 from tiny_files import write_pictures
 
-from snn_deploy.targets.reference import Reference
+from snn_deploy.targets.reference.target import Reference
 
 FOLDER = Path(__file__).parent.parent / "benchmarks"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from snn_deploy.models.blobs import SLICES, blob_data
-from snn_deploy.models.masks import dice, mean_mask, split_subjects
+from snn_deploy.models.data.blobs import SLICES, blob_data
+from snn_deploy.models.data.masks import dice, mean_mask, split_subjects
 
 SIZE = (24, 32, 1)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy.io import savemat
 
-from snn_deploy.models.boxes import (
+from snn_deploy.models.data.boxes import (
     OFFICIAL_FOLDERS,
     iou,
     load_caltech101,
@@ -20,7 +20,7 @@ from snn_deploy.models.boxes import (
     mean_box,
     median_box,
 )
-from snn_deploy.models.split import split
+from snn_deploy.models.data.split import split
 from snn_deploy.toolchain.errors import DataError
 
 HEADER = "image,x_min,y_min,x_max,y_max\n"

@@ -14,13 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_programs import identity, programs
 
-from snn_deploy.toolchain import connections, host, nodes, program, serialize
-from snn_deploy.toolchain.bundle import Bundle, load_bundle, save_bundle
-from snn_deploy.toolchain.connections import DenseConnection
+from snn_deploy.toolchain.bundle import serialize
+from snn_deploy.toolchain.bundle.bundle import Bundle, load_bundle, save_bundle
 from snn_deploy.toolchain.errors import BundleError, ModelError
-from snn_deploy.toolchain.graph import Graph
-from snn_deploy.toolchain.host import Decoder, SpikeEncoder
-from snn_deploy.toolchain.program import Population, Program, SpikeInput, Timing
+from snn_deploy.toolchain.graph import nodes
+from snn_deploy.toolchain.graph.graph import Graph
+from snn_deploy.toolchain.program import connections, host, program
+from snn_deploy.toolchain.program.connections import DenseConnection
+from snn_deploy.toolchain.program.host import Decoder, SpikeEncoder
+from snn_deploy.toolchain.program.program import Population, Program, SpikeInput, Timing
 
 rng = np.random.default_rng(0)
 

@@ -18,10 +18,10 @@ import numpy as np
 import pytest
 from test_bundle import every_node, small_bundle, small_program
 
-from snn_deploy.toolchain import archive
-from snn_deploy.toolchain.bundle import Bundle, load_bundle, save_bundle
-from snn_deploy.toolchain.connections import ConvConnection
+from snn_deploy.toolchain.bundle import archive
+from snn_deploy.toolchain.bundle.bundle import Bundle, load_bundle, save_bundle
 from snn_deploy.toolchain.errors import BundleError, ModelError
+from snn_deploy.toolchain.program.connections import ConvConnection
 
 
 @pytest.fixture(params=["b.snn", "b"], ids=["zip", "directory"])

@@ -12,19 +12,19 @@ tf = pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
 
 from snn_deploy.deploy import Settings, Steps, build, compile_program  # noqa: E402
 from snn_deploy.model_files import read_model  # noqa: E402
-from snn_deploy.models.blobs import blob_data  # noqa: E402
-from snn_deploy.models.cae import cae  # noqa: E402
-from snn_deploy.models.checkpoint import read_metadata  # noqa: E402
-from snn_deploy.models.masks import split_subjects  # noqa: E402
-from snn_deploy.models.recipe import CaeRecipe  # noqa: E402
-from snn_deploy.models.train_cae import train_cae  # noqa: E402
+from snn_deploy.models.data.blobs import blob_data  # noqa: E402
+from snn_deploy.models.data.masks import split_subjects  # noqa: E402
+from snn_deploy.models.networks.cae import cae  # noqa: E402
+from snn_deploy.models.networks.recipe import CaeRecipe  # noqa: E402
+from snn_deploy.models.training.checkpoint import read_metadata  # noqa: E402
+from snn_deploy.models.training.train_cae import train_cae  # noqa: E402
 from snn_deploy.sources import read_task  # noqa: E402
 from snn_deploy.targets.contract import find_target  # noqa: E402
 from snn_deploy.toolchain.errors import DataError, ModelError  # noqa: E402
-from snn_deploy.toolchain.fold import fold  # noqa: E402
 from snn_deploy.toolchain.frontends.keras import from_keras  # noqa: E402
-from snn_deploy.toolchain.interpret import interpret  # noqa: E402
-from snn_deploy.toolchain.nodes import ConvTranspose2D, Linear, ReLU  # noqa: E402
+from snn_deploy.toolchain.graph.interpret import interpret  # noqa: E402
+from snn_deploy.toolchain.graph.nodes import ConvTranspose2D, Linear, ReLU  # noqa: E402
+from snn_deploy.toolchain.passes.fold import fold  # noqa: E402
 
 SIZE = (16, 24, 1)
 CHANNELS = (4, 6, 8)
@@ -173,7 +173,7 @@ def write_pictures(folder, data) -> None:
 def test_the_command_line_trains_and_builds_on_a_folder(data, tmp_path, monkeypatch):
     from click.testing import CliRunner
 
-    from snn_deploy.cli import cli
+    from snn_deploy.commands.cli import cli
 
     monkeypatch.chdir(tmp_path)
     write_pictures(tmp_path / "cells", data)
@@ -230,7 +230,7 @@ def test_build_takes_generated_blobs_where_no_data_are_given(trained):
 
 
 def test_train_cae_offers_the_recipe_with_its_defaults():
-    from snn_deploy.cli_train import cae as command
+    from snn_deploy.commands.train import cae as command
 
     offered = {option.name: option.default for option in command.params}
     height, width, channels = offered["size"]

@@ -17,22 +17,27 @@ from random_programs import identity, programs, simulate_oracle, stimuli
 from rich.console import Console
 
 from snn_deploy.__main__ import main
-from snn_deploy.calibration.divergence_picture import save_divergence
-from snn_deploy.calibration.verdict import blame, print_verdict, to_json
-from snn_deploy.toolchain.bundle import Bundle, save_bundle
-from snn_deploy.toolchain.compare import (
+from snn_deploy.calibration.report.divergence_picture import save_divergence
+from snn_deploy.calibration.report.verdict import blame, print_verdict, to_json
+from snn_deploy.toolchain.bundle.bundle import Bundle, save_bundle
+from snn_deploy.toolchain.errors import DataError
+from snn_deploy.toolchain.program.connections import DenseConnection
+from snn_deploy.toolchain.program.host import BoolArray, Decoder, SpikeEncoder, encode
+from snn_deploy.toolchain.program.program import Population, Program, SpikeInput, Timing
+from snn_deploy.toolchain.program.recording import Recording
+from snn_deploy.toolchain.verdict.compare import (
     Difference,
     Tolerances,
     Verdict,
     compare,
     first_difference,
 )
-from snn_deploy.toolchain.connections import DenseConnection
-from snn_deploy.toolchain.errors import DataError
-from snn_deploy.toolchain.history import AFTER, BEFORE, histories, membrane_history
-from snn_deploy.toolchain.host import BoolArray, Decoder, SpikeEncoder, encode
-from snn_deploy.toolchain.program import Population, Program, SpikeInput, Timing
-from snn_deploy.toolchain.recording import Recording
+from snn_deploy.toolchain.verdict.history import (
+    AFTER,
+    BEFORE,
+    histories,
+    membrane_history,
+)
 
 FLOW = ("in", "hidden", "out")
 

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from snn_deploy.toolchain.connections import (
+from snn_deploy.toolchain.program.connections import (
     Connection,
     ConvConnection,
     ConvTransposeConnection,

@@ -10,15 +10,15 @@ import pytest
 from click.testing import CliRunner
 from tiny_files import CONV, DENSE, FLATTEN, write_model, write_pictures
 
-from snn_deploy.cli import cli
+from snn_deploy.commands.cli import cli
 from snn_deploy.model_files import read_model
-from snn_deploy.toolchain import nodes as n
-from snn_deploy.toolchain.bundle import load_bundle
-from snn_deploy.toolchain.graph import Graph
+from snn_deploy.toolchain.bundle.bundle import load_bundle
+from snn_deploy.toolchain.graph import nodes as n
+from snn_deploy.toolchain.graph.graph import Graph
 
 pytest.importorskip("tensorflow", reason="fine-tuning needs TensorFlow (Python 3.10)")
 from snn_deploy.cotraining import Choices, cotrain, prepare  # noqa: E402
-from snn_deploy.models.hybrid import HybridNetwork  # noqa: E402
+from snn_deploy.models.cotraining.hybrid import HybridNetwork  # noqa: E402
 
 QUICK = Choices(steps=12, settle=4, adapt_epochs=2, epochs=3, max_rate_hz=400.0)
 

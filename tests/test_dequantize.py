@@ -9,13 +9,9 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from random_graphs import graphs, samples_for
 
-from snn_deploy.toolchain.dequantize import current_unit, dequantize
 from snn_deploy.toolchain.errors import DoesNotFit, ModelError
-from snn_deploy.toolchain.graph import Graph
-from snn_deploy.toolchain.host import SpikeEncoder
-from snn_deploy.toolchain.layers import layers
-from snn_deploy.toolchain.legalize import legalize
-from snn_deploy.toolchain.nodes import (
+from snn_deploy.toolchain.graph.graph import Graph
+from snn_deploy.toolchain.graph.nodes import (
     LIF,
     Add,
     Conv2D,
@@ -25,9 +21,13 @@ from snn_deploy.toolchain.nodes import (
     Output,
     Reshape,
 )
-from snn_deploy.toolchain.program import Program
-from snn_deploy.toolchain.quantize import quantize, scales_of
-from snn_deploy.toolchain.rounding import Scales
+from snn_deploy.toolchain.passes.legalize.legalize import legalize
+from snn_deploy.toolchain.passes.quantize.dequantize import current_unit, dequantize
+from snn_deploy.toolchain.passes.quantize.layers import layers
+from snn_deploy.toolchain.passes.quantize.quantize import quantize, scales_of
+from snn_deploy.toolchain.passes.quantize.rounding import Scales
+from snn_deploy.toolchain.program.host import SpikeEncoder
+from snn_deploy.toolchain.program.program import Program
 
 relaxed = settings(
     max_examples=60,

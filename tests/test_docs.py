@@ -66,7 +66,7 @@ def test_python_blocks_run(page, tmp_path, monkeypatch):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_exist(page):
     """Every ``snn-deploy VERB --options`` that a page quotes can be parsed."""
-    from snn_deploy.cli import cli
+    from snn_deploy.commands.cli import cli
 
     for block in blocks(page, "(?:console|sh|bash)"):
         lines = block.replace("\\\n", " ").splitlines()

@@ -13,7 +13,7 @@ from random_programs import programs
 from snn_deploy.calibration.energy import TITLE, energy_proxy, load_profile
 from snn_deploy.calibration.statistics import layer_statistics
 from snn_deploy.toolchain.errors import DataError
-from snn_deploy.toolchain.recording import Recording
+from snn_deploy.toolchain.program.recording import Recording
 
 LOIHI = "loihi1_davies2018"
 TEXT = (files("snn_deploy.calibration") / "devices" / f"{LOIHI}.toml").read_text()

@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 
 from snn_deploy.targets.contract import find_target
-from snn_deploy.toolchain import nodes as n
 from snn_deploy.toolchain.errors import DataError, ModelError
-from snn_deploy.toolchain.graph import Graph
-from snn_deploy.toolchain.legalize import legalize
-from snn_deploy.toolchain.quantize import quantize, scales_of
+from snn_deploy.toolchain.graph import nodes as n
+from snn_deploy.toolchain.graph.graph import Graph
+from snn_deploy.toolchain.passes.legalize.legalize import legalize
+from snn_deploy.toolchain.passes.quantize.quantize import quantize, scales_of
 
 tf = pytest.importorskip("tensorflow", reason="fine-tuning is TensorFlow's")
-from snn_deploy.models import losses  # noqa: E402
-from snn_deploy.models.boxes import iou  # noqa: E402
-from snn_deploy.models.finetune import Recipe, finetune  # noqa: E402
-from snn_deploy.models.hybrid import HybridNetwork  # noqa: E402
-from snn_deploy.models.rate_control import Band, deviation, share_out  # noqa: E402
+from snn_deploy.models.cotraining.finetune import Recipe, finetune  # noqa: E402
+from snn_deploy.models.cotraining.hybrid import HybridNetwork  # noqa: E402
+from snn_deploy.models.cotraining.rate_control import Band, deviation, share_out  # noqa: E402
+from snn_deploy.models.data.boxes import iou  # noqa: E402
+from snn_deploy.models.training import losses  # noqa: E402
 
 RECIPE = Recipe(steps=24, epochs=4, learning_rate=0.01, band=Band(weight=0.0))
 

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from snn_deploy.toolchain import nodes as n
 from snn_deploy.toolchain.errors import UnsupportedLayer
-from snn_deploy.toolchain.fold import fold
-from snn_deploy.toolchain.graph import Graph
-from snn_deploy.toolchain.interpret import interpret
+from snn_deploy.toolchain.graph import nodes as n
+from snn_deploy.toolchain.graph.graph import Graph
+from snn_deploy.toolchain.graph.interpret import interpret
+from snn_deploy.toolchain.passes.fold import fold
 
 PICTURE = (6, 5, 3)
 PADDED = ((1, 0), (1, 2))

@@ -7,9 +7,9 @@ from dataclasses import FrozenInstanceError, fields, replace
 import numpy as np
 import pytest
 
-from snn_deploy.toolchain import nodes as n
 from snn_deploy.toolchain.errors import ModelError
-from snn_deploy.toolchain.graph import Graph, arrays
+from snn_deploy.toolchain.graph import nodes as n
+from snn_deploy.toolchain.graph.graph import Graph, arrays
 
 PICTURE = (6, 5, 2)
 EYE = np.eye(2)

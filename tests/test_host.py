@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_programs import identity
 
-from snn_deploy.toolchain import arithmetic as core
-from snn_deploy.toolchain import nodes as n
 from snn_deploy.toolchain.errors import DataError
-from snn_deploy.toolchain.graph import Graph
-from snn_deploy.toolchain.host import (
+from snn_deploy.toolchain.graph import nodes as n
+from snn_deploy.toolchain.graph.graph import Graph
+from snn_deploy.toolchain.program import arithmetic as core
+from snn_deploy.toolchain.program.host import (
     BiasEncoder,
     Decoder,
     Encoder,

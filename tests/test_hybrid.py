@@ -13,25 +13,25 @@ from random_graphs import graphs, samples_for
 from random_programs import simulate_oracle
 
 from snn_deploy.calibration.balance import balance
-from snn_deploy.toolchain import arithmetic as core
-from snn_deploy.toolchain import nodes as n
 from snn_deploy.toolchain.errors import (
     DataError,
     DoesNotFit,
     SnnDeployError,
     UnsupportedLayer,
 )
-from snn_deploy.toolchain.graph import Graph
-from snn_deploy.toolchain.host import SpikeEncoder, decode, encode
-from snn_deploy.toolchain.interpret import interpret
-from snn_deploy.toolchain.legalize import legalize
-from snn_deploy.toolchain.program import Program
-from snn_deploy.toolchain.quantize import quantize, scales_of
+from snn_deploy.toolchain.graph import nodes as n
+from snn_deploy.toolchain.graph.graph import Graph
+from snn_deploy.toolchain.graph.interpret import interpret
+from snn_deploy.toolchain.passes.legalize.legalize import legalize
+from snn_deploy.toolchain.passes.quantize.quantize import quantize, scales_of
+from snn_deploy.toolchain.program import arithmetic as core
+from snn_deploy.toolchain.program.host import SpikeEncoder, decode, encode
+from snn_deploy.toolchain.program.program import Program
 
 tf = pytest.importorskip("tensorflow", reason="hybrid networks are TensorFlow's")
-from snn_deploy.models import core_neurons  # noqa: E402
-from snn_deploy.models import hybrid_neurons as neurons  # noqa: E402
-from snn_deploy.models.hybrid import HybridNetwork  # noqa: E402
+from snn_deploy.models.cotraining import core_neurons  # noqa: E402
+from snn_deploy.models.cotraining import hybrid_neurons as neurons  # noqa: E402
+from snn_deploy.models.cotraining.hybrid import HybridNetwork  # noqa: E402
 
 STEPS = 24
 NEURONS = {

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import convolve2d, correlate2d
 
-from snn_deploy.toolchain import nodes as n
 from snn_deploy.toolchain.errors import DataError, ModelError
-from snn_deploy.toolchain.graph import Graph
-from snn_deploy.toolchain.interpret import (
+from snn_deploy.toolchain.graph import nodes as n
+from snn_deploy.toolchain.graph.graph import Graph
+from snn_deploy.toolchain.graph.interpret import (
     _SPIKING,
     _State,
     interpret,

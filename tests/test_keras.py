@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snn_deploy.toolchain import nodes as n
 from snn_deploy.toolchain.errors import ModelError, UnsupportedLayer
 from snn_deploy.toolchain.frontends.keras import from_keras, read_keras, to_graph
 from snn_deploy.toolchain.frontends.keras_files import KerasModel
-from snn_deploy.toolchain.interpret import interpret
+from snn_deploy.toolchain.graph import nodes as n
+from snn_deploy.toolchain.graph.interpret import interpret
 
 tf = pytest.importorskip("tensorflow", reason="tensorflow is not installed")
-neurons = pytest.importorskip("snn_deploy.models.neurons")
+neurons = pytest.importorskip("snn_deploy.models.networks.neurons")
 layers = tf.keras.layers
 SoftLIF = neurons.SoftLIF
 
@@ -162,7 +162,7 @@ def test_random_models_give_keras_numbers(data):
 
 
 def test_locnet_gives_keras_numbers():
-    locnet = pytest.importorskip("snn_deploy.models.locnet").locnet
+    locnet = pytest.importorskip("snn_deploy.models.networks.locnet").locnet
     model = randomised(locnet((16, 24, 3), (2, 3, 4), (8, 6)))
     assert_same(model, from_keras(model))
 

@@ -18,17 +18,22 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from random_programs import dense, identity, programs, simulate_oracle, stimuli
 
-from snn_deploy.targets import lava
-from snn_deploy.targets.lava import Lava
-from snn_deploy.toolchain import arithmetic as core
-from snn_deploy.toolchain.connections import (
+from snn_deploy.targets.lava import target as lava
+from snn_deploy.targets.lava.target import Lava
+from snn_deploy.toolchain.errors import TargetUnavailable
+from snn_deploy.toolchain.program import arithmetic as core
+from snn_deploy.toolchain.program.connections import (
     ConvConnection,
     ConvTransposeConnection,
     DenseConnection,
 )
-from snn_deploy.toolchain.errors import TargetUnavailable
-from snn_deploy.toolchain.host import BiasEncoder, Decoder, SpikeEncoder, Stimulus
-from snn_deploy.toolchain.program import Population, Program, SpikeInput, Timing
+from snn_deploy.toolchain.program.host import (
+    BiasEncoder,
+    Decoder,
+    SpikeEncoder,
+    Stimulus,
+)
+from snn_deploy.toolchain.program.program import Population, Program, SpikeInput, Timing
 
 
 def lava_runs_here():

@@ -11,14 +11,14 @@ from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 from random_graphs import Builder, graphs, samples_for
 
-from snn_deploy.toolchain import nodes as n
-from snn_deploy.toolchain.compose import apply, unbiased
-from snn_deploy.toolchain.convolutions import Kernel, compose_kernels
 from snn_deploy.toolchain.errors import UnsupportedLayer
-from snn_deploy.toolchain.graph import Graph
-from snn_deploy.toolchain.interpret import interpret
-from snn_deploy.toolchain.legalize import legalize
-from snn_deploy.toolchain.nodes import FloatArray
+from snn_deploy.toolchain.graph import nodes as n
+from snn_deploy.toolchain.graph.graph import Graph
+from snn_deploy.toolchain.graph.interpret import interpret
+from snn_deploy.toolchain.graph.nodes import FloatArray
+from snn_deploy.toolchain.passes.legalize.compose import apply, unbiased
+from snn_deploy.toolchain.passes.legalize.convolutions import Kernel, compose_kernels
+from snn_deploy.toolchain.passes.legalize.legalize import legalize
 
 WEIGHTED = (n.Dense, n.Conv2D, n.ConvTranspose2D)
 TWINS = {n.SoftLIF: n.LIF, n.ReLU: n.IF}

@@ -10,9 +10,9 @@ import pytest
 
 tf = pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
 
-from snn_deploy.models.locnet import fold, locnet, populations  # noqa: E402
-from snn_deploy.models.neurons import SoftLIF, current_for  # noqa: E402
-from snn_deploy.models.scenes import scenes  # noqa: E402
+from snn_deploy.models.data.scenes import scenes  # noqa: E402
+from snn_deploy.models.networks.locnet import fold, locnet, populations  # noqa: E402
+from snn_deploy.models.networks.neurons import SoftLIF, current_for  # noqa: E402
 
 SIZE = (16, 24, 3)
 

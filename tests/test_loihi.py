@@ -12,18 +12,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from random_programs import identity, programs, simulate_oracle, stimuli
 
-from snn_deploy.targets.loihi import EmulatorSession, LoihiEmulator
-from snn_deploy.toolchain import arithmetic as core
-from snn_deploy.toolchain.connections import (
+from snn_deploy.targets.loihi.target import EmulatorSession, LoihiEmulator
+from snn_deploy.toolchain.errors import DoesNotFit, TargetUnavailable
+from snn_deploy.toolchain.passes.place.limits import CoreLimits, Usage
+from snn_deploy.toolchain.program import arithmetic as core
+from snn_deploy.toolchain.program.connections import (
     Connection,
     ConvConnection,
     ConvTransposeConnection,
     DenseConnection,
 )
-from snn_deploy.toolchain.errors import DoesNotFit, TargetUnavailable
-from snn_deploy.toolchain.host import BoolArray, Decoder, SpikeEncoder, Stimulus
-from snn_deploy.toolchain.limits import CoreLimits, Usage
-from snn_deploy.toolchain.program import Population, Program, SpikeInput, Timing
+from snn_deploy.toolchain.program.host import BoolArray, Decoder, SpikeEncoder, Stimulus
+from snn_deploy.toolchain.program.program import Population, Program, SpikeInput, Timing
 
 pytest.importorskip("nengo_loihi", reason="needs pip install 'snn-deploy[loihi]'")
 pytestmark = pytest.mark.filterwarnings("ignore:Overflow in")  # wrapping is meant

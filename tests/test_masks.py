@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from snn_deploy.models.masks import (
+from snn_deploy.models.data.masks import (
     MaskData,
     dice,
     dice_of_volumes,
@@ -21,7 +21,7 @@ from snn_deploy.models.masks import (
     split_subjects,
     stack,
 )
-from snn_deploy.models.volumes import fit, load_volumes, normalise
+from snn_deploy.models.data.volumes import fit, load_volumes, normalise
 from snn_deploy.toolchain.errors import DataError
 
 SIZE = (16, 24, 1)

@@ -12,16 +12,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from snn_deploy.targets.nengo_dl import NengoDL, NengoDLRounded
-from snn_deploy.toolchain.bundle import Bundle, save_bundle
-from snn_deploy.toolchain.dequantize import dequantize
+from snn_deploy.targets.nengo_dl.target import NengoDL, NengoDLRounded
+from snn_deploy.toolchain.bundle.bundle import Bundle, save_bundle
 from snn_deploy.toolchain.errors import UnsupportedLayer
-from snn_deploy.toolchain.graph import Graph
-from snn_deploy.toolchain.host import encode
-from snn_deploy.toolchain.interpret import interpret
-from snn_deploy.toolchain.layers import layers
-from snn_deploy.toolchain.legalize import legalize
-from snn_deploy.toolchain.nodes import (
+from snn_deploy.toolchain.graph.graph import Graph
+from snn_deploy.toolchain.graph.interpret import interpret
+from snn_deploy.toolchain.graph.nodes import (
     IF,
     LIF,
     Add,
@@ -36,8 +32,12 @@ from snn_deploy.toolchain.nodes import (
     Output,
     Upsample2D,
 )
-from snn_deploy.toolchain.program import Program
-from snn_deploy.toolchain.quantize import quantize
+from snn_deploy.toolchain.passes.legalize.legalize import legalize
+from snn_deploy.toolchain.passes.quantize.dequantize import dequantize
+from snn_deploy.toolchain.passes.quantize.layers import layers
+from snn_deploy.toolchain.passes.quantize.quantize import quantize
+from snn_deploy.toolchain.program.host import encode
+from snn_deploy.toolchain.program.program import Program
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*encountered in log1p"),  # Nengo's max_rates
@@ -175,7 +175,7 @@ def assert_busy(spikes: dict[str, FloatArray]) -> None:
 @pytest.mark.parametrize("name", GRAPHS)
 def test_nengo_itself_gives_the_spikes_of_interpret(name, tau_syn):
     """Core Nengo in float64: not one spike of the network that we hand it differs."""
-    from snn_deploy.targets.nengo_network import build_network
+    from snn_deploy.targets.nengo_dl.network import build_network
 
     program, samples = program_of(GRAPHS[name], tau_syn)
     expected = interpreted(program.graph, samples)

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from snn_deploy.toolchain import nodes as n
-from snn_deploy.toolchain.graph import Graph
-from snn_deploy.toolchain.legalize import legalize
-from snn_deploy.toolchain.quantize import scales_of
+from snn_deploy.toolchain.graph import nodes as n
+from snn_deploy.toolchain.graph.graph import Graph
+from snn_deploy.toolchain.passes.legalize.legalize import legalize
+from snn_deploy.toolchain.passes.quantize.quantize import scales_of
 
 nengo = pytest.importorskip("nengo", reason="these neurons are for NengoDL")
 nengo_dl = pytest.importorskip("nengo_dl", reason="these neurons are for NengoDL")
 tf = pytest.importorskip("tensorflow", reason="NengoDL runs on TensorFlow")
-from snn_deploy.models.hybrid import HybridNetwork  # noqa: E402
-from snn_deploy.models.hybrid_neurons import filtered  # noqa: E402
-from snn_deploy.models.nengo_hybrid import (  # noqa: E402
+from snn_deploy.models.cotraining.hybrid import HybridNetwork  # noqa: E402
+from snn_deploy.models.cotraining.hybrid_neurons import filtered  # noqa: E402
+from snn_deploy.models.cotraining.nengo_hybrid import (  # noqa: E402
     HybridLIF,
     HybridSpikingRectifiedLinear,
 )

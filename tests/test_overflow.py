@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from random_programs import programs, simulate_oracle, stimuli, synaptic_sum
 
 from snn_deploy.calibration.overflow import check_overflow, find_overflow
-from snn_deploy.toolchain import arithmetic as core
 from snn_deploy.toolchain.errors import DataError, DoesNotFit
-from snn_deploy.toolchain.host import Stimulus, decode
-from snn_deploy.toolchain.program import Program
-from snn_deploy.toolchain.recording import Recording
+from snn_deploy.toolchain.program import arithmetic as core
+from snn_deploy.toolchain.program.host import Stimulus, decode
+from snn_deploy.toolchain.program.program import Program
+from snn_deploy.toolchain.program.recording import Recording
 
 
 def recorded(program: Program, stimulus: Stimulus) -> Recording:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from snn_deploy.calibration.picture import Boxes, Masks, save_picture
+from snn_deploy.calibration.report.picture import Boxes, Masks, save_picture
 from snn_deploy.toolchain.errors import DataError
-from snn_deploy.toolchain.recording import Recording
+from snn_deploy.toolchain.program.recording import Recording
 
 
 def recording() -> Recording:

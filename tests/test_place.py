@@ -9,19 +9,19 @@ import pytest
 from hypothesis import given, settings
 from random_programs import identity, programs
 
-from snn_deploy.toolchain.connections import (
+from snn_deploy.toolchain.errors import DoesNotFit
+from snn_deploy.toolchain.graph.nodes import Shape
+from snn_deploy.toolchain.passes.place.fan_in import Block, FanIn, atoms, fan_in
+from snn_deploy.toolchain.passes.place.limits import CoreLimits
+from snn_deploy.toolchain.passes.place.place import Placement, place
+from snn_deploy.toolchain.program.connections import (
     Connection,
     ConvConnection,
     ConvTransposeConnection,
     DenseConnection,
 )
-from snn_deploy.toolchain.errors import DoesNotFit
-from snn_deploy.toolchain.fan_in import Block, FanIn, atoms, fan_in
-from snn_deploy.toolchain.host import Decoder, SpikeEncoder
-from snn_deploy.toolchain.limits import CoreLimits
-from snn_deploy.toolchain.nodes import Shape
-from snn_deploy.toolchain.place import Placement, place
-from snn_deploy.toolchain.program import Population, Program, SpikeInput, Timing
+from snn_deploy.toolchain.program.host import Decoder, SpikeEncoder
+from snn_deploy.toolchain.program.program import Population, Program, SpikeInput, Timing
 
 LOIHI1 = CoreLimits(
     compartments=1024, input_axons=4096, output_axons=4096, synapse_bits=2**20

@@ -12,18 +12,18 @@ from hypothesis import strategies as st
 from random_graphs import graphs, samples_for
 from random_programs import simulate_oracle
 
-from snn_deploy.toolchain import arithmetic as core
-from snn_deploy.toolchain import nodes as n
-from snn_deploy.toolchain.compose import apply
-from snn_deploy.toolchain.connections import Connection
 from snn_deploy.toolchain.errors import DataError, DoesNotFit, ModelError
-from snn_deploy.toolchain.graph import Graph
-from snn_deploy.toolchain.host import BiasEncoder, SpikeEncoder, decode, encode
-from snn_deploy.toolchain.interpret import interpret
-from snn_deploy.toolchain.layers import Layer, layers
-from snn_deploy.toolchain.legalize import legalize
-from snn_deploy.toolchain.program import Program
-from snn_deploy.toolchain.quantize import quantize, scales_of
+from snn_deploy.toolchain.graph import nodes as n
+from snn_deploy.toolchain.graph.graph import Graph
+from snn_deploy.toolchain.graph.interpret import interpret
+from snn_deploy.toolchain.passes.legalize.compose import apply
+from snn_deploy.toolchain.passes.legalize.legalize import legalize
+from snn_deploy.toolchain.passes.quantize.layers import Layer, layers
+from snn_deploy.toolchain.passes.quantize.quantize import quantize, scales_of
+from snn_deploy.toolchain.program import arithmetic as core
+from snn_deploy.toolchain.program.connections import Connection
+from snn_deploy.toolchain.program.host import BiasEncoder, SpikeEncoder, decode, encode
+from snn_deploy.toolchain.program.program import Program
 
 DT = 0.001
 TAU = st.sampled_from((0.0, 0.005))

@@ -12,25 +12,25 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from random_programs import identity, programs, simulate_oracle, stimuli
 
-from snn_deploy.targets import tiles
 from snn_deploy.targets.contract import find_target
-from snn_deploy.targets.reference import Reference
-from snn_deploy.toolchain.arithmetic import IntArray
-from snn_deploy.toolchain.connections import (
+from snn_deploy.targets.reference import tiles
+from snn_deploy.targets.reference.target import Reference
+from snn_deploy.toolchain.errors import DataError
+from snn_deploy.toolchain.program.arithmetic import IntArray
+from snn_deploy.toolchain.program.connections import (
     Connection,
     ConvConnection,
     ConvTransposeConnection,
     DenseConnection,
 )
-from snn_deploy.toolchain.errors import DataError
-from snn_deploy.toolchain.host import (
+from snn_deploy.toolchain.program.host import (
     BiasEncoder,
     BoolArray,
     Decoder,
     SpikeEncoder,
     Stimulus,
 )
-from snn_deploy.toolchain.program import Population, Program, SpikeInput, Timing
+from snn_deploy.toolchain.program.program import Population, Program, SpikeInput, Timing
 
 ALWAYS, NEVER = 0.0, 1e9  # ns a block: what makes the dense way cheap, or dear
 examples = settings(

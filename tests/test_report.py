@@ -15,7 +15,7 @@ from rich.console import Console
 
 from snn_deploy.calibration.energy import load_profile
 from snn_deploy.calibration.overflow import Overflow
-from snn_deploy.calibration.report import (
+from snn_deploy.calibration.report.report import (
     LABELS,
     SCHEMA,
     Report,
@@ -23,12 +23,12 @@ from snn_deploy.calibration.report import (
     StepTime,
     measure,
 )
-from snn_deploy.calibration.terminal import print_report
-from snn_deploy.toolchain.connections import DenseConnection
+from snn_deploy.calibration.report.terminal import print_report
 from snn_deploy.toolchain.errors import DataError
-from snn_deploy.toolchain.host import Decoder, SpikeEncoder
-from snn_deploy.toolchain.program import Population, Program, SpikeInput, Timing
-from snn_deploy.toolchain.recording import Recording
+from snn_deploy.toolchain.program.connections import DenseConnection
+from snn_deploy.toolchain.program.host import Decoder, SpikeEncoder
+from snn_deploy.toolchain.program.program import Population, Program, SpikeInput, Timing
+from snn_deploy.toolchain.program.recording import Recording
 
 STEPS, SAMPLES, SIZES = 64, 5, {"in": 20, "conv_[/weird]": 5000, "dense": 1200}
 
@@ -252,7 +252,9 @@ def test_a_report_without_cores_or_scores_prints(report):
 
 def test_reading_a_report_loads_no_framework():
     code = (
-        "import sys, snn_deploy.calibration.terminal, snn_deploy.calibration.picture\n"
+        "import sys\n"
+        "import snn_deploy.calibration.report.picture\n"
+        "import snn_deploy.calibration.report.terminal\n"
         "heavy = {'tensorflow', 'nengo', 'nengo_loihi', 'lava', 'matplotlib'}\n"
         "sys.exit(', '.join(heavy & set(sys.modules)) or None)"
     )

@@ -17,18 +17,18 @@ from snn_deploy.calibration.statistics import (
     macs,
     total_statistics,
 )
-from snn_deploy.toolchain import nodes as n
-from snn_deploy.toolchain.connections import (
+from snn_deploy.toolchain.errors import DataError
+from snn_deploy.toolchain.graph import nodes as n
+from snn_deploy.toolchain.graph.graph import Graph
+from snn_deploy.toolchain.program.connections import (
     Connection,
     ConvConnection,
     ConvTransposeConnection,
     DenseConnection,
 )
-from snn_deploy.toolchain.errors import DataError
-from snn_deploy.toolchain.graph import Graph
-from snn_deploy.toolchain.host import BiasEncoder, Decoder, SpikeEncoder, encode
-from snn_deploy.toolchain.program import Population, Program, SpikeInput, Timing
-from snn_deploy.toolchain.recording import Recording
+from snn_deploy.toolchain.program.host import BiasEncoder, Decoder, SpikeEncoder, encode
+from snn_deploy.toolchain.program.program import Population, Program, SpikeInput, Timing
+from snn_deploy.toolchain.program.recording import Recording
 
 
 def synapses(connection: Connection) -> list[tuple[int, int]]:

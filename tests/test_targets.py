@@ -25,13 +25,10 @@ from random_programs import identity, presentations, programs, simulate_oracle
 
 from snn_deploy.targets import contract
 from snn_deploy.targets.contract import GROUP, Session, find_target, list_targets
-from snn_deploy.toolchain.connections import ConvTransposeConnection, DenseConnection
+from snn_deploy.toolchain.bundle.serialize import to_tree
 from snn_deploy.toolchain.errors import DataError, DoesNotFit, TargetUnavailable
-from snn_deploy.toolchain.graph import Graph
-from snn_deploy.toolchain.host import BiasEncoder, Decoder, SpikeEncoder, decode, encode
-from snn_deploy.toolchain.legalize import legalize
-from snn_deploy.toolchain.limits import Limits
-from snn_deploy.toolchain.nodes import (
+from snn_deploy.toolchain.graph.graph import Graph
+from snn_deploy.toolchain.graph.nodes import (
     LIF,
     Conv2D,
     ConvTranspose2D,
@@ -41,10 +38,22 @@ from snn_deploy.toolchain.nodes import (
     Node,
     Output,
 )
-from snn_deploy.toolchain.program import Population, Program, Timing
-from snn_deploy.toolchain.quantize import quantize
-from snn_deploy.toolchain.recording import Recording
-from snn_deploy.toolchain.serialize import to_tree
+from snn_deploy.toolchain.passes.legalize.legalize import legalize
+from snn_deploy.toolchain.passes.place.limits import Limits
+from snn_deploy.toolchain.passes.quantize.quantize import quantize
+from snn_deploy.toolchain.program.connections import (
+    ConvTransposeConnection,
+    DenseConnection,
+)
+from snn_deploy.toolchain.program.host import (
+    BiasEncoder,
+    Decoder,
+    SpikeEncoder,
+    decode,
+    encode,
+)
+from snn_deploy.toolchain.program.program import Population, Program, Timing
+from snn_deploy.toolchain.program.recording import Recording
 
 PLUGIN = Path(__file__).parent / "plugin"
 PLUGGED = "tiny-chip"

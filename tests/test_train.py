@@ -7,9 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from snn_deploy.models import augment
-from snn_deploy.models.boxes import iou
-from snn_deploy.models.scenes import scene_data, scenes
+from snn_deploy.models.data import augment
+from snn_deploy.models.data.boxes import iou
+from snn_deploy.models.data.scenes import scene_data, scenes
 from snn_deploy.toolchain.errors import DataError, ModelError
 
 SIZE = (16, 24, 1)
@@ -71,10 +71,10 @@ def test_light_stays_in_range():
 
 tf = pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
 
-from snn_deploy.models.checkpoint import read_metadata  # noqa: E402
-from snn_deploy.models.recipe import Recipe  # noqa: E402
-from snn_deploy.models.train import train  # noqa: E402
-from snn_deploy.models.trainer import Progress, progress_bar  # noqa: E402
+from snn_deploy.models.networks.recipe import Recipe  # noqa: E402
+from snn_deploy.models.training.checkpoint import read_metadata  # noqa: E402
+from snn_deploy.models.training.train_locnet import train  # noqa: E402
+from snn_deploy.models.training.trainer import Progress, progress_bar  # noqa: E402
 
 RECIPE = Recipe(
     size=SIZE, channels=(4,), widths=(12,), epochs=4, batch=8, learning_rate=0.01

@@ -8,12 +8,12 @@ from dataclasses import fields
 import numpy as np
 
 from snn_deploy.targets.contract import Session, Target, Utilization
-from snn_deploy.toolchain import arithmetic as core
-from snn_deploy.toolchain.connections import Connection
-from snn_deploy.toolchain.host import BoolArray, Stimulus
-from snn_deploy.toolchain.limits import CoreLimits, Limits, Usage
-from snn_deploy.toolchain.place import Placement, place
-from snn_deploy.toolchain.program import Program
+from snn_deploy.toolchain.passes.place.limits import CoreLimits, Limits, Usage
+from snn_deploy.toolchain.passes.place.place import Placement, place
+from snn_deploy.toolchain.program import arithmetic as core
+from snn_deploy.toolchain.program.connections import Connection
+from snn_deploy.toolchain.program.host import BoolArray, Stimulus
+from snn_deploy.toolchain.program.program import Program
 
 CORE = CoreLimits(
     compartments=64, input_axons=4096, output_axons=4096, synapse_bits=1 << 20

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import ModelError, UnsupportedLayer
-from ..graph import Graph
-from ..nodes import Node, Output, Shape
+from ..graph.graph import Graph
+from ..graph.nodes import Node, Output, Shape
 from .keras_files import KerasModel, read_h5, read_saved_model, short_name
 from .keras_layers import Layer, convert, problem
 

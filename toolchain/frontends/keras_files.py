@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError
-from ..nodes import Array
+from ..graph.nodes import Array
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 Weights = Mapping[str, Mapping[str, Array]]

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import nodes as n
 from ..errors import ModelError, UnsupportedLayer
-from ..nodes import Array, FloatArray, Node, Padding, Shape
+from ..graph import nodes as n
+from ..graph.nodes import Array, FloatArray, Node, Padding, Shape
 
 Pair = tuple[int, int]
 NO_PADDING: Padding = ((0, 0), (0, 0))

@@ -1,0 +1,225 @@
+"""Report: every figure of a run, each said to be counted, estimated or measured."""
+
+from __future__ import annotations
+
+import json
+import types
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from ...toolchain.bundle.archive import write_atomically
+from ...toolchain.errors import DataError
+from ...toolchain.program.program import Program
+from ...toolchain.program.recording import Recording
+from ..energy import DeviceProfile, EnergyProxy, energy_proxy
+from ..overflow import Overflow
+from ..statistics import (
+    HostStatistics,
+    LayerStatistics,
+    host_statistics,
+    layer_statistics,
+    total_statistics,
+)
+
+SCHEMA = 1
+Label = Literal["counted", "estimated (proxy)", "measured"]
+LABELS: Mapping[str, Label] = {
+    "layers": "counted",
+    "total": "counted",
+    "host": "counted",
+    "utilization": "counted",
+    "overflows": "counted",
+    "energy": "estimated (proxy)",
+    "timings": "measured",
+    "wall_time": "measured",
+}
+"""Field of a Report → what kind of figure it holds; a Score carries its own."""
+
+Utilization = Mapping[str, Mapping[str, tuple[int, int]]]
+"""Population, or "total" → resource → (used, max)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """How well the task was done: by the network, or by what it is held against."""
+
+    name: str  # "integer SNN", "float ANN", "constant box", …
+    metric: str  # "mean IoU", …
+    value: float
+    label: Label
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepTime:
+    """How long a step of the build took."""
+
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What ``measure`` found out about one Program on one target."""
+
+    schema: int
+    tool_version: str
+    target: str
+    kind: str  # "float simulation" | "integer emulation" | "hardware"
+    dt: float  # s
+    steps: int  # steps per sample
+    presentation: float  # s, dt · steps
+    settle: float  # s at the start that the read-out leaves out
+    readout_tau: float  # s, synaptic filter of the read-out, 0: plain mean
+    source: str  # where the samples are from
+    samples: int
+    layers: tuple[LayerStatistics, ...]
+    total: LayerStatistics
+    host: HostStatistics
+    utilization: Utilization
+    energy: EnergyProxy
+    scores: tuple[Score, ...]
+    overflows: tuple[Overflow, ...]
+    timings: tuple[StepTime, ...]
+    wall_time: float  # s that the target took for all samples, on this computer
+
+    def to_json(self, path: str | Path) -> None:
+        """Write the report, full precision, in one piece or not at all.
+
+        Raises:
+            DataError: a figure is not a number, or the file cannot be written.
+        """
+        table = {**asdict(self), "labels": dict(LABELS)}
+        try:
+            text = json.dumps(table, indent=2, ensure_ascii=False, allow_nan=False)
+        except ValueError as error:
+            raise DataError(
+                "Report: one of its figures is NaN or infinite; look at the scores"
+            ) from error
+        write_file(path, f"{text}\n".encode())
+
+    @classmethod
+    def from_json(cls, path: str | Path) -> Report:
+        """Read a report that ``to_json`` wrote.
+
+        Raises:
+            DataError: there is none, it is damaged, or of a newer schema.
+        """
+        try:
+            table = json.loads(Path(path).read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise DataError(
+                f"Report {str(path)!r}: it cannot be read ({error}); name the "
+                "report.json that a build wrote"
+            ) from error
+        schema = table.get("schema") if isinstance(table, dict) else None
+        if not isinstance(schema, int):
+            raise DataError(f"Report {str(path)!r}: it is no report; it has no schema")
+        if schema > SCHEMA:
+            raise DataError(
+                f"Report {str(path)!r}: its schema is {schema}, this version reads up "
+                f"to {SCHEMA}; install a newer snn-deploy"
+            )
+        table.pop("labels", None)
+        try:
+            report: Report = _revive(cls, table, "report")
+        except ValueError as error:
+            raise DataError(
+                f"Report {str(path)!r}: it is damaged ({error}); build it again"
+            ) from error
+        return report
+
+
+def measure(
+    program: Program,
+    recording: Recording,
+    profile: DeviceProfile,
+    *,
+    source: str,
+    scores: tuple[Score, ...] = (),
+    utilization: Utilization | None = None,
+    overflows: tuple[Overflow, ...] = (),
+    timings: tuple[StepTime, ...] = (),
+) -> Report:
+    """Program and Recording → Report.
+
+    Args:
+        program: what ran.
+        recording: what it did; counts are enough.
+        profile: the device whose energy is estimated.
+        source: where the samples are from, in words.
+        scores: of the task, with those of the baselines.
+        utilization: of the target's resources; empty where it has none.
+        overflows: as found in calibration.
+        timings: of the build's steps.
+
+    Raises:
+        DataError: the recording is empty or not one of this Program.
+    """
+    layers = layer_statistics(program, recording)
+    return Report(
+        schema=SCHEMA,
+        tool_version=version("snn-deploy"),
+        target=recording.target,
+        kind=recording.kind,
+        dt=recording.dt,
+        steps=recording.steps,
+        presentation=recording.dt * recording.steps,
+        settle=program.decoder.settle,
+        readout_tau=program.decoder.tau_syn,
+        source=source,
+        samples=recording.samples,
+        layers=layers,
+        total=total_statistics(program, recording),
+        host=host_statistics(program),
+        utilization=utilization or {},
+        energy=energy_proxy(layers, profile),
+        scores=scores,
+        overflows=overflows,
+        timings=timings,
+        wall_time=recording.wall_time,
+    )
+
+
+def write_file(path: str | Path, content: bytes) -> None:
+    """Write a file in one piece: a reader sees the old one or the new one.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    try:
+        write_atomically(Path(path), content)
+    except OSError as error:
+        raise DataError(
+            f"File {str(path)!r}: it cannot be written ({error.strerror}); name one in "
+            "a folder that exists and is yours"
+        ) from error
+
+
+def _revive(kind: Any, value: Any, where: str) -> Any:
+    """The value of type ``kind`` that ``asdict`` and JSON made ``value`` of."""
+    origin, args = get_origin(kind), get_args(kind)
+    if isinstance(kind, type) and is_dataclass(kind):
+        names = [field.name for field in fields(kind)]
+        if not isinstance(value, dict) or set(value) != set(names):
+            raise ValueError(f"{where} must hold {', '.join(names)}")
+        hints = get_type_hints(kind)
+        parts = {n: _revive(hints[n], value[n], f"{where}.{n}") for n in names}
+        return kind(**parts)
+    if origin is tuple and isinstance(value, list):
+        kinds = args[:1] * len(value) if args[-1] is ... else args
+        if len(kinds) == len(value):
+            return tuple(_revive(k, v, where) for k, v in zip(kinds, value))
+    elif origin is Mapping and isinstance(value, dict):
+        return {k: _revive(args[1], v, f"{where}.{k}") for k, v in value.items()}
+    elif origin in (Union, types.UnionType):
+        return None if value is None else _revive(args[0], value, where)
+    elif origin is Literal and value in args:
+        return value
+    elif origin is None and isinstance(value, bool) == (kind is bool):
+        if isinstance(value, (int, float) if kind is float else kind):
+            return value
+    raise ValueError(f"{where} is {str(value)[:40]!r}")

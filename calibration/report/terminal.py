@@ -1,0 +1,235 @@
+"""A Report on the terminal: one table, then what its figures are and mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ..energy import Constant
+from ..overflow import MAX_Q, MAX_U, Overflow
+from ..statistics import LayerStatistics, Rate
+from .report import Report, Score
+
+HEADERS = (
+    "layer",
+    "neurons",
+    "cores",
+    "mean\nHz",
+    "med.\nHz",
+    "p99\nHz",
+    "mean\n/step",
+    "med.\n/step",
+    "p99\n/step",
+    "silent\n%",
+    "sat.\n%",
+    "spikes\n/inf.",
+    "synops\n/inf.",
+    "dense\nMACs",
+    "energy\nproxy",
+)
+PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+JOULES = ((1.0, "J"), (1e-3, "mJ"), (1e-6, "µJ"), (1e-9, "nJ"), (1e-12, "pJ"))
+KEY = 10  # columns of the words before the lines
+SILENT, SATURATED = 0.5, 0.05  # shares from which advice is given
+
+
+def print_report(
+    report: Report, console: Console, next_steps: Sequence[str] = ()
+) -> None:
+    """Print the report; best at 100 columns or more.
+
+    Args:
+        report: what to print.
+        console: where to.
+        next_steps: what the caller would have the user do next, a line each.
+    """
+    console.print(_table(report), crop=False, soft_wrap=True)
+    console.print()
+    lines = Table.grid(padding=(0, 2, 0, 0))
+    for name, text in _lines(report):
+        lines.add_row(Text(f"{name:<{KEY - 2}}", style="bold"), Text(text))
+    console.print(lines, highlight=False)
+    for step in (*_advice(report), *next_steps):
+        line = Text.assemble((f"{'next':<{KEY}}", "bold green"), step)
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def _table(report: Report) -> Table:
+    """The layers, the core in the footer; never narrower than its figures."""
+    rows = [
+        _cells(report, layer, energy.total.value)
+        for layer, energy in zip(report.layers, report.energy.layers)
+    ]
+    total = _cells(report, report.total, report.energy.total.total.value)
+    table = Table(box=SIMPLE_HEAD, padding=0, show_edge=False, show_footer=True)
+    for header, cells in zip(HEADERS, zip(*rows, total)):
+        words = (*header.split("\n"), *cells)
+        table.add_column(
+            header,
+            Text(cells[-1], style="bold"),
+            justify="left" if header == "layer" else "right",
+            no_wrap=True,
+            min_width=max(len(word) for word in words),
+        )
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    return table
+
+
+def _cells(report: Report, layer: LayerStatistics, joules: float) -> list[str]:
+    rates: tuple[Rate, ...] = (layer.mean_rate, layer.median_rate, layer.p99_rate)
+    cores = report.utilization.get(layer.name, {}).get("cores")
+    return [
+        layer.name,
+        str(layer.neurons),
+        str(cores[0]) if cores else "–",
+        *(three_digits(rate.hz) for rate in rates),
+        *(f"{rate.per_step:.3f}" for rate in rates),
+        f"{100 * layer.silent:.0f}",
+        f"{100 * layer.saturated:.0f}",
+        shorten(layer.spikes),
+        shorten(layer.synaptic_operations),
+        shorten(layer.dense_macs),
+        energy(joules),
+    ]
+
+
+def _lines(report: Report) -> list[tuple[str, str]]:
+    lines = [("run", _run(report)), ("figures", _figures(report))]
+    lines += zip(("energy", "", ""), _energy_lines(report))
+    if report.total.spikes_per_synapse is not None:
+        lines.append(
+            (
+                "sparsity",
+                f"{three_digits(report.total.spikes_per_synapse)} spikes per synapse "
+                "and inference; published break-even with a conventional network: "
+                "1.72 (Davidson & Furber 2021), 0.15–1.38 (Dampfhoffer et al. 2022)",
+            )
+        )
+    used = report.utilization.get("total", {}).items()
+    if used:
+        lines.append(("use", " · ".join(f"{n} {u} of {m}" for n, (u, m) in used)))
+    lines += [("overflow", _overflow(o)) for o in report.overflows if o.could_overflow]
+    metrics = dict.fromkeys(score.metric for score in report.scores)
+    lines += [("score", _score_line(m, report.scores)) for m in metrics]
+    return lines
+
+
+def _run(report: Report) -> str:
+    filtered = f", synaptic filter {1e3 * report.readout_tau:g} ms"
+    return (
+        f"{report.target} ({report.kind}) · {report.steps} steps of "
+        f"{1e3 * report.dt:g} ms = {1e3 * report.presentation:g} ms · read after "
+        f"{1e3 * report.settle:g} ms{filtered if report.readout_tau else ''} · "
+        f"{report.samples} samples: {report.source}"
+    )
+
+
+def _figures(report: Report) -> str:
+    return (
+        "counted: rates, spikes, synops (of the spikes that a layer sends), MACs (into "
+        "it) · estimated (proxy): energy · measured: "
+        f"{report.wall_time:.2f} s for all samples on this computer"
+    )
+
+
+def _energy_lines(report: Report) -> list[str]:
+    proxy, profile, host = report.energy, report.energy.profile, report.host
+    total = proxy.total.total
+    return [
+        f"{proxy.title}: {energy(total.value)} an inference, band "
+        f"{energy(total.low)} to {energy(total.high)}",
+        f"{profile.name} ({profile.device}): "
+        f"synaptic operation {_constant(profile.synaptic_operation)} · "
+        f"active update {_constant(profile.active_update)} · "
+        f"inactive update {_constant(profile.inactive_update)}",
+        f"excluded: {', '.join(profile.excluded)}; the host computes "
+        f"{shorten(host.encoder_macs)} MACs before and {shorten(host.decoder_macs)} "
+        "after",
+    ]
+
+
+def _constant(constant: Constant) -> str:
+    return (
+        f"{constant.value:g} {constant.unit} "
+        f"[{constant.low:g}–{constant.high:g}, {constant.tag}]"
+    )
+
+
+def _overflow(o: Overflow) -> str:
+    name, seen, bound, limit = "q", o.peak_q, o.bound_q, MAX_Q
+    if o.bound_q <= MAX_Q:
+        name, seen, bound, limit = "u", o.peak_u, o.bound_u, MAX_U
+    return (
+        f"{o.population}: |{name}| reached {seen} on the calibration data and could "
+        f"reach {bound}; it wraps beyond {limit}"
+    )
+
+
+def _score_line(metric: str, scores: Sequence[Score]) -> str:
+    parts = []
+    for score in scores:
+        if score.metric == metric:
+            note = f", {score.note}" if score.note else ""
+            parts.append(f"{score.name} {score.value:.3f} ({score.label}{note})")
+    return f"{metric}: {' · '.join(parts)}"
+
+
+def _advice(report: Report) -> list[str]:
+    advice = []
+    for field, limit, what in (
+        (
+            "saturated",
+            SATURATED,
+            "neurons fire at their highest rate; train towards a lower rate, or "
+            "balance with a higher percentile",
+        ),
+        (
+            "silent",
+            SILENT,
+            "neurons never fire; run more samples or steps, or make the layer smaller",
+        ),
+    ):
+        shares = {layer.name: getattr(layer, field) for layer in report.layers}
+        many = [f"{n} {100 * s:.0f} %" for n, s in shares.items() if s > limit]
+        if many:
+            advice.append(f"{field} ({', '.join(many)}): {what}")
+    return advice
+
+
+def three_digits(value: float) -> str:
+    """About three digits.
+
+    >>> [three_digits(x) for x in (0, 0.137, 13.75, 333.3)]
+    ['0.00', '0.14', '13.8', '333']
+    """
+    decimals = 0 if value >= 99.95 else 1 if value >= 9.995 else 2
+    return f"{value:.{decimals}f}"
+
+
+def shorten(value: float) -> str:
+    """Three digits and a prefix.
+
+    >>> [shorten(x) for x in (7, 0.5, 12_345, 2_000_000)]
+    ['7', '0.50', '12.3k', '2.00M']
+    """
+    for scale, prefix in PREFIXES:
+        if value >= scale:
+            return f"{three_digits(value / scale)}{prefix}"
+    return str(int(value)) if value == int(value) else three_digits(value)
+
+
+def energy(joules: float) -> str:
+    """Three digits and a unit.
+
+    >>> [energy(x) for x in (0.0, 2.36e-11, 1.5e-6)]
+    ['0 J', '23.6 pJ', '1.50 µJ']
+    """
+    for scale, unit in JOULES:
+        if joules >= scale:
+            return f"{three_digits(joules / scale)} {unit}"
+    return "0 J" if joules == 0 else f"{joules:.1e} J"

@@ -1,0 +1,113 @@
+"""``snn-deploy build``: the whole line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .options import (
+    AMOUNT,
+    BOXES,
+    COUNT,
+    DEVICE,
+    MASKS,
+    PATH,
+    TARGET,
+    consoles,
+    json_option,
+    say,
+    show,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@click.command(
+    epilog="Example: snn-deploy build --target loihi-emulator --model faces.h5 "
+    "--data caltech101-faces --out build/faces"
+)
+@TARGET
+@click.option(
+    "--model",
+    type=PATH,
+    help="Keras .h5, SavedModel folder or .snn bundle.  [default: a LocNet that ships]",
+)
+@click.option(
+    "--data",
+    type=PATH,
+    help=f"For boxes: {BOXES} For masks: {MASKS}  [default: generated data]",
+)
+@click.option(
+    "--out", type=PATH, help="Folder to write.  [default: build/MODEL-TARGET]"
+)
+@click.option("--samples", type=COUNT, default=8, show_default=True, help="To test.")
+@click.option(
+    "--steps", type=COUNT, help="Per sample.  [default: as fine-tuned for, else 64]"
+)
+@click.option("--dt", type=AMOUNT, default=0.001, show_default=True, help="A step, s.")
+@click.option(
+    "--encoder",
+    type=click.Choice(["bias", "spikes"]),
+    default="bias",
+    show_default=True,
+    help="How a sample enters: constant bias currents, or spikes of an input layer.",
+)
+@click.option(
+    "--tau-syn",
+    type=click.FloatRange(min=0),
+    default=0.005,
+    show_default=True,
+    help="Synaptic time constant of every connection, s.",
+)
+@click.option(
+    "--max-rate",
+    type=AMOUNT,
+    default=250.0,
+    show_default=True,
+    help="Of rectified linear neurons at their 99.9th percentile, Hz.",
+)
+@click.option("--weight-bits", type=click.IntRange(2, 8), default=8, show_default=True)
+@DEVICE
+@json_option("the report")
+def build(
+    target: str,
+    model: Path | None,
+    data: Path | None,
+    out: Path | None,
+    samples: int,
+    device: str,
+    as_json: bool,
+    **choices: Any,
+) -> None:
+    """Compile a trained network, run it on a target, report firing rates and energy.
+
+    Writes program.snn, report.json and report.png.
+    """
+    from .. import deploy
+
+    stdout, stderr = consoles()
+    made = deploy.build(
+        target,
+        model,
+        data,
+        samples=samples,
+        device=device,
+        settings=deploy.Settings(**choices),
+        steps=deploy.Steps(_announcer(stderr)),
+    )
+    folder = out or Path("build") / f"{model.stem if model else 'locnet'}-{target}"
+    deploy.write(made, folder)
+    show(made.report, stdout, as_json)
+    say(stderr, f"wrote {folder}/program.snn, report.json, report.png")
+    say(
+        stderr,
+        f"next: snn-deploy compare {folder}/program.snn "
+        "--targets reference,loihi-emulator",
+    )
+
+
+def _announcer(stderr: Console) -> Any:
+    return lambda name, seconds: say(stderr, f"{name:<24} {seconds:8.2f} s")

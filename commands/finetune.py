@@ -1,0 +1,113 @@
+"""``snn-deploy finetune``: its options, its progress bar, its scores."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..toolchain.errors import TargetUnavailable
+from .options import AMOUNT, BOXES, COUNT, MASKS, PATH, consoles, say
+
+EPOCHS = click.IntRange(min=0)
+
+
+@click.command(
+    epilog="Example: snn-deploy finetune faces.h5 --data caltech101-faces "
+    "--steps 32 --out faces.snn"
+)
+@click.argument("model", type=PATH)
+@click.option("--data", type=PATH, help=f"{BOXES} {MASKS}  [default: generated]")
+@click.option("--out", type=PATH, required=True, help="Bundle (.snn) to write.")
+@click.option(
+    "--semantics",
+    type=click.Choice(["loihi", "float"]),
+    default="loihi",
+    show_default=True,
+    help="Of the forward pass: the core's integers, or Nengo's float neurons.",
+)
+@click.option("--steps", type=COUNT, default=32, show_default=True, help="Per sample.")
+@click.option(
+    "--settle",
+    type=click.IntRange(min=0),
+    help="Steps left out of the read-out.  [default: the way there and a quarter]",
+)
+@click.option(
+    "--tau-syn",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    show_default=True,
+    help="Synaptic time constant of every connection, s.",
+)
+@click.option(
+    "--loss",
+    type=click.Choice(["iou", "mse", "smooth_l1", "bce_dice"]),
+    help="[default: iou for boxes, bce_dice for masks]",
+)
+@click.option(
+    "--max-rate-hz",
+    type=AMOUNT,
+    default=60.0,
+    show_default=True,
+    help="Budget: mean over the core's neurons.",
+)
+@click.option("--max-synops", type=AMOUNT, help="Budget: per inference.")
+@click.option(
+    "--adapt-epochs",
+    type=EPOCHS,
+    default=200,
+    show_default=True,
+    help="On the core's rates, before it spikes; loihi semantics.",
+)
+@click.option("--epochs", type=COUNT, default=60, show_default=True, help="Spiking.")
+@click.option("--learning-rate", type=AMOUNT, default=0.002, show_default=True)
+@click.option("--batch", type=COUNT, default=16, show_default=True, help="Samples.")
+@click.option(
+    "--patience",
+    type=EPOCHS,
+    default=0,
+    show_default=True,
+    help="Epochs without a better score before it ends; 0: never.",
+)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--resume", is_flag=True, help="Go on where an interrupted run stopped.")
+def finetune(
+    model: Path, data: Path | None, out: Path, resume: bool, **choices: Any
+) -> None:
+    """Fine-tune MODEL as a hybrid: forward with spikes, backward through the rates."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        from .. import cotraining
+    except ImportError as error:
+        raise TargetUnavailable(
+            f"Fine-tuning: TensorFlow cannot be imported ({error}); on Python 3.10, "
+            "pip install 'snn-deploy[keras]'"
+        ) from error
+    _, stderr = consoles()
+
+    def progress(phase: str, now: Any) -> None:
+        say(
+            stderr,
+            f"{phase} {now.epoch}/{now.epochs}  loss {now.loss:.4f}  "
+            f"{now.label} {now.score:.3f} (best {now.best_score:.3f})  "
+            f"{now.rate:.0f} Hz  {now.synops / 1e6:.2f} M synops",
+        )
+
+    metadata = cotraining.cotrain(
+        model,
+        data,
+        out,
+        cotraining.Choices(**choices),
+        resume=resume,
+        progress=progress,
+    )
+    click.echo(json.dumps(metadata["finetuned"]["validation"], indent=2))
+    steps = choices["steps"]
+    say(
+        stderr,
+        f"next: snn-deploy build --target loihi-emulator --model {out} --steps {steps}"
+        + (f" --data {data}" if data else ""),
+    )

@@ -1,0 +1,89 @@
+"""What the verbs share: kinds of values, options, two consoles, a report."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ..calibration.report.report import Report
+
+
+class Counts(click.ParamType):
+    """Whole numbers greater than 0, with commas between them."""
+
+    name = "N,N,…"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, ...]:
+        """The numbers; one given as a default is taken as it is."""
+        if isinstance(value, tuple):
+            return value
+        parts = [part.strip() for part in str(value).split(",")]
+        if not all(part.isdecimal() and int(part) > 0 for part in parts):
+            self.fail(f"{value!r} is not whole numbers greater than 0: 8,16,32", param)
+        return tuple(int(part) for part in parts)
+
+
+COUNTS = Counts()
+PATH = click.Path(path_type=Path)
+COUNT = click.IntRange(min=1)
+AMOUNT = click.FloatRange(min=0, min_open=True)
+WEIGHT = click.FloatRange(min=0)
+BOXES = (
+    "Folder with images/ and boxes.csv, or 101_ObjectCategories/NAME of Caltech-101."
+)
+MASKS = "Folder with images/ and masks/ (pictures) or images/ and labels/ (NIfTI)."
+BUNDLE = click.argument("bundle", type=PATH)
+TARGET = click.option("--target", required=True, help="See `snn-deploy targets`.")
+STEPS = click.option(
+    "--steps", type=COUNT, help="Per sample.  [default: the program's]"
+)
+DEVICE = click.option(
+    "--device",
+    default="loihi1_davies2018",
+    show_default=True,
+    help="Device profile of the energy proxy: a name or a .toml file.",
+)
+PIPED_WIDTH = 110  # columns, where standard output is no terminal
+
+
+def consoles() -> tuple[Console, Console]:
+    """For results (stdout) and for progress (stderr)."""
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else PIPED_WIDTH
+    return Console(width=width), Console(stderr=True)
+
+
+def say(console: Console, text: str) -> None:
+    """Print text as it is."""
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def command_line() -> str:
+    """What the user typed, of a path only its name: models are passed on."""
+    return " ".join(["snn-deploy", *(Path(word).name for word in sys.argv[1:])])
+
+
+def json_option(what: str) -> Any:
+    """``--json``, for a verb that prints ``what``."""
+    return click.option(
+        "--json", "as_json", is_flag=True, help=f"Print {what} as JSON."
+    )
+
+
+def show(report: Report, stdout: Console, as_json: bool) -> None:
+    """Print a report, as a table or as JSON."""
+    from ..calibration.report.terminal import print_report
+
+    if as_json:
+        click.echo(json.dumps(asdict(report), indent=2, ensure_ascii=False))
+    else:
+        print_report(report, stdout)

@@ -1,0 +1,1 @@
+"""Hybrid fine-tuning: forward with spikes, backward through the rates."""

@@ -1,0 +1,286 @@
+"""Hybrid fine-tuning: spikes forward, the rate twins' gradients backward."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from ...toolchain.errors import DataError
+from ..training.checkpoint import Resumable, Weights, load_checkpoint, save_checkpoint
+from ..training.losses import find_loss
+from .hybrid import HybridNetwork
+from .rate_control import BUDGETS, Band, Budget, deviation
+from .semantics import Activity, find_semantics
+
+Array = npt.NDArray[Any]
+Samples = tuple[Array, Array]
+"""What the network takes and what it should give, (samples, …) each."""
+Augment = Callable[[Array, Array, np.random.Generator], Samples]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a network is fine-tuned. Same recipe, same data: same network."""
+
+    semantics: str = "loihi"
+    loss: str = "mse"
+    steps: int = 32  # per sample
+    epochs: int = 10
+    batch: int = 16  # samples
+    learning_rate: float = 0.001  # of the first epoch; falls to 0 as half a cosine
+    band: Band = Band()  # of every population without its own
+    bands: Mapping[str, Band] | None = None  # population → its own band
+    max_rate_hz: float | None = None  # Hz, mean over the neurons of the core
+    max_synops: float | None = None  # synaptic operations per inference
+    dual_rate: float = 0.02  # by which a budget's multiplier grows, each batch
+    patience: int = 0  # epochs without a better score before it ends; 0: never
+    seed: int = 0
+
+    def check(self) -> None:
+        """Raise DataError for something that cannot be trained with."""
+        find_semantics(self.semantics)
+        find_loss(self.loss)
+        for name in ("steps", "epochs", "batch", "learning_rate", *BUDGETS):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise DataError(f"{name} is {value}; it must be greater than 0")
+        for name in ("patience", "dual_rate"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise DataError(f"{name} is {value}; it must be 0 or greater")
+        for band in (self.band, *(self.bands or {}).values()):
+            band.check()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How fine-tuning stands after an epoch; epoch 0 is the network as it was given."""
+
+    epoch: int
+    epochs: int
+    loss: float  # mean over the epoch's batches
+    score: float  # on the validation samples; the higher the better
+    label: str  # name of the score
+    best_score: float  # −inf until an epoch keeps to the budgets
+    best_epoch: int
+    rate: float  # Hz, mean over the neurons of the core, on the validation samples
+    synops: float  # per inference, on the validation samples
+    multipliers: Mapping[str, float]  # budget → its multiplier
+
+
+def finetune(
+    network: HybridNetwork,
+    train: Samples,
+    validation: Samples,
+    recipe: Recipe = Recipe(),  # noqa: B008  frozen
+    *,
+    checkpoint: Path | None = None,
+    resume: bool = False,
+    augment: Augment | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> Progress:
+    """Train the network's weights in place; it ends with those of its best epoch.
+
+    The best epoch is the one of the highest score on the validation samples among those
+    that keep to the budgets, the network as it was given included; where none does, the
+    last. Every random number comes from (seed, epoch), so that ``resume`` goes on to
+    the very network that uninterrupted training ends with.
+
+    Args:
+        network: of quantized scales.
+        train: samples to learn from; with ``augment``, what that takes.
+        validation: samples to choose by; never test samples.
+        recipe: how to train.
+        checkpoint: .npz file, written after every epoch.
+        resume: go on from the checkpoint.
+        augment: (samples, wanted, generator) → what a batch is trained with.
+        progress: called after each epoch.
+
+    Returns:
+        How it stands at the end.
+
+    Raises:
+        DataError: a number of the recipe, or the samples, are not in order.
+        ModelError: the checkpoint is missing, damaged or of another recipe.
+    """
+    recipe.check()
+    for part, (x, y) in {"training": train, "validation": validation}.items():
+        if not len(x) or len(x) != len(y):
+            raise DataError(
+                f"{part} samples: {len(x)} of them and {len(y)} wanted outputs; give "
+                "one output for each sample, at least one"
+            )
+    if resume and checkpoint is None:
+        raise DataError("resume: name the checkpoint to go on from")
+    tf.config.experimental.enable_op_determinism()
+    trainer = _Trainer(network, train, validation, recipe, augment)
+    if resume:
+        assert checkpoint is not None
+        trainer.restore(load_checkpoint(checkpoint, trainer.identity))
+        report = trainer.judge(math.nan)
+    else:
+        report = trainer.start()
+        if progress:
+            progress(report)
+    while not trainer.done:
+        report = trainer.run_epoch()
+        if checkpoint:
+            save_checkpoint(checkpoint, trainer.state())
+        if progress:
+            progress(report)
+    trainer.use(trainer.best_weights)
+    return report
+
+
+class _Trainer(Resumable):
+    """The network, its optimizer and how far they are."""
+
+    def __init__(
+        self,
+        network: HybridNetwork,
+        train: Samples,
+        validation: Samples,
+        recipe: Recipe,
+        augment: Augment | None,
+    ) -> None:
+        self.network, self.recipe, self.augment = network, recipe, augment
+        self.train, self.validation = train, validation
+        self.loss = find_loss(recipe.loss)
+        self.variables = list(network.trainable_variables)
+        self.optimizer = tf.keras.optimizers.Adam(global_clipnorm=1.0)
+        self.optimizer.build(self.variables)
+        self.budgets = {
+            name: Budget(kind(network, recipe.steps), getattr(recipe, name))
+            for name, kind in BUDGETS.items()
+            if getattr(recipe, name) is not None
+        }
+        self.measures = {
+            name: kind(network, recipe.steps) for name, kind in BUDGETS.items()
+        }
+        self.step = tf.function(self._step, autograph=False)
+        self.present = tf.function(self._present, autograph=False)
+        self.epoch = self.best_epoch = 0
+        self.best_score = -math.inf
+        self.best_weights = self.weights()
+        self.identity = self._identity()
+
+    def _identity(self) -> dict[str, Any]:
+        net = self.network
+        fixed = (net.dt, net.limit, net.gradient, net.sigma, net.sigma_if, net.scales)
+        digest = hashlib.sha256(repr(fixed).encode())
+        for array in (*self.train, *self.validation):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return asdict(self.recipe) | {"data": digest.hexdigest()}
+
+    @property
+    def done(self) -> bool:
+        """Whether all epochs are run, or no better one came for too long."""
+        waited = self.epoch - self.best_epoch
+        patience = self.recipe.patience
+        return self.epoch >= self.recipe.epochs or 0 < patience <= waited
+
+    def weights(self) -> list[Array]:
+        return [variable.numpy() for variable in self.variables]
+
+    def use(self, weights: Weights) -> None:
+        for variable, value in zip(self.variables, weights):
+            variable.assign(value)
+
+    @property
+    def memory(self) -> list[tf.Variable]:
+        multipliers = [budget.multiplier for budget in self.budgets.values()]
+        return [*self.optimizer.variables(), *multipliers]
+
+    def start(self) -> Progress:
+        """Judge the network as it was given."""
+        return self.judge(math.nan)
+
+    def run_epoch(self) -> Progress:
+        """See every training sample once, then judge."""
+        share = self.epoch / self.recipe.epochs
+        rate = self.recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
+        self.optimizer.learning_rate.assign(rate)
+        losses = [float(self.step(x, y)) for x, y in self._batches()]
+        self.epoch += 1
+        return self.judge(float(np.mean(losses)))
+
+    def judge(self, loss: float) -> Progress:
+        """Score the validation samples, and keep the weights if they are the best."""
+        outputs, amounts = [], []
+        self.network.noise.reset_from_seed(self.recipe.seed)
+        x, y = self.validation
+        for start in range(0, len(x), self.recipe.batch):
+            part = _filled(x[start : start + self.recipe.batch], self.recipe.batch)
+            output, amount = self.present(part)
+            outputs.append(output.numpy())
+            amounts.append(np.stack(amount, axis=1))
+        predicted = np.concatenate(outputs)[: len(x)]
+        means = np.concatenate(amounts)[: len(x)].mean(0)
+        found = dict(zip(self.measures, means.tolist()))
+        score = self.loss.score(predicted, y)
+        kept = all(found[name] <= b.most for name, b in self.budgets.items())
+        if kept and score > self.best_score:
+            self.best_score, self.best_epoch = score, self.epoch
+            self.best_weights = self.weights()
+        elif not math.isfinite(self.best_score):
+            self.best_epoch, self.best_weights = self.epoch, self.weights()
+        return Progress(
+            epoch=self.epoch,
+            epochs=self.recipe.epochs,
+            loss=loss,
+            score=score,
+            label=self.loss.label,
+            best_score=self.best_score,
+            best_epoch=self.best_epoch,
+            rate=found["max_rate_hz"],
+            synops=found["max_synops"],
+            multipliers={n: float(b.multiplier) for n, b in self.budgets.items()},
+        )
+
+    def _batches(self) -> Iterator[Samples]:
+        rng = np.random.default_rng([self.recipe.seed, self.epoch])
+        self.network.noise.reset_from_seed(int(rng.integers(2**31)))
+        x, y = self.train
+        order = rng.permutation(len(x))
+        for start in range(0, len(order), self.recipe.batch):
+            chosen = order[start : start + self.recipe.batch]
+            batch = x[chosen], y[chosen]
+            yield self.augment(*batch, rng) if self.augment else batch
+
+    def _forward(self, x: tf.Tensor) -> Activity:
+        return self.network.forward(x, self.recipe.steps, self.recipe.semantics)
+
+    def _present(self, x: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        activity = self._forward(x)
+        amounts = [measure(activity.rates) for measure in self.measures.values()]
+        return activity.output, amounts
+
+    def _step(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            activity = self._forward(x)
+            if y.dtype.is_floating:
+                y = tf.cast(y, activity.output.dtype)
+            error = self.loss.value(activity.output, y)
+            total = error + deviation(
+                self.network, activity.rates, self.recipe.band, self.recipe.bands or {}
+            )
+            total += sum(b.penalty(activity.rates) for b in self.budgets.values())
+        gradients = tape.gradient(total, self.variables)
+        self.optimizer.apply_gradients(zip(gradients, self.variables))
+        self.network.constrain()
+        for budget in self.budgets.values():
+            budget.adapt(activity.rates, self.recipe.dual_rate)
+        return error
+
+
+def _filled(x: Array, size: int) -> Array:
+    """x, its last sample repeated up to ``size``, so that batches have one shape."""
+    return np.concatenate([x, np.repeat(x[-1:], size - len(x), axis=0)])

@@ -1,0 +1,57 @@
+"""Linear and pointwise nodes of a Graph in TensorFlow, as ``interpret`` has them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+
+from ...toolchain.graph import nodes as n
+
+
+def linear(node: n.Linear, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """The node's weighted sums with another kernel, without its bias."""
+    if isinstance(node, n.Conv2D):
+        pads = [[0, 0], *map(list, node.padding), [0, 0]]
+        return tf.nn.conv2d(x, kernel, node.stride, pads)
+    if isinstance(node, n.ConvTranspose2D):
+        rows, columns = node.weight.shape[:2]
+        size = n.transpose_shape(
+            x.shape[1:], (rows, columns), node.stride, node.padding
+        )
+        shape = (tf.shape(x)[0], *size, node.weight.shape[-1])
+        pads = [[0, 0], *map(list, node.padding), [0, 0]]
+        swapped = tf.transpose(kernel, (0, 1, 3, 2))
+        return tf.nn.conv2d_transpose(x, swapped, shape, node.stride, pads)
+    return tf.linalg.matmul(x, kernel)
+
+
+def apply(node: n.Node, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Output of a node without weights."""
+    return _OPERATIONS[type(node)](node, *inputs)
+
+
+def _pool(node: n.AvgPool2D, x: tf.Tensor) -> tf.Tensor:
+    return tf.nn.avg_pool2d(x, node.pool, node.stride, "VALID")
+
+
+def _upsample(node: n.Upsample2D, x: tf.Tensor) -> tf.Tensor:
+    return tf.repeat(tf.repeat(x, node.factor[0], axis=1), node.factor[1], axis=2)
+
+
+def _norm(node: n.BatchNorm, x: tf.Tensor) -> tf.Tensor:
+    return x * tf.constant(node.scale, x.dtype) + tf.constant(node.offset, x.dtype)
+
+
+_OPERATIONS: dict[type[n.Node], Callable[..., tf.Tensor]] = {
+    n.AvgPool2D: _pool,
+    n.Upsample2D: _upsample,
+    n.BatchNorm: _norm,
+    n.Flatten: lambda node, x: tf.reshape(x, (-1, math.prod(x.shape[1:]))),
+    n.Reshape: lambda node, x: tf.reshape(x, (-1, *node.shape)),
+    n.Add: lambda node, *xs: tf.add_n(xs),
+    n.Concat: lambda node, *xs: tf.concat(xs, axis=-1),
+    n.Sigmoid: lambda node, x: tf.sigmoid(x),
+    n.Output: lambda node, x: x,
+}

@@ -1,0 +1,275 @@
+"""A legalised Graph as a TensorFlow network: spikes forward, its ANN backward."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from ...toolchain.errors import DataError, DoesNotFit, UnsupportedLayer
+from ...toolchain.graph import nodes as n
+from ...toolchain.graph.graph import Graph
+from ...toolchain.graph.interpret import readout_weights
+from ...toolchain.passes.quantize.layers import Layer, Synapses, layers
+from ...toolchain.passes.quantize.rounding import (
+    Scales,
+    round_connection,
+    round_population,
+)
+from ...toolchain.program.arithmetic import MAX_BIAS
+from .host_layers import apply, linear
+from .semantics import Activity, find_semantics
+
+GRADIENTS = ("rate", "time")
+IF_UNIT = 64.0  # Hz; a power of two, so that nothing is rounded
+EXACT = 2**24  # float32 holds every whole number up to here
+
+
+class HybridNetwork(tf.Module):
+    """A network whose forward pass is the spiking simulation over time.
+
+    Layer by layer over time: a connection is applied to all samples × steps at once,
+    and only the neurons' recursion runs through the steps. What the forward pass is,
+    is chosen by name (``semantics``).
+
+    Args:
+        graph: legalised (``toolchain.legalize``), the host setting the first
+            population's bias.
+        scales: population → scales, kept as they are (``quantize.scales_of``).
+        dt: s.
+        weight_bits: of the core's weights, with their sign.
+        gradient: backward pass of loihi semantics; "rate": once through the rate twins
+            at the mean input current; "time": through every step, each spike with a
+            surrogate derivative (3 to 4 times the work).
+        sigma: softness of the LIF's rate twin on the core, in units of J.
+        sigma_if: softness of the IF's, Hz.
+        compiled: whether XLA compiles the neurons' recursions.
+
+    Raises:
+        ModelError: the graph is not legalised.
+        DataError: the gradient is unknown.
+        UnsupportedLayer: the input is sent as spikes.
+        DoesNotFit: a number is beyond the core, or a neuron has so many synapses that
+            float32 cannot sum their mantissas exactly.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        scales: Mapping[str, Scales],
+        *,
+        dt: float = 0.001,
+        weight_bits: int = 8,
+        gradient: str = "rate",
+        sigma: float = 0.15,
+        sigma_if: float = 20.0,
+        compiled: bool = True,
+    ) -> None:
+        super().__init__()
+        if gradient not in GRADIENTS:
+            raise DataError(
+                f"gradient {gradient!r} is unknown; there are: {', '.join(GRADIENTS)}"
+            )
+        self.graph, self.scales, self.dt = graph, dict(scales), dt
+        self.layers = layers(graph)
+        self.limit = (1 << (weight_bits - 1)) - 1  # of half a mantissa
+        _check(self.layers, self.limit)
+        self.gradient = gradient
+        self.sigma, self.sigma_if, self.compiled = sigma, sigma_if, compiled
+        self.populations = {
+            layer.population.name: round_population(
+                layer, self.scales[layer.population.name], dt
+            )
+            for layer in self.layers
+        }
+        self.fan_out = _fan_out(self.layers, self.scales)
+        self.delays = _delays(self.layers)
+        self.units = _units(self.layers, graph)
+        self.kernels, self.biases = {}, {}
+        for node in graph.nodes:
+            if isinstance(node, n.Linear):
+                name, unit = node.name.replace("/", "_"), self.units[node.name]
+                self.kernels[node.name] = tf.Variable(
+                    node.weight / unit, dtype=tf.float32, name=f"{name}_kernel"
+                )
+                self.biases[node.name] = tf.Variable(
+                    node.bias / unit, dtype=tf.float32, name=f"{name}_bias"
+                )
+        self.noise = tf.random.Generator.from_seed(0)  # of rate semantics
+        self._made: dict[Hashable, Any] = {}
+
+    @property
+    def neurons(self) -> int:
+        """Neurons on the core."""
+        return sum(p.size for p in self.populations.values())
+
+    def to_graph(self) -> Graph:
+        """The legalised Graph with the weights as they are now."""
+        return Graph(
+            tuple(
+                replace(
+                    node,
+                    weight=self.kernel(node.name).numpy().astype(np.float64),
+                    bias=self.bias_of(node.name).numpy().astype(np.float64),
+                )
+                if isinstance(node, n.Linear)
+                else node
+                for node in self.graph.nodes
+            )
+        )
+
+    def constrain(self) -> None:
+        """Bring weights and biases back to what the core's integers reach."""
+        for layer in self.layers:
+            scales = self.scales[layer.population.name]
+            for s in layer.synapses:
+                kernel, bias = self.kernels[s.node.name], self.biases[s.node.name]
+                unit = self.units[s.node.name]
+                most = 2 * self.limit / scales.weights[s.source] / unit
+                kernel.assign(tf.clip_by_value(kernel, -most, most))
+                most = MAX_BIAS / scales.current / len(layer.synapses) / unit
+                bias.assign(tf.clip_by_value(bias, -most, most))
+
+    def forward(
+        self,
+        x: tf.Tensor,
+        steps: int,
+        semantics: str = "loihi",
+        *,
+        record: bool = False,
+    ) -> Activity:
+        """Present samples for ``steps`` steps.
+
+        Args:
+            x: (samples, *input shape).
+            steps: at least as many as reach the read-out.
+            semantics: "loihi", "float" or "rate".
+            record: whether to give the spikes.
+
+        Raises:
+            DataError: the semantics are unknown, or no step is left to be read.
+            DoesNotFit: there are not enough steps to reach the last layer.
+        """
+        value, rates, spikes = find_semantics(semantics)(self, x, steps)
+        output = self.host(self.graph.output.name, value, tf.float32)
+        return Activity(output, rates, spikes if record else {})
+
+    def kernel(self, name: str) -> tf.Tensor:
+        """Weights of a linear node, float32."""
+        return self.kernels[name] * self.units[name]
+
+    def bias_of(self, name: str) -> tf.Tensor:
+        """Bias of a linear node, float32."""
+        return self.biases[name] * self.units[name]
+
+    def bias(self, layer: Layer) -> tf.Tensor:
+        """Bias of every neuron, in units of J, float64 (1, neurons)."""
+        size = math.prod(layer.shape)
+        total = tf.zeros((1, size), tf.float64)
+        for s in layer.synapses:
+            bias = tf.cast(self.bias_of(s.node.name), tf.float64)
+            total += tf.tile(bias, [size // s.node.bias.size])[None]
+        return total
+
+    def half_mantissas(self, layer: Layer, s: Synapses) -> tf.Tensor:
+        """Half of the mantissas as ``round_connection`` rounds, straight through."""
+        kernel = self.kernel(s.node.name)
+        exact = tf.cast(kernel, tf.float64) * (
+            self.scales[layer.population.name].weights[s.source] / 2
+        )
+        real, rounded = tf.cast(exact, tf.float32), tf.cast(tf.round(exact), tf.float32)
+        return tf.stop_gradient(rounded) + (real - tf.stop_gradient(real))
+
+    def once(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """What ``make`` gives, made once: a compiled function."""
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
+
+    def window(self, name: str, steps: int) -> npt.NDArray[np.float64]:
+        """Weight of each step in the mean of a population: as its spikes are read."""
+        output = self.graph.output
+        read = readout_weights(output.settle, output.tau_syn, steps, self.dt)
+        delay = self.delays[name]
+        if delay >= steps or not read[delay:].any():
+            raise DoesNotFit(
+                f"{steps} steps are run and the network is {delay + 1} layers deep, "
+                "one step each; run more steps"
+            )
+        shifted = np.concatenate([read[delay:], np.zeros(delay)])
+        return shifted / shifted.sum()
+
+    def host(
+        self, name: str, values: Mapping[str, tf.Tensor], dtype: tf.DType
+    ) -> tf.Tensor:
+        """Value of a node that the host computes, from ``values`` on."""
+        if name in values:
+            return values[name]
+        node = self.graph[name]
+        inputs = [self.host(i, values, dtype) for i in node.inputs]
+        if isinstance(node, n.Linear):
+            kernel = tf.cast(self.kernel(name), dtype)
+            return linear(node, inputs[0], kernel) + tf.cast(self.bias_of(name), dtype)
+        return apply(node, inputs)
+
+
+def _units(found: tuple[Layer, ...], graph: Graph) -> dict[str, float]:
+    """Linear node → the unit its variables are kept in, of its population's J.
+
+    Adam moves every variable equally far. J is in thresholds for a LIF neuron, but in
+    Hz for an IF neuron, whose weights are as many times larger.
+    """
+    units = {node.name: 1.0 for node in graph.nodes if isinstance(node, n.Linear)}
+    for layer in found:
+        if isinstance(layer.population, n.IF):
+            first = graph[layer.population.inputs[0]].name
+            for name in [s.node.name for s in layer.synapses] or [first]:
+                units[name] = IF_UNIT
+    return units
+
+
+def _fan_out(
+    found: tuple[Layer, ...], scales: Mapping[str, Scales]
+) -> dict[str, npt.NDArray[np.int64]]:
+    """Population → synapses that a spike of each of its neurons visits, (neurons,)."""
+    total = {
+        layer.population.name: np.zeros(math.prod(layer.shape), np.int64)
+        for layer in found
+    }
+    for layer in found:
+        for s in layer.synapses:
+            connection = round_connection(layer, s, scales[layer.population.name])
+            total[s.source] += connection.fan_out
+    return total
+
+
+def _delays(found: tuple[Layer, ...]) -> dict[str, int]:
+    """Population → steps until its spikes reach the last one, on the longest way."""
+    delays = {layer.population.name: 0 for layer in found}
+    for layer in reversed(found):
+        for s in layer.synapses:
+            further = delays[layer.population.name] + 1
+            delays[s.source] = max(delays[s.source], further)
+    return delays
+
+
+def _check(found: tuple[Layer, ...], limit: int) -> None:
+    if sum(not layer.synapses for layer in found) != 1 or found[0].synapses:
+        raise UnsupportedLayer(
+            "HybridNetwork: the host sets the bias of one population, the first; "
+            "legalize without input_spikes"
+        )
+    for layer in found:
+        for s in layer.synapses:
+            fan_in = math.prod(s.node.weight.shape[:-1])
+            if fan_in * limit >= EXACT:
+                raise DoesNotFit(
+                    f"Connection {s.source!r} → {layer.population.name!r}: a neuron "
+                    f"has {fan_in} synapses; float32 sums the mantissas of up to "
+                    f"{(EXACT - 1) // limit} exactly; split the layer"
+                )

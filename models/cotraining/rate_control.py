@@ -1,0 +1,149 @@
+"""How firing rates are held: a band for each population, budgets for all of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from ...toolchain.errors import DataError
+from .hybrid import HybridNetwork
+
+Rates = Mapping[str, tf.Tensor]
+"""Population → Hz, (samples, neurons)."""
+AIM = 0.97  # of a budget: other samples than the training's must keep to it too
+
+
+@dataclass(frozen=True)
+class Band:
+    """Where a population's rates should lie: its channels' means, or a percentile.
+
+    penalty = weight · mean over channels of (distance from low … high, over high)²;
+    low = high is a target. The mean of a channel, over samples and places, leaves its
+    neurons free to tell samples apart. Source of the percentile: keras-spiking's
+    ``regularizers.Percentile``.
+    """
+
+    low: float = 0.0  # Hz
+    high: float = 250.0  # Hz
+    weight: float = 0.01
+    percentile: float | None = None  # of all neurons and samples, instead of the means
+
+    def check(self) -> None:
+        """Raise DataError for a number that cannot be trained with."""
+        if not (0 <= self.low <= self.high and 0 < self.high < math.inf):
+            raise DataError(
+                f"rates from {self.low} to {self.high} Hz: low must be 0 or more, and "
+                "high more than 0 and not below low"
+            )
+        if not (math.isfinite(self.weight) and self.weight >= 0):
+            raise DataError(f"weight of a rate band is {self.weight}; 0 or more is")
+        if self.percentile is not None and not 0 <= self.percentile <= 100:
+            raise DataError(f"percentile is {self.percentile}; 0 … 100 is allowed")
+
+
+def share_out(
+    sizes: Mapping[str, int], mean_rate: float, most: float = 400.0
+) -> dict[str, float]:
+    """Population → Hz at which all send equally many spikes, ``mean_rate`` on average.
+
+    A population's noise falls with the number of its spikes, and each spike of any
+    population costs the same, so large ones are to fire seldom and small ones often.
+    None is given more than ``most``; what that leaves is shared out among the others.
+
+    >>> share_out({"a": 900, "b": 100}, 50.0)
+    {'a': 27.77777777777778, 'b': 250.0}
+    """
+    left, waiting = mean_rate * sum(sizes.values()), dict(sizes)
+    rates: dict[str, float] = {}
+    while waiting:
+        equal = left / len(waiting)
+        full = [name for name, size in waiting.items() if equal > most * size]
+        for name in full or list(waiting):
+            rates[name] = most if full else equal / waiting[name]
+            left -= rates[name] * waiting.pop(name)
+    return {name: rates[name] for name in sizes}
+
+
+def deviation(
+    network: HybridNetwork, rates: Rates, band: Band, bands: Mapping[str, Band]
+) -> tf.Tensor:
+    """Sum of the populations' penalties, each of its own band or else of ``band``."""
+    total = tf.constant(0.0)
+    for name, rate in rates.items():
+        wanted = bands.get(name, band)
+        if wanted.weight == 0:
+            continue
+        if wanted.percentile is None:
+            channels = network.populations[name].shape[-1]
+            seen = tf.reduce_mean(tf.reshape(rate, (-1, channels)), axis=0)
+        else:
+            seen = _percentile(rate, wanted.percentile)
+        outside = tf.nn.relu(wanted.low - seen) + tf.nn.relu(seen - wanted.high)
+        total += wanted.weight * tf.reduce_mean(tf.square(outside / wanted.high))
+    return total
+
+
+def _percentile(x: tf.Tensor, percentile: float) -> tf.Tensor:
+    """The nearest value above at least so many per cent of x, (1,)."""
+    flat = tf.sort(tf.reshape(x, (-1,)))
+    last = tf.cast(tf.size(flat) - 1, tf.float32)
+    return flat[tf.cast(tf.round(last * percentile / 100), tf.int32)][None]
+
+
+Measure = Callable[[Rates], tf.Tensor]
+"""Rates → an amount for each sample, (samples,)."""
+
+
+def mean_rate(network: HybridNetwork, steps: int) -> Measure:
+    """Mean rate over the neurons of the core, Hz."""
+    return lambda rates: (
+        tf.add_n([tf.reduce_sum(r, axis=1) for r in rates.values()]) / network.neurons
+    )
+
+
+def synops(network: HybridNetwork, steps: int) -> Measure:
+    """Synaptic operations of an inference: Σ spikes · synapses that each visits."""
+    seconds = steps * network.dt
+    fan_out = {
+        name: tf.constant(count[:, None] * seconds, tf.float32)
+        for name, count in network.fan_out.items()
+    }
+    return lambda rates: tf.add_n(
+        [tf.matmul(rate, fan_out[name])[:, 0] for name, rate in rates.items()]
+    )
+
+
+BUDGETS: dict[str, Callable[[HybridNetwork, int], Measure]] = {
+    "max_rate_hz": mean_rate,
+    "max_synops": synops,
+}
+"""Name of a budget in the recipe → what it limits."""
+
+
+class Budget:
+    """A limit that the mean over samples should keep to.
+
+    penalty = λ · max(amount / aim − 1, 0); after every batch λ ← max(0, λ + η · (amount
+    / aim − 1)): dual ascent. λ grows until the limit holds; below the limit nothing
+    pushes, however large λ has become, and λ falls back.
+    """
+
+    def __init__(self, measure: Measure, most: float) -> None:
+        self.measure, self.most = measure, most
+        self.multiplier = tf.Variable(0.0, trainable=False)
+
+    def excess(self, rates: Rates) -> tf.Tensor:
+        """How far the mean over samples is above what is aimed at, relatively."""
+        return tf.reduce_mean(self.measure(rates)) / (AIM * self.most) - 1
+
+    def penalty(self, rates: Rates) -> tf.Tensor:
+        """What is added to the loss."""
+        return self.multiplier * tf.nn.relu(self.excess(rates))
+
+    def adapt(self, rates: Rates, pace: float) -> None:
+        """Move the multiplier after a batch."""
+        moved = self.multiplier + pace * self.excess(rates)
+        self.multiplier.assign(tf.maximum(moved, 0.0))

@@ -1,0 +1,229 @@
+"""Forward passes of a hybrid network, by name, with the backward pass of each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+
+from ...toolchain.errors import DataError
+from ...toolchain.passes.quantize.layers import Layer, Synapses
+from ...toolchain.program.arithmetic import WEIGHT_SHIFT
+from .core_neurons import Rate, core_rate, core_spikes, round_bias, trained_spikes
+from .host_layers import linear
+from .hybrid_neurons import filtered, float_rate, float_spikes
+
+if TYPE_CHECKING:
+    from .hybrid import HybridNetwork
+
+FLOAT_SIGMA = 0.005  # of the float neurons' soft LIF twin (arXiv 2303.12738, 3.1)
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What a forward pass gives.
+
+    Attributes:
+        output: the read-out, (samples, …).
+        rates: population → Hz over the whole presentation, (samples, neurons), with the
+            gradient of the backward pass.
+        spikes: population → (steps, samples, neurons), 1 for a spike; float semantics
+            may give more than 1, rate semantics none.
+    """
+
+    output: tf.Tensor
+    rates: Mapping[str, tf.Tensor]
+    spikes: Mapping[str, tf.Tensor]
+
+
+Run = tuple[dict[str, tf.Tensor], dict[str, tf.Tensor], dict[str, tf.Tensor]]
+"""The read population's value, all rates and all spikes."""
+
+
+def loihi(net: HybridNetwork, x: tf.Tensor, steps: int) -> Run:
+    """The core's own integers, ``toolchain.arithmetic``.
+
+    Spike for spike what every target gives after ``quantize(net.to_graph(), …,
+    scales=net.scales)``. Backward, rounding is passed straight through, and
+
+    - gradient "rate": connections are linear and a population is read through its mean
+      over time, so one pass through the rate twins f at the mean input current J̄ is
+      all: ȳ = mean spikes + f(J̄) − stop_gradient(f(J̄)). The mean leaves out the spikes
+      that reach no step that is read;
+    - gradient "time": through every step (``core_neurons.core_gradient``).
+    """
+    values: dict[str, tf.Tensor] = {}
+    rates: dict[str, tf.Tensor] = {}
+    trains: dict[str, tf.Tensor] = {}
+    for layer in net.layers:
+        name = layer.population.name
+        current, bias, sums = _currents(net, layer, x, trains)
+        window = tf.constant(net.window(name, steps), tf.float32)
+        recursion = net.once(
+            (name, steps, net.gradient), partial(_core, net, layer, steps)
+        )
+        if net.gradient == "time":
+            trains[name] = recursion(current * net.scales[name].current, bias, *sums)
+            mean = tf.tensordot(window, trains[name], 1) / net.dt
+            rates[name] = tf.reduce_mean(trains[name], axis=0) / net.dt
+        else:
+            spikes = recursion(bias, window, *sums)
+            trains[name] = spikes.train
+            twin = _twin(net, layer)(_mean_current(net, layer, current, values))
+            soft = twin - tf.stop_gradient(twin)
+            mean = tf.stop_gradient(spikes.mean) / net.dt + soft
+            rates[name] = tf.stop_gradient(spikes.count) / (steps * net.dt) + soft
+        values[name] = layer.population.amplitude * tf.reshape(mean, (-1, *layer.shape))
+    return {name: values[name]}, rates, trains
+
+
+def rate(net: HybridNetwork, x: tf.Tensor, steps: int) -> Run:
+    """The ANN that the core's integers amount to: rounded weights, and rate twins.
+
+    It knows of the hard reset and of whole numbers of spikes, not of time. Training it
+    is cheap, and brings a network trained otherwise to the core and its rates to their
+    budgets, before spikes are trained.
+    """
+    values: dict[str, tf.Tensor] = {}
+    rates: dict[str, tf.Tensor] = {}
+    for layer in net.layers:
+        name = layer.population.name
+        current = tf.cast(_constant(net, layer, x), tf.float32)
+        rates[name] = _twin(net, layer)(_mean_current(net, layer, current, values))
+        value = layer.population.amplitude * _counted(net, name, rates[name], steps)
+        values[name] = tf.reshape(value, (-1, *layer.shape))
+    return {name: values[name]}, rates, {}
+
+
+def float_(net: HybridNetwork, x: tf.Tensor, steps: int) -> Run:
+    """Nengo's neurons and synapses, ``toolchain.interpret``, in float32.
+
+    Backward through the rate twin at every step, and through the synapses.
+    """
+    rates: dict[str, tf.Tensor] = {}
+    trains: dict[str, tf.Tensor] = {}
+    for layer in net.layers:
+        name = layer.population.name
+        current = tf.cast(_constant(net, layer, x), tf.float32)[None]
+        for s in layer.synapses:
+            seen = filtered(trains[s.source], s.tau_syn, net.dt)
+            seen *= net.populations[s.source].amplitude
+            kernel = net.kernel(s.node.name)
+            current += _through_time(s, seen, kernel, current.shape[2])
+        spikes = net.once((name, steps, "float"), partial(_float, net, layer, steps))
+        trains[name] = spikes(current)  # Hz
+        rates[name] = tf.reduce_mean(trains[name], axis=0)
+    weights = tf.constant(net.window(name, steps), tf.float32)
+    read = tf.tensordot(weights, trains[name], 1) * layer.population.amplitude
+    spikes = {name: train * net.dt for name, train in trains.items()}
+    return {name: tf.reshape(read, (-1, *layer.shape))}, rates, spikes
+
+
+SEMANTICS: dict[str, Callable[[HybridNetwork, tf.Tensor, int], Run]] = {
+    "loihi": loihi,
+    "float": float_,
+    "rate": rate,
+}
+
+
+def find_semantics(name: str) -> Callable[[HybridNetwork, tf.Tensor, int], Run]:
+    """The forward pass of this name.
+
+    Raises:
+        DataError: there is none.
+    """
+    if name not in SEMANTICS:
+        raise DataError(
+            f"semantics {name!r} is unknown; there are: {', '.join(SEMANTICS)}"
+        )
+    return SEMANTICS[name]
+
+
+def _core(net: HybridNetwork, layer: Layer, steps: int) -> Any:
+    """The population's recursion on the core, compiled."""
+    name = layer.population.name
+    exponents = net.scales[name].exponents
+    bits = [WEIGHT_SHIFT + 1 + exponents[s.source] for s in layer.synapses]
+    population = net.populations[name]
+    if net.gradient == "time":
+        return trained_spikes(population, bits, steps, net.compiled)
+    return tf.function(
+        partial(core_spikes, population, bits, steps, False),
+        jit_compile=net.compiled,
+        autograph=False,
+    )
+
+
+def _float(net: HybridNetwork, layer: Layer, steps: int) -> Any:
+    """The float population's recursion, compiled."""
+    twin = float_rate(layer.population, FLOAT_SIGMA)
+    return float_spikes(layer.population, twin, steps, net.dt, net.compiled)
+
+
+def _twin(net: HybridNetwork, layer: Layer) -> Rate:
+    rest = net.populations[layer.population.name].refractory - 1
+    return core_rate(layer.population, rest, net.dt, net.sigma, net.sigma_if)
+
+
+def _counted(net: HybridNetwork, name: str, rate: tf.Tensor, steps: int) -> tf.Tensor:
+    """The rate as few steps show it: a whole number of spikes, right on average.
+
+    It is rounded up with the chance of its fraction; the gradient passes straight
+    through. What a population is worth in few steps, training thereby sees.
+    """
+    seconds = np.count_nonzero(net.window(name, steps)) * net.dt
+    chance = net.noise.uniform(tf.shape(rate))
+    counted = tf.floor(rate * seconds + chance) / seconds
+    return rate + tf.stop_gradient(counted - rate)
+
+
+def _constant(net: HybridNetwork, layer: Layer, x: tf.Tensor) -> tf.Tensor:
+    """Constant part of J in float64, (samples or 1, neurons)."""
+    if layer.synapses:
+        return net.bias(layer)
+    start = {net.graph.input.name: tf.cast(x, tf.float64)}
+    host = net.host(layer.population.inputs[0], start, tf.float64)
+    return tf.reshape(host, (-1, math.prod(layer.shape)))
+
+
+def _currents(
+    net: HybridNetwork, layer: Layer, x: tf.Tensor, trains: Mapping[str, tf.Tensor]
+) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+    """Constant part of J, the same as integer bias, and each source's sums in time."""
+    current, sums = _constant(net, layer, x), []
+    for s in layer.synapses:
+        train, half = trains[s.source][:-1], net.half_mantissas(layer, s)
+        if net.gradient == "rate":
+            train, half = tf.stop_gradient(train), tf.stop_gradient(half)
+        sums.append(_through_time(s, train, half, current.shape[1]))
+    bias = tf.stop_gradient(current) * net.scales[layer.population.name].current
+    return tf.cast(current, tf.float32), round_bias(bias), sums
+
+
+def _mean_current(
+    net: HybridNetwork,
+    layer: Layer,
+    constant: tf.Tensor,
+    values: Mapping[str, tf.Tensor],
+) -> tf.Tensor:
+    """J̄, (samples, neurons), of the sources' mean values."""
+    mean = constant
+    for s in layer.synapses:
+        unit = 2 / net.scales[layer.population.name].weights[s.source]
+        seen = tf.reshape(values[s.source], (-1, *s.shape))
+        sums = linear(s.node, seen, net.half_mantissas(layer, s) * unit)
+        mean += tf.reshape(sums, (-1, constant.shape[1]))
+    return mean
+
+
+def _through_time(
+    s: Synapses, train: tf.Tensor, kernel: tf.Tensor, size: int
+) -> tf.Tensor:
+    """Weighted sums of (steps, samples, neurons), all steps at once."""
+    flat = tf.reshape(train, (-1, *s.shape))
+    return tf.reshape(linear(s.node, flat, kernel), (train.shape[0], -1, size))

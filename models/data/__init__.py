@@ -1,0 +1,1 @@
+"""Loaders, generators, split, augmentation; no framework."""

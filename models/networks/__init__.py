@@ -1,0 +1,1 @@
+"""Networks to train and deploy, and how each is trained."""

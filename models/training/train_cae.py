@@ -1,0 +1,126 @@
+"""Train a CAE on slices with masks: Adam, half cross-entropy and half Dice."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ..data import augment
+from ..data.boxes import ImageArray
+from ..data.masks import (
+    MaskArray,
+    MaskData,
+    dice,
+    dice_of_volumes,
+    mean_mask,
+    split_subjects,
+)
+from ..data.split import Split
+from ..networks.cae import cae
+from ..networks.recipe import CaeRecipe
+from .losses import bce_dice
+from .trainer import Progress, Scores, Trainer, run
+
+
+def train_cae(
+    data: MaskData,
+    out: str | os.PathLike[str],
+    recipe: CaeRecipe = CaeRecipe(),  # noqa: B008  frozen
+    *,
+    resume: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+    command: str = "",
+) -> dict[str, Any]:
+    """Train a CAE and write it to ``out`` (.h5), metadata included.
+
+    The split is by subject (``split_subjects``), the score pooled Dice. For the rest
+    see ``trainer.run``.
+
+    Args:
+        data: slices of ``recipe.size``.
+        out: where the model goes, as Keras HDF5.
+        recipe: how to train.
+        resume: go on from the checkpoint.
+        progress: called after each epoch.
+        command: how the user asked for this, for the metadata.
+
+    Raises:
+        DataError: a number of the recipe, the data or ``out`` is wrong.
+        ModelError: the checkpoint is missing, damaged or of another recipe.
+    """
+    recipe.check()
+    parts = split_subjects(data, recipe.seed, recipe.block)
+    return run(
+        lambda: _CaeTrainer(recipe, data, parts),
+        recipe.seed,
+        out,
+        resume=resume,
+        progress=progress,
+        command=command,
+    )
+
+
+class _CaeTrainer(Trainer):
+    """Masks by cross-entropy and Dice."""
+
+    name, label = "cae", "Dice"
+
+    def __init__(self, recipe: CaeRecipe, data: MaskData, parts: Split) -> None:
+        model = cae(recipe.size, recipe.channels, normalised=recipe.normalised)
+        super().__init__(recipe, model, data.names, parts, _fingerprint(data))
+        self.data, self.batch = data, recipe.batch
+        learn = data.take(parts.train)
+        both = np.concatenate([learn.images, learn.masks], axis=-1, dtype=np.float32)
+        self.slices = augment.widen(both)
+        self.size = recipe.size[:2]
+        self.validation = data.take(parts.validation)
+
+    def batches(self, rng: np.random.Generator) -> Iterator[tuple[ImageArray, Any]]:
+        """Slices cut, mirrored and lit at random, and their masks."""
+        order = rng.permutation(len(self.slices))
+        for chosen in np.array_split(order, math.ceil(len(order) / self.batch)):
+            yield augment.with_masks(self.slices[chosen], rng, size=self.size)
+
+    def loss(self, *batch: tf.Tensor) -> tf.Tensor:
+        images, masks = batch
+        return bce_dice(self.model(images, training=True), masks)
+
+    def judge(self) -> tuple[float, None]:
+        found = _masks(self.model, self.validation)
+        return dice(found, self.validation.masks), None
+
+    def deployable(self) -> tf.keras.Model:
+        return self.model
+
+    def scores(self, model: tf.keras.Model) -> Scores:
+        constant = mean_mask(self.data.take(self.parts.train).masks)
+        scores: Scores = {}
+        for name in ("validation", "test"):
+            part = self.data.take(getattr(self.parts, name))
+            found = _masks(model, part)
+            trivial = np.broadcast_to(constant, part.masks.shape)
+            each = dice_of_volumes(found, part.masks, part.volume)
+            scores[name] = {
+                "mean_mask_dice": dice(trivial, part.masks),
+                "ann_dice": dice(found, part.masks),
+                "ann_dice_of_volumes": float(each.mean()),
+            }
+        return scores
+
+
+def _masks(model: tf.keras.Model, data: MaskData) -> MaskArray:
+    found: MaskArray = model.predict(data.images, batch_size=64, verbose=0) > 0.5
+    return found
+
+
+def _fingerprint(data: MaskData) -> str:
+    digest = hashlib.sha256("\n".join((*data.names, *data.subjects)).encode())
+    for array in (data.images, data.masks, data.volume):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,244 @@
+"""The loop that trains any of our networks: epochs, checkpoints, the best one kept."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ... import __version__
+from ...toolchain.errors import DataError
+from ..data.split import Split
+from ..networks.recipe import CaeRecipe, Recipe
+from .checkpoint import (
+    Resumable,
+    Weights,
+    load_checkpoint,
+    save_checkpoint,
+    write_atomically,
+    write_metadata,
+)
+
+Batch = tuple[Any, ...]
+Scores = dict[str, dict[str, float]]
+"""Part of the split → score → value."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How training stands after an epoch."""
+
+    epoch: int
+    epochs: int
+    loss: float
+    score: float  # on the validation samples
+    best_score: float
+    label: str  # of the score
+    rate: float | None  # Hz, mean over the layers, where neurons have a rate
+
+
+class Trainer(Resumable):
+    """A network, its optimizer and how far they are; a child says what is learned.
+
+    Every random number of an epoch comes from (seed, epoch).
+
+    Attributes:
+        name: of the network.
+        label: of the score, the higher the better.
+    """
+
+    name: str
+    label: str
+
+    def __init__(
+        self,
+        recipe: Recipe | CaeRecipe,
+        model: tf.keras.Model,
+        names: Sequence[str],
+        parts: Split,
+        fingerprint: str,
+    ) -> None:
+        """Start from a model as it is.
+
+        Args:
+            recipe: how to train.
+            model: its weights are trained in place.
+            names: of what is split.
+            parts: of it that train, choose and test.
+            fingerprint: of the data, equal where they are.
+        """
+        self.model, self.names, self.parts = model, names, parts
+        self.identity = asdict(recipe) | {"data": fingerprint}
+        self.seed, self.epochs = recipe.seed, recipe.epochs
+        self.learning_rate = recipe.learning_rate
+        self.optimizer = tf.keras.optimizers.Adam()
+        self.optimizer.build(model.trainable_variables)
+        self.step = tf.function(self._step, reduce_retracing=True)
+        self.epoch = self.best_epoch = 0
+        self.best_score = -1.0
+        self.best_weights = self.weights()
+
+    def batches(self, rng: np.random.Generator) -> Iterator[Batch]:
+        """What an epoch is trained with: arguments of ``loss``."""
+        raise NotImplementedError
+
+    def loss(self, *batch: tf.Tensor) -> tf.Tensor:
+        """What training makes small, a scalar."""
+        raise NotImplementedError
+
+    def judge(self) -> tuple[float, float | None]:
+        """Score and mean rate (Hz) on the validation samples."""
+        raise NotImplementedError
+
+    def deployable(self) -> tf.keras.Model:
+        """The network as it is saved, with the model's weights."""
+        raise NotImplementedError
+
+    def scores(self, model: tf.keras.Model) -> Scores:
+        """Of the model and of trivial answers, on validation and test samples."""
+        raise NotImplementedError
+
+    def weights(self) -> Weights:
+        return self.model.get_weights()  # type: ignore[no-any-return]
+
+    def use(self, weights: Weights) -> None:
+        self.model.set_weights(weights)
+
+    @property
+    def memory(self) -> Sequence[tf.Variable]:
+        return self.optimizer.variables()  # type: ignore[no-any-return]
+
+    def run_epoch(self) -> Progress:
+        """See every training sample once, changed at random, then validate."""
+        rate = 0.5 * (1 + math.cos(math.pi * self.epoch / self.epochs))
+        self.optimizer.learning_rate.assign(self.learning_rate * rate)
+        rng = np.random.default_rng([self.seed, self.epoch])
+        losses = [float(self.step(*batch)) for batch in self.batches(rng)]
+        self.epoch += 1
+        score, hz = self.judge()
+        if score > self.best_score:
+            self.best_score, self.best_epoch = score, self.epoch
+            self.best_weights = self.weights()
+        loss = float(np.mean(losses))
+        now = self.epoch, self.epochs, loss, score, self.best_score, self.label, hz
+        return Progress(*now)
+
+    def _step(self, *batch: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            loss = self.loss(*batch)
+        variables = self.model.trainable_variables
+        self.optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables))
+        return loss
+
+
+def run(
+    start: Callable[[], Trainer],
+    seed: int,
+    out: str | os.PathLike[str],
+    *,
+    resume: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+    command: str = "",
+) -> dict[str, Any]:
+    """Train to the last epoch and write the best network to ``out`` (.h5).
+
+    The network kept is the one of the best score on the validation samples; the test
+    samples are looked at once, afterwards. Each epoch leaves a checkpoint
+    ``out``.checkpoint.npz, from which ``resume`` goes on to the very network that
+    uninterrupted training ends with.
+
+    Args:
+        start: makes the trainer, once TensorFlow's randomness is fixed.
+        seed: to fix it with.
+        out: where the model goes, as Keras HDF5, with its metadata.
+        resume: go on from the checkpoint.
+        progress: called after each epoch.
+        command: how the user asked for this, for the metadata.
+
+    Returns:
+        The metadata (``checkpoint.read_metadata``).
+
+    Raises:
+        DataError: ``out`` is wrong.
+        ModelError: the checkpoint is missing, damaged or of another recipe.
+    """
+    out = Path(out)
+    if out.suffix != ".h5" or not out.parent.is_dir():
+        raise DataError(f"{out}: name a .h5 file in an existing folder for the model")
+    tf.config.experimental.enable_op_determinism()
+    tf.keras.utils.set_random_seed(seed)
+    trainer = start()
+    checkpoint = out.with_name(out.name + ".checkpoint.npz")
+    if resume:
+        trainer.restore(load_checkpoint(checkpoint, trainer.identity))
+    while trainer.epoch < trainer.epochs:
+        report = trainer.run_epoch()
+        save_checkpoint(checkpoint, trainer.state())
+        if progress:
+            progress(report)
+    trainer.use(trainer.best_weights)
+    model = trainer.deployable()
+    metadata = _metadata(trainer, model, command)
+    write_atomically(out, lambda path: _save(model, path, metadata))
+    return metadata
+
+
+def _save(model: tf.keras.Model, path: Path, metadata: dict[str, Any]) -> None:
+    model.save(path, save_format="h5", include_optimizer=False)
+    write_metadata(path, metadata)
+
+
+def _metadata(trainer: Trainer, model: tf.keras.Model, command: str) -> dict[str, Any]:
+    return {
+        "model": trainer.name,
+        "recipe": trainer.identity,
+        "best_epoch": trainer.best_epoch,
+        "scores": trainer.scores(model),
+        "split": {
+            name: [trainer.names[i] for i in getattr(trainer.parts, name)]
+            for name in ("train", "validation", "test")
+        },
+        "versions": {
+            "snn-deploy": __version__,
+            "python": platform.python_version(),
+            "tensorflow": tf.__version__,
+            "numpy": np.__version__,
+        },
+        "command": command,
+    }
+
+
+@contextmanager
+def progress_bar(epochs: int) -> Iterator[Callable[[Progress], None]]:
+    """A bar on stderr; what it yields goes into ``train(progress=…)``."""
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("epoch {task.completed}/{task.total}"),
+        BarColumn(),
+        TextColumn("{task.description}"),
+        TimeRemainingColumn(),
+    )
+    with Bar(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("", total=epochs)
+
+        def show(now: Progress) -> None:
+            text = (
+                f"loss {now.loss:.4f} · validation {now.label} {now.score:.3f} "
+                f"(best {now.best_score:.3f})"
+            )
+            if now.rate is not None:
+                text += f" · {now.rate:.0f} Hz"
+            bar.update(task, completed=now.epoch, description=text)
+
+        yield show

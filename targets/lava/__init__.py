@@ -1,0 +1,1 @@
+"""The same integers as Lava processes."""

@@ -1,0 +1,1 @@
+"""The same integers in nengo-loihi's emulator."""

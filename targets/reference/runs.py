@@ -1,0 +1,119 @@
+"""How a connection's weights lie in memory, so that many are added at a time.
+
+For few spikes as *runs*: neighbours that one spike reaches are neighbours in memory,
+and with the kernel laid out in the order in which it reaches them, a row of it is one
+addition of adjacent weights to adjacent neurons. For many as *blocks*, the kernel as a
+matrix, with the *windows* of source pixels that each target pixel sees.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...toolchain.program.connections import Connection
+from .kernels import INPUTS, LANES
+
+Ints = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Pieces of a connection, (runs,) each, sorted by source pixel."""
+
+    source: Ints  # pixel
+    target: Ints  # first neuron
+    weight: Ints  # first weight, from that of the source's channel
+    length: Ints
+
+    def __getitem__(self, index: Ints) -> Runs:
+        return Runs(
+            self.source[index],
+            self.target[index],
+            self.weight[index],
+            self.length[index],
+        )
+
+
+def kernel_order(connection: Connection) -> Ints:
+    """Kernel positions in an order in which those that reach adjacent pixels follow.
+
+    Most frequent neighbours first; a position has one before and one after it.
+    """
+    taps, positions = connection.taps, math.prod(connection.weight.shape[:-2])
+    joined = (np.diff(taps.source) == 0) & (np.diff(taps.target) == 1)
+    pairs = taps.kernel[:-1][joined].astype(np.int64) * positions
+    pairs, count = np.unique(pairs + taps.kernel[1:][joined], return_counts=True)
+    chain = {k: [k] for k in range(positions)}  # its members, by each of its ends
+    for pair in pairs[np.argsort(-count, kind="stable")].tolist():
+        a, b = divmod(pair, positions)
+        left, right = chain.get(a), chain.get(b)
+        if left and right and left is not right and left[-1] == a and right[0] == b:
+            for end in (a, b):
+                chain.pop(end)
+            left = left + right
+            chain[left[0]] = chain[left[-1]] = left
+    return np.array([k for end, c in sorted(chain.items()) if end == c[0] for k in c])
+
+
+def runs_of(connection: Connection, order: Ints) -> Runs:
+    """All runs, with the kernel laid out in this order."""
+    taps, channels = connection.taps, connection.weight.shape[-1]
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    kernel = place[taps.kernel]
+    joined = (
+        (np.diff(taps.source) == 0)
+        & (np.diff(taps.target) == 1)
+        & (np.diff(kernel) == 1)
+    )
+    begin = np.flatnonzero(np.concatenate(([True], ~joined))[: taps.source.size])
+    length = np.diff(np.append(begin, taps.source.size))
+    target = taps.target[begin].astype(np.int64)
+    return Runs(
+        taps.source[begin],
+        target * channels,
+        kernel[begin] * channels,
+        length * channels,
+    )
+
+
+def split(runs: Runs, size: int, tiles: int) -> list[Runs]:
+    """The runs of each tile of ``size`` neurons, cut at the tiles' borders."""
+    first = runs.target // size
+    pieces = (runs.target + runs.length - 1) // size - first + 1
+    which = np.repeat(np.arange(pieces.size), pieces)
+    tile = first[which] + np.arange(which.size) - (np.cumsum(pieces) - pieces)[which]
+    whole = runs[which]
+    target = np.maximum(whole.target, tile * size)
+    end = np.minimum(whole.target + whole.length, (tile + 1) * size)
+    weight = whole.weight + target - whole.target
+    cut = Runs(whole.source, target, weight, end - target)
+    order = np.argsort(tile, kind="stable")
+    edges = np.searchsorted(tile[order], np.arange(tiles + 1))
+    return [cut[order[a:b]] for a, b in zip(edges[:-1], edges[1:])]
+
+
+def windows_of(connection: Connection) -> Ints:
+    """(target pixels, kernel positions) → source pixel, −1 for none."""
+    outputs = connection.weight.shape[-1]
+    pixels = math.prod(connection.target_shape) // outputs
+    windows = np.full((pixels, math.prod(connection.weight.shape[:-2])), -1, np.int32)
+    windows[connection.taps.target, connection.taps.kernel] = connection.taps.source
+    return windows
+
+
+def blocks_of(connection: Connection, first: int, outs: int) -> Ints:
+    """Half mantissas of ``outs`` channels from ``first`` on; ``kernels.multiply``."""
+    weight = connection.weight.reshape(-1, *connection.weight.shape[-2:])
+    weight = weight[..., first : first + outs] // 2
+    _, inputs, _ = weight.shape
+    padding = ((0, 0), (0, -inputs % INPUTS), (0, -outs % LANES))
+    padded = np.pad(weight, padding)
+    positions, inputs, lanes = padded.shape
+    pairs = padded.reshape(positions, -1, INPUTS // 2, 2, lanes // LANES, LANES)
+    return pairs.transpose(0, 1, 4, 2, 5, 3).ravel()

@@ -1,0 +1,168 @@
+"""The reference target: the core's arithmetic in compiled code, exact and fast."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ...toolchain.errors import DataError
+from ...toolchain.passes.place.limits import Limits
+from ...toolchain.program.arithmetic import MAX_BIAS
+from ...toolchain.program.host import BoolArray, Stimulus
+from ...toolchain.program.program import Program
+from ..contract import Session, Target
+from . import kernels
+from .tiles import assemble, members
+
+
+class Reference(Target):
+    """Every Program, spike for spike as ``arithmetic.step`` says."""
+
+    name = "reference"
+    kind = "integer emulation"
+    limits = Limits(
+        connections=frozenset(
+            {"DenseConnection", "ConvConnection", "ConvTransposeConnection"}
+        ),
+        max_delay=63,
+    )
+
+    def __init__(self, threads: int | None = None) -> None:
+        """``threads``: samples that run at a time, one for each CPU where None."""
+        self.threads = threads or _cpus()
+
+    def open(self, program: Program) -> ReferenceSession:
+        return ReferenceSession(self, program)
+
+
+class ReferenceSession(Session):
+    """A Program as tables; nothing changes in them from run to run."""
+
+    def __init__(self, target: Reference, program: Program) -> None:
+        super().__init__(target, program)
+        self._threads = target.threads
+        self._network = assemble(program)
+
+    def simulate(self, stimulus: Stimulus) -> Mapping[str, BoolArray]:
+        """Population → spikes (samples, steps, neurons).
+
+        Raises:
+            DataError: the stimulus is not one for this Program.
+        """
+        check_stimulus(self.program, stimulus)
+        batch = make_batch(self.program, stimulus)
+        spikes = views(self.program, stimulus, batch)
+        for p in self.program.inputs:
+            spikes.pop(p.name)[...] = stimulus.spikes[p.name]
+        run = partial(kernels.simulate, self._network, batch)
+        if min(self._threads, stimulus.samples) <= 1:
+            for sample in range(stimulus.samples):
+                run(sample)
+        else:
+            with ThreadPoolExecutor(self._threads) as pool:
+                list(pool.map(run, range(stimulus.samples)))
+        return spikes
+
+
+class Batch(NamedTuple):
+    """What ``kernels.simulate`` reads and writes for a batch of samples.
+
+    A population p, numbered with the spike inputs first, has its spikes from base[p] on
+    as (samples, steps, sizes[p]) bytes. Its biases for sample n, its own or those that
+    the stimulus sets in their place, begin at bias_base[p] + n · bias_stride[p].
+    """
+
+    steps: int
+    raster: npt.NDArray[np.uint8]
+    words: npt.NDArray[np.uint64]  # the same memory as ``raster``
+    base: npt.NDArray[np.int64]
+    sizes: npt.NDArray[np.int64]
+    bias: npt.NDArray[np.int32]
+    bias_base: npt.NDArray[np.int64]
+    bias_stride: npt.NDArray[np.int64]
+
+
+def make_batch(program: Program, stimulus: Stimulus) -> Batch:
+    """A Batch with its biases set and its spikes yet to be written."""
+    sizes = np.array([p.size for p in members(program)], np.int64)
+    base = np.cumsum([0, *sizes * stimulus.samples * stimulus.steps], dtype=np.int64)
+    words = np.empty(base[-1] // 8 + 1, np.uint64)  # every spike is written
+    biases = [stimulus.bias.get(p.name, p.bias).ravel() for p in program.populations]
+    lengths = [0] * len(program.inputs) + [len(bias) for bias in biases]
+    given = [p.name in stimulus.bias for p in members(program)]
+    return Batch(
+        steps=stimulus.steps,
+        raster=words.view(np.uint8),
+        words=words,
+        base=base,
+        sizes=sizes,
+        bias=np.concatenate([np.zeros(0, np.int32), *biases]).astype(np.int32),
+        bias_base=np.cumsum([0, *lengths], dtype=np.int64),
+        bias_stride=np.where(given, sizes, 0),
+    )
+
+
+def views(program: Program, stimulus: Stimulus, batch: Batch) -> dict[str, BoolArray]:
+    """Name → its part of the raster, (samples, steps, neurons)."""
+    shape = (stimulus.samples, stimulus.steps)
+    raster = batch.raster.view(np.bool_)
+    return {
+        p.name: raster[begin : begin + math.prod(shape) * p.size].reshape(
+            *shape, p.size
+        )
+        for p, begin in zip(members(program), batch.base)
+    }
+
+
+def check_stimulus(program: Program, stimulus: Stimulus) -> None:
+    """Raise DataError unless the stimulus has what this Program takes."""
+    inputs = {p.name: p.size for p in program.inputs}
+    populations = {p.name: p.size for p in program.populations}
+    if set(stimulus.spikes) != set(inputs):
+        raise DataError(
+            f"Stimulus: it has spikes for {sorted(stimulus.spikes)}, the Program takes "
+            f"spikes for {sorted(inputs)}; encode the samples with its own encoder"
+        )
+    for name, spikes in stimulus.spikes.items():
+        shape = (stimulus.samples, stimulus.steps, inputs[name])
+        _check_array(f"spikes of {name!r}", spikes, shape, np.bool_)
+    for name, bias in stimulus.bias.items():
+        if name not in populations:
+            raise DataError(
+                f"Stimulus: it has a bias for {name!r}, which is no population; there "
+                f"are: {sorted(populations)}"
+            )
+        _check_array(
+            f"bias of {name!r}",
+            bias,
+            (stimulus.samples, populations[name]),
+            np.integer,
+        )
+        if bias.size and np.abs(bias).max() > MAX_BIAS:
+            raise DataError(
+                f"Stimulus: a bias of {name!r} is {np.abs(bias).max()}; the core holds "
+                f"{MAX_BIAS}"
+            )
+
+
+def _check_array(
+    what: str, array: npt.NDArray[np.generic], shape: tuple[int, ...], kind: type
+) -> None:
+    if array.shape != shape or not np.issubdtype(array.dtype, kind):
+        raise DataError(
+            f"Stimulus: the {what} are {array.dtype} {array.shape}; needed is "
+            f"{kind.__name__.rstrip('_')} {shape}"
+        )
+
+
+def _cpus() -> int:
+    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

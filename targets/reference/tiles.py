@@ -1,0 +1,242 @@
+"""A Program as the tables that ``kernels`` reads.
+
+A *tile* is a piece of a population whose state stays in a core's cache; a *link* is one
+connection into one tile. Tiles run one after the other, each over all steps of a
+sample; only those of populations that form a loop take their steps together.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from ...toolchain.program.arithmetic import WEIGHT_SHIFT
+from ...toolchain.program.connections import Connection
+from ...toolchain.program.program import Population, Program, SpikeInput
+from .kernels import INPUTS, LANES, LINK, TILE
+from .runs import Ints, Runs, blocks_of, kernel_order, runs_of, split, windows_of
+
+TILE_SIZE = 8192  # neurons; q, u, v and bias of a tile are 128 KiB
+CACHE_LINE = 64  # bytes
+# ns, fitted to timings of single links on an AMD EPYC (Zen 4); they choose between two
+# ways to the same sum, never a result.
+SPIKE_TIME, SYNAPSE_TIME = 11.0, 0.07  # few spikes: each, and each of its synapses
+PIXEL_TIME, BLOCK_TIME = 20.0, 2.7  # many spikes: a target pixel, and a block of it
+
+
+class Network(NamedTuple):
+    """What ``kernels.simulate`` runs.
+
+    ``groups[g]`` … ``groups[g + 1]`` are the tiles that take their steps together.
+    """
+
+    tiles: Ints  # (tiles,) TILE
+    groups: Ints  # (groups + 1,) tile
+    links: Ints  # (links,) LINK
+    starts: Ints  # source pixel → its first run
+    runs: Ints  # (runs, 3): first neuron of the tile, first weight, length
+    weights: Ints  # int32, as they are added to q
+    windows: Ints  # (target pixel, kernel position) → source pixel, −1 for none
+    blocks: Ints  # int16, half mantissas; see ``kernels.multiply``
+    room: Ints  # elements of state, active, wide and total in ``kernels.simulate``
+
+
+def members(program: Program) -> tuple[SpikeInput | Population, ...]:
+    """Spike inputs, then populations: a population's number in the tables."""
+    return (*program.inputs, *program.populations)
+
+
+def flow(program: Program) -> list[list[Population]]:
+    """Populations in order of flow, those that form a loop in one list."""
+    index = {p.name: i for i, p in enumerate(program.populations)}
+    reach = np.eye(len(index), dtype=bool)
+    for c in program.connections:
+        if c.source in index:
+            reach[index[c.source], index[c.target]] = True
+    for _ in range(len(index).bit_length()):
+        reach = reach @ reach
+    loop = (reach & reach.T).argmax(axis=1).tolist()
+    ancestors = reach.sum(axis=0).tolist()  # grows along every path
+    groups: dict[tuple[int, int], list[Population]] = {}
+    for p in program.populations:
+        key = (ancestors[index[p.name]], loop[index[p.name]])
+        groups.setdefault(key, []).append(p)
+    return [groups[key] for key in sorted(groups)]
+
+
+def assemble(program: Program) -> Network:
+    """The tables of a Program."""
+    tables = _Tables(program)
+    for group in flow(program):
+        names = {p.name for p in group}
+        looped = any(c.source in names for n in names for c in program.incoming(n))
+        for p in group:
+            tables.add(p, together=looped)
+        if looped:
+            tables.end_group()
+    return tables.network()
+
+
+def tile_size(neurons: int, incoming: list[Connection]) -> int:
+    """Neurons of a tile: about TILE_SIZE, and whole pixels of every connection."""
+    channels = [c.weight.shape[-1] for c in incoming]
+    grain = math.lcm(*(n for n in channels if n < neurons))
+    return max(TILE_SIZE // grain, 1) * grain
+
+
+class _Tables:
+    """The tables while they grow."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.index = {p.name: i for i, p in enumerate(members(program))}
+        self.tiles, self.links = _Column(TILE), _Column(LINK)
+        self.groups = [0]
+        self.state = self.most_state = 0  # neurons of the group, of the largest one
+        self.starts, self.windows = _Column("i4"), _Column("i4")
+        self.runs = _Column("i4", 3)
+        self.weights, self.blocks = _Column("i4"), _Column("i2")
+
+    def add(self, p: Population, together: bool) -> None:
+        """The tiles of a population, in one group or each in its own."""
+        incoming = [_Layout(c, self) for c in self.program.incoming(p.name)]
+        size = tile_size(p.size, [layout.connection for layout in incoming])
+        pieces = [split(layout.runs, size, -(-p.size // size)) for layout in incoming]
+        for k, first in enumerate(range(0, p.size, size)):
+            tile, link = min(size, p.size - first), self.links.size
+            for layout, parts in zip(incoming, pieces):
+                if parts[k].source.size:
+                    self.links.add(layout.link(parts[k], first, tile))
+            self.tiles.add(
+                record(
+                    TILE,
+                    population=self.index[p.name],
+                    first=first,
+                    size=tile,
+                    state=self.state,
+                    link=link,
+                    links=self.links.size - link,
+                    keep_u=4095 - p.decay_u,
+                    keep_v=4096 - p.decay_v,
+                    threshold=p.threshold,
+                    rest=p.refractory - 1,
+                    v_min=p.v_min,
+                    v_max=p.v_max,
+                )
+            )
+            self.state += tile
+            if not together:
+                self.end_group()
+
+    def end_group(self) -> None:
+        """What comes next takes its steps after all that is there."""
+        self.groups.append(self.tiles.size)
+        self.most_state = max(self.most_state, self.state)
+        self.state = 0
+
+    def network(self) -> Network:
+        """The tables as they are."""
+        links = self.links.array()
+        padded = -(-links["channels"] // INPUTS) * INPUTS
+        room = (
+            self.most_state,
+            (links["pixels"] * links["channels"]).max(initial=0) + 1,
+            (links["pixels"] * padded).max(initial=0),
+            links["outs"].max(initial=0) + LANES,
+        )
+        return Network(
+            tiles=self.tiles.array(),
+            groups=np.array(self.groups, np.int64),
+            links=links,
+            starts=self.starts.array(),
+            runs=self.runs.array(),
+            weights=self.weights.array(),
+            windows=self.windows.array(),
+            blocks=self.blocks.array(),
+            room=np.array(room, np.int64),
+        )
+
+
+class _Layout:
+    """A connection whose weights are in the tables."""
+
+    def __init__(self, connection: Connection, tables: _Tables) -> None:
+        self.connection, self.tables = connection, tables
+        self.inputs, self.outputs = connection.weight.shape[-2:]
+        order = kernel_order(connection)
+        self.runs = runs_of(connection, order)
+        self.windows = windows_of(connection)
+        laid = connection.effective[order].transpose(1, 0, 2)
+        self.weights = tables.weights.add(laid.ravel())
+        self.shared = -1  # where the blocks of all tiles begin
+        if len(self.windows) > 1:
+            self.shared = tables.blocks.add(blocks_of(connection, 0, self.outputs))
+
+    def link(self, runs: Runs, first: int, neurons: int) -> Ints:
+        """The link, LINK, of these runs into the ``neurons`` from ``first`` on."""
+        c, tables, blocks = self.connection, self.tables, self.shared
+        outs = min(self.outputs, neurons)
+        if blocks < 0:
+            blocks = tables.blocks.add(blocks_of(c, first, outs))
+        begin, end = int(runs.source[0]), int(runs.source[-1]) + 1
+        pixel = first // self.outputs
+        windows = self.windows[pixel : pixel + neurons // outs]
+        synapses = runs.length.sum() / (end - begin)  # of a source neuron
+        many = dense_time(windows, self.inputs, outs)
+        local = np.stack([runs.target - first, runs.weight, runs.length], axis=1)
+        starts = np.searchsorted(runs.source, np.arange(begin, end + 1))
+        return record(
+            LINK,
+            source=tables.index[c.source],
+            delay=c.delay,
+            first=begin * self.inputs,
+            channels=self.inputs,
+            pixels=end - begin,
+            row=tables.starts.add(tables.runs.add(local) + starts),
+            weights=self.weights,
+            fan=c.weight.size // self.inputs,
+            busy=math.ceil(many / (SPIKE_TIME + SYNAPSE_TIME * synapses)),
+            outs=outs,
+            positions=windows.shape[1],
+            windows=tables.windows.add(np.where(windows < 0, -1, windows - begin)),
+            blocks=blocks,
+            scale=1 << (WEIGHT_SHIFT + 1 + c.exponent),
+        )
+
+
+def dense_time(windows: Ints, inputs: int, outs: int) -> float:
+    """Estimated ns of a step of a link that goes the dense way."""
+    blocks = -(-inputs // INPUTS) * -(-outs // LANES) * np.count_nonzero(windows >= 0)
+    return PIXEL_TIME * len(windows) + BLOCK_TIME * blocks
+
+
+def record(kind: np.dtype[np.void], **fields: int) -> Ints:
+    """One record, (1,) of ``kind``."""
+    return np.array([tuple(fields[name] for name in kind.names or ())], kind)
+
+
+class _Column:
+    """An array while it grows."""
+
+    def __init__(self, kind: str | np.dtype[np.void], *width: int) -> None:
+        self.parts: list[Ints] = [np.zeros((0, *width), kind)]
+        self.size = 0
+
+    def add(self, part: Ints) -> int:
+        """Append; where it begins."""
+        width = self.parts[0].shape[1:]
+        self.parts.append(part.reshape(-1, *width).astype(self.parts[0].dtype))
+        begin, self.size = self.size, self.size + len(self.parts[-1])
+        return begin
+
+    def array(self) -> Ints:
+        """All of it, from the start of a cache line on, so that vectors cross none."""
+        kind, width = self.parts[0].dtype, self.parts[0].shape[1:]
+        size = self.size * math.prod(width) * kind.itemsize
+        memory = np.empty(size + CACHE_LINE, np.uint8)
+        begin = -memory.ctypes.data % CACHE_LINE
+        aligned = memory[begin : begin + size].view(kind).reshape(self.size, *width)
+        np.concatenate(self.parts, out=aligned)
+        return aligned

@@ -1,0 +1,1 @@
+"""What a network is asked: a file a kind of task."""

@@ -1,0 +1,1 @@
+"""A Graph or a Program on disk."""

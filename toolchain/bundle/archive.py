@@ -1,0 +1,131 @@
+"""Named bytes on disk: a directory, or a sealed zip. Written whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import re
+import shutil
+import stat
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..errors import BundleError
+
+MAX_BYTES = 1 << 30  # of all members together, unpacked
+MEMBER = re.compile(r"manifest\.json|manifest\.sha256|arrays/[0-9]{1,6}\.npy")
+SEAL = b"sha256 "
+"""A zip's comment: this, then the SHA-256 of all bytes before it, so that no byte of
+the file, its tables included, can change unseen."""
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file beside its place, then move it there."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_bytes(content)
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_zip(path: Path, members: Mapping[str, bytes]) -> None:
+    """Write members as a sealed zip. Equal members make an equal file."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            info = zipfile.ZipInfo(name)  # dated 1980: the file is its content
+            archive.writestr(info, content, zipfile.ZIP_DEFLATED)
+        archive.comment = SEAL + b"0" * 64
+    body = file.getvalue()[:-64]
+    write_atomically(path, body + _digest(body))
+
+
+def write_directory(path: Path, members: Mapping[str, bytes]) -> None:
+    """Write members as files below ``path``, in place of an older bundle there."""
+    if path.exists() and not (path / "manifest.json").is_file():
+        raise BundleError("there is something else of this name; move it away")
+    path = path.resolve()
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    old = path.with_name(f"{beside.name}.old")
+    try:
+        (beside / "arrays").mkdir(parents=True)
+        for name, content in members.items():
+            (beside / name).write_bytes(content)
+        if path.exists():
+            os.replace(path, old)
+        os.replace(beside, path)
+    finally:
+        if old.exists() and not path.exists():
+            os.replace(old, path)
+        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def read_zip(path: Path) -> dict[str, bytes]:
+    """The members of a sealed zip.
+
+    Raises:
+        BundleError: the file is truncated, changed or no bundle, or a member is too
+            large, a link, listed twice, or of a name that no bundle has.
+    """
+    demand_size(path.stat().st_size)
+    file = path.read_bytes()
+    body, seal = file[:-64], file[-64:]
+    if not body.endswith(SEAL) or seal != _digest(body):
+        raise BundleError("it is no bundle, truncated or changed; fetch it again")
+    try:
+        with zipfile.ZipFile(io.BytesIO(file)) as archive:
+            members = archive.infolist()
+            demand_size(sum(member.file_size for member in members))
+            for member in members:
+                _demand_name(member.filename)
+                if stat.S_ISLNK(member.external_attr >> 16):
+                    raise BundleError(f"its member {member.filename!r} is a link")
+            names = [member.filename for member in members]
+            if len(set(names)) != len(names):
+                raise BundleError("a member is listed twice")
+            return {member.filename: archive.read(member) for member in members}
+    except (
+        *(zipfile.BadZipFile, zlib.error, EOFError, OSError),
+        *(NotImplementedError, RuntimeError, ValueError),
+    ) as error:
+        raise BundleError(f"its zip is damaged ({str(error)[:60]})") from error
+
+
+def read_directory(path: Path) -> dict[str, bytes]:
+    """The members of a directory, with the checks of ``read_zip`` except the seal."""
+    found: dict[str, os.DirEntry[str]] = {}
+    for prefix, folder in (("", path), ("arrays/", path / "arrays")):
+        for entry in os.scandir(folder) if folder.is_dir() else ():
+            if entry.is_symlink():
+                raise BundleError(f"its member {prefix + entry.name!r} is a link")
+            if prefix + entry.name == "arrays" and entry.is_dir():
+                continue
+            _demand_name(prefix + entry.name)
+            if not entry.is_file():
+                raise BundleError(f"its member {prefix + entry.name!r} is no file")
+            found[prefix + entry.name] = entry
+    demand_size(sum(entry.stat().st_size for entry in found.values()))
+    return {name: Path(entry.path).read_bytes() for name, entry in found.items()}
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.sha256(content).hexdigest().encode()
+
+
+def _demand_name(name: str) -> None:
+    if not MEMBER.fullmatch(name):
+        raise BundleError(
+            f"it holds {name!r:.60}; allowed are manifest.json, manifest.sha256 and "
+            "arrays/NUMBER.npy"
+        )
+
+
+def demand_size(size: int) -> None:
+    """Raise BundleError where a bundle of this size (bytes) is beyond ``MAX_BYTES``."""
+    if size > MAX_BYTES:
+        raise BundleError(f"it holds {size} bytes; allowed are {MAX_BYTES}")

@@ -1,0 +1,1 @@
+"""Graph: a network in float, and what it means."""

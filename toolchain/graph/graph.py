@@ -1,0 +1,113 @@
+"""Graph: a trained network in float, free of any framework or chip."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import TypeVar
+
+import numpy as np
+
+from ..errors import ModelError
+from .nodes import Array, Input, Node, Output, Shape
+
+N = TypeVar("N", bound=Node)
+
+LEAST: Mapping[str, float] = {
+    **dict.fromkeys(("shape", "stride", "pool", "factor"), 1),
+    **dict.fromkeys(("padding", "tau_syn", "tau_ref", "settle", "variance"), 0),
+    **dict.fromkeys(("tau_rc", "sigma", "amplitude", "epsilon"), sys.float_info.min),
+}
+"""Field of a node → the least number it may hold."""
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """Nodes in order of flow; each names the nodes it takes its input from.
+
+    Constructing never edits and never raises; ``check`` says what is wrong.
+    """
+
+    nodes: tuple[Node, ...]
+
+    def __getitem__(self, name: str) -> Node:
+        """The node of this name; KeyError where there is none."""
+        return self._by_name[name]
+
+    @cached_property
+    def _by_name(self) -> dict[str, Node]:
+        return {node.name: node for node in self.nodes}
+
+    @cached_property
+    def shapes(self) -> dict[str, Shape]:
+        """Shape of every node's output. Raises ModelError where shapes do not meet."""
+        shapes: dict[str, Shape] = {}
+        for node in self.nodes:
+            for name in node.inputs:
+                if name not in shapes:
+                    raise node.error(
+                        f"its input {name!r} is no earlier node; nodes stand in "
+                        "order of flow and a Graph has no loops"
+                    )
+            shapes[node.name] = node.output_shape(*(shapes[i] for i in node.inputs))
+        return shapes
+
+    @property
+    def input(self) -> Input:
+        """The one Input."""
+        return self._only(Input)
+
+    @property
+    def output(self) -> Output:
+        """The one Output."""
+        return self._only(Output)
+
+    def _only(self, kind: type[N]) -> N:
+        found = [node for node in self.nodes if isinstance(node, kind)]
+        if len(found) != 1:
+            raise ModelError(
+                f"Graph: it has {len(found)} {kind.__name__} nodes; one is allowed"
+            )
+        return found[0]
+
+    def consumers(self, name: str) -> list[Node]:
+        """The nodes that take the output of ``name``."""
+        return [node for node in self.nodes if name in node.inputs]
+
+    def check(self) -> None:
+        """Raise ModelError unless names, shapes and numbers are in order."""
+        if len(self._by_name) != len(self.nodes):
+            names = [node.name for node in self.nodes]
+            twice = sorted({name for name in names if names.count(name) > 1})
+            raise ModelError(f"Graph: node names must differ; twice: {twice}")
+        self._only(Input), self._only(Output)
+        for node in self.nodes:
+            if node is not self.output and not self.consumers(node.name):
+                raise node.error("nothing takes its output; remove it")
+            _check_numbers(node)
+        self.shapes  # noqa: B018  computing them checks them
+
+
+def _check_numbers(node: Node) -> None:
+    for name, array in arrays(node):
+        bad = np.count_nonzero(~np.isfinite(array))
+        if bad:
+            raise node.error(
+                f"{name} holds {bad} NaN or infinite value(s); train again or repair "
+                "the file"
+            )
+    for field in fields(node):
+        value, least = getattr(node, field.name), LEAST.get(field.name)
+        if least is not None and not np.all(np.asarray(value) >= least):
+            allowed = f"at least {least}" if least in (0, 1) else "more than 0"
+            raise node.error(f"{field.name} is {value}; {allowed} is allowed")
+
+
+def arrays(node: Node) -> Iterable[tuple[str, Array]]:
+    """The node's fields that are arrays, with their names."""
+    for field in fields(node):
+        value = getattr(node, field.name)
+        if isinstance(value, np.ndarray):
+            yield field.name, value

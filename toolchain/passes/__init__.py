@@ -1,0 +1,1 @@
+"""Graph -> Graph -> Program, a pass a file or a room."""

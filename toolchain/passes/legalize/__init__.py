@@ -1,0 +1,1 @@
+"""Between populations one linear node for each source."""

@@ -1,0 +1,1 @@
+"""Populations onto cores; no integer changes."""

@@ -1,0 +1,1 @@
+"""Float -> integers, and back."""

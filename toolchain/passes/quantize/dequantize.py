@@ -1,0 +1,85 @@
+"""Dequantize: the float Graph that a Program's integers stand for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ...errors import ModelError
+from ...graph.graph import Graph
+from ...graph.nodes import Neurons, Node
+from ...program.program import Population, Program
+from .layers import Layer, Synapses, layers
+from .scales import membrane_gain, synaptic_gain
+
+
+def dequantize(program: Program) -> Graph:
+    """``program.graph`` with the weights and biases that the integers stand for.
+
+    Weights are integers divided by what one unit of the float weight is in them; the
+    rounded threshold, which the float model keeps at 1, is divided out too. A spiking
+    simulation of it errs by spiking and rounding; one of ``program.graph`` by spiking
+    alone.
+
+    Raises:
+        ModelError: the Program holds no float Graph, sends its input as spikes, or has
+            biases that no node of the Graph can hold.
+    """
+    graph = program.graph
+    if graph is None or program.inputs:
+        raise ModelError(
+            "Program: de-quantising needs its float graph and a bias encoder"
+        )
+    changed: dict[str, Node] = {}
+    for layer in layers(graph):
+        for node in _layer(program, graph, layer):
+            changed[node.name] = node
+    return Graph(tuple(changed.get(node.name, node) for node in graph.nodes))
+
+
+def current_unit(program: Program, layer: Layer) -> float:
+    """Bias units for one unit of the de-quantised Graph's J, whose threshold is 1."""
+    population = program[layer.population.name]
+    assert isinstance(population, Population)
+    return population.threshold * membrane_gain(layer, program.timing.dt)
+
+
+def _layer(program: Program, graph: Graph, layer: Layer) -> list[Node]:
+    """The layer's linear nodes, with the numbers that its integers stand for."""
+    population = program[layer.population.name]
+    assert isinstance(population, Population)
+    unit = current_unit(program, layer)
+    holder = _holder(layer, population)
+    found: list[Node] = []
+    for synapses in layer.synapses:
+        source, node = graph[synapses.source], synapses.node
+        assert isinstance(source, Neurons)
+        (connection,) = (
+            c for c in program.incoming(population.name) if c.source == source.name
+        )
+        spike = unit * synaptic_gain(layer, source.amplitude, program.timing.dt)
+        weight = (connection.effective / spike).reshape(node.weight.shape)
+        bias = np.zeros_like(node.bias)
+        if synapses is holder:
+            bias = population.bias.reshape(-1, node.bias.size)[0] / unit
+        found.append(replace(node, weight=weight, bias=bias))
+    return found
+
+
+def _holder(layer: Layer, population: Population) -> Synapses | None:
+    """The first synapses whose node can hold all biases, as legalize puts them there.
+
+    Dense has one for each neuron, a convolution the same for all neurons of a channel.
+    """
+    for synapses in layer.synapses:
+        rows = population.bias.reshape(-1, synapses.node.bias.size)
+        if (rows == rows[0]).all():
+            return synapses
+    if not layer.synapses:
+        return None
+    raise ModelError(
+        f"Population {population.name!r}: its biases differ within a channel, which no "
+        "layer that feeds it in the Program's float graph can hold; build the Program "
+        "from its model again"
+    )

@@ -1,0 +1,130 @@
+"""The layers of a legalised Graph: each population with the weights that feed it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...errors import ModelError
+from ...graph.graph import Graph
+from ...graph.nodes import (
+    IF,
+    LIF,
+    Add,
+    Flatten,
+    FloatArray,
+    Input,
+    Lowpass,
+    Neurons,
+    Node,
+    Reshape,
+    Shape,
+)
+from ..legalize.compose import Weighted
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Synapses:
+    """Weights from one source population (or the Input), behind its Lowpass."""
+
+    source: str
+    source_shape: Shape
+    node: Weighted
+    shape: Shape  # in which the node takes the source
+    tau_syn: float  # s
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Layer:
+    """A population and what feeds it; no synapses: the host does (the encoder)."""
+
+    population: LIF | IF
+    shape: Shape
+    synapses: tuple[Synapses, ...]
+    bias: FloatArray  # (neurons,), in units of J
+
+    @property
+    def tau_syn(self) -> float:
+        """The time constant (s) that all of its synapses share; 0 without synapses.
+
+        Raises:
+            ModelError: they have several; a population has one current, of one decay.
+        """
+        found = sorted({synapses.tau_syn for synapses in self.synapses})
+        if len(found) > 1:
+            raise ModelError(
+                f"Population {self.population.name!r}: its synapses have time "
+                f"constants {found} s; one is allowed, give its sources the same"
+            )
+        return found[0] if found else 0.0
+
+
+def layers(graph: Graph) -> tuple[Layer, ...]:
+    """The populations of a legalised Graph, in order of flow.
+
+    Raises:
+        ModelError: the Graph is not legalised.
+    """
+    return tuple(_layer(graph, x) for x in graph.nodes if isinstance(x, Neurons))
+
+
+def _layer(graph: Graph, population: Neurons) -> Layer:
+    if not isinstance(population, LIF | IF):
+        raise _not_legal(population, "a rate neuron")
+    shape = graph.shapes[population.name]
+    bias = np.zeros(math.prod(shape))
+    current = graph[population.inputs[0]]
+    parts = [current]
+    if isinstance(current, Add) and not _is_host(graph, current):
+        parts = [graph[name] for name in current.inputs]
+    found: list[Synapses] = []
+    for part in parts:
+        if not _is_host(graph, part):
+            synapses = _synapses(graph, part)
+            natural = graph.shapes[synapses.node.name]
+            bias = bias + np.broadcast_to(synapses.node.bias, natural).ravel()
+            found.append(synapses)
+    if len({synapses.source for synapses in found}) < len(found):
+        raise _not_legal(population, "fed twice by one source")
+    return Layer(population=population, shape=shape, synapses=tuple(found), bias=bias)
+
+
+def _is_host(graph: Graph, node: Node) -> bool:
+    """Whether the node is computed from the Input, without a Lowpass between."""
+    if isinstance(node, Input):
+        return True
+    if isinstance(node, Lowpass | Neurons):
+        return False
+    return all(_is_host(graph, graph[name]) for name in node.inputs)
+
+
+def _synapses(graph: Graph, node: Node) -> Synapses:
+    """The weights behind ``node``, which may be reshaped on either side."""
+    node = _unshaped(graph, node)
+    if not isinstance(node, Weighted):
+        raise _not_legal(node, "before a population, where only weights may stand")
+    synapse = _unshaped(graph, graph[node.inputs[0]])
+    if not isinstance(synapse, Lowpass):
+        raise _not_legal(node, f"behind {synapse.name!r}, without a Lowpass between")
+    source = synapse.inputs[0]
+    return Synapses(
+        source=source,
+        source_shape=graph.shapes[source],
+        node=node,
+        shape=graph.shapes[node.inputs[0]],
+        tau_syn=synapse.tau_syn,
+    )
+
+
+def _unshaped(graph: Graph, node: Node) -> Node:
+    while isinstance(node, Flatten | Reshape):
+        node = graph[node.inputs[0]]
+    return node
+
+
+def _not_legal(node: Node, what: str) -> ModelError:
+    return ModelError(
+        f"{type(node).__name__} {node.name!r}: it is {what}; call legalize first"
+    )

@@ -1,0 +1,199 @@
+"""Quantize: a legalised float Graph becomes the integers of a Program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ...errors import DataError, DoesNotFit, ModelError
+from ...graph.graph import Graph
+from ...graph.interpret import interpret
+from ...graph.nodes import FloatArray, Input, Lowpass, Neurons, Node, Output
+from ...program.host import BiasEncoder, Decoder, Encoder, SpikeEncoder
+from ...program.program import Program, SpikeInput, Timing
+from .layers import Layer, layers
+from .rounding import Scales, round_connection, round_population
+from .scales import choose_scales
+
+HEADROOM = 2.0  # a sample may drive the first population so much harder than any here
+BITS = (2, 8)  # of weights, smallest and largest
+
+
+def quantize(
+    graph: Graph,
+    samples: FloatArray,
+    *,
+    steps: int,
+    dt: float = 0.001,
+    encoder: SpikeEncoder | None = None,
+    weight_bits: int = 8,
+    scales: Mapping[str, Scales] | None = None,
+) -> Program:
+    """The Program that runs ``graph``, each of its populations with its own scales.
+
+    Args:
+        graph: legalised; with ``input_spikes`` where an encoder is given.
+        samples: for calibration, (samples, *input shape); read where the host sets the
+            first population's bias.
+        steps: steps per sample.
+        dt: s.
+        encoder: how the Input sends spikes, its ``population`` the Input's name; a
+            value of 1 is max_rate. None: the host sets the first population's bias.
+        weight_bits: of the weights, with their sign.
+        scales: population → scales to round with; None: ``scales_of`` chooses them.
+
+    Raises:
+        ModelError: the graph is not legalised, or not for this encoder.
+        DataError: the samples are none, or not what the graph takes.
+        DoesNotFit: a number is beyond what the core can hold.
+    """
+    found = layers(graph)
+    _check_encoder(graph, found, encoder, dt)
+    if scales is None:
+        scales = scales_of(
+            graph, samples, dt=dt, encoder=encoder, weight_bits=weight_bits
+        )
+    program = Program(
+        inputs=(
+            (SpikeInput(name=graph.input.name, shape=graph.input.shape),)
+            if encoder
+            else ()
+        ),
+        populations=tuple(
+            round_population(layer, scales[layer.population.name], dt)
+            for layer in found
+        ),
+        connections=tuple(
+            round_connection(layer, synapses, scales[layer.population.name])
+            for layer in found
+            for synapses in layer.synapses
+        ),
+        encoder=encoder or _bias_encoder(graph, found, scales),
+        decoder=_decoder(graph),
+        timing=Timing(dt=dt, steps=steps),
+        graph=graph,
+    )
+    program.check()
+    return program
+
+
+def scales_of(
+    graph: Graph,
+    samples: FloatArray,
+    *,
+    dt: float = 0.001,
+    encoder: SpikeEncoder | None = None,
+    weight_bits: int = 8,
+    moving: bool = False,
+) -> dict[str, Scales]:
+    """Scales of every population of a legalised graph.
+
+    Args:
+        moving: whether the weights will be trained on, and so may add up to more.
+
+    The others are as ``quantize``'s, and so is what is raised.
+    """
+    if not BITS[0] <= weight_bits <= BITS[1]:
+        raise DoesNotFit(
+            f"weights of {weight_bits} bits; {BITS[0]} … {BITS[1]} are allowed"
+        )
+    amplitudes = {x.name: x.amplitude for x in graph.nodes if isinstance(x, Neurons)}
+    if encoder:
+        amplitudes[graph.input.name] = 1 / encoder.max_rate
+    return {
+        layer.population.name: choose_scales(
+            layer,
+            amplitudes,
+            dt,
+            weight_bits=weight_bits,
+            moving=moving,
+            peak=0.0 if layer.synapses else HEADROOM * _peak(graph, layer, samples),
+        )
+        for layer in layers(graph)
+    }
+
+
+def _check_encoder(
+    graph: Graph, found: tuple[Layer, ...], encoder: SpikeEncoder | None, dt: float
+) -> None:
+    start = graph.input.name
+    sends = any(isinstance(node, Lowpass) for node in graph.consumers(start))
+    if encoder and (not sends or encoder.population != start):
+        raise ModelError(
+            f"SpikeEncoder: it sends the spikes of {encoder.population!r}; name the "
+            f"Input {start!r}, and legalize with input_spikes=True"
+        )
+    if sends and not encoder:
+        raise ModelError(
+            f"Input {start!r}: it sends spikes; give a SpikeEncoder, or legalize "
+            "without input_spikes"
+        )
+    fed = [layer.population.name for layer in found if not layer.synapses]
+    if len(fed) != (encoder is None):
+        raise ModelError(
+            f"Graph: the host feeds the populations {fed}; one is allowed, none where "
+            "the input sends spikes; call legalize"
+        )
+    if encoder and not 0 < encoder.max_rate * dt <= 1:
+        raise DoesNotFit(
+            f"SpikeEncoder: max_rate is {encoder.max_rate} Hz; a neuron sends at most "
+            f"one spike a step, more than 0 and up to {1 / dt:g} Hz is allowed"
+        )
+
+
+def _current(graph: Graph, layer: Layer) -> Graph:
+    """The host's part of the network, up to the J of the first population."""
+    wanted = {layer.population.inputs[0]}
+    kept: list[Node] = []
+    for node in reversed(graph.nodes):
+        if node.name in wanted:
+            kept.insert(0, node)
+            wanted |= set(node.inputs)
+    output = Output(f"{layer.population.name}.current", layer.population.inputs)
+    return Graph((*kept, output))
+
+
+def _peak(graph: Graph, layer: Layer, samples: FloatArray) -> float:
+    """Largest |J| that the samples bring to the first population."""
+    if not len(samples):
+        raise DataError("samples: there are none; give at least one for calibration")
+    if not np.isfinite(samples).all():
+        raise DataError("samples: they hold NaN or infinite values; remove them")
+    host = _current(graph, layer)
+    return float(np.abs(interpret(host, samples)[host.output.name]).max(initial=0))
+
+
+def _bias_encoder(
+    graph: Graph, found: tuple[Layer, ...], scales: Mapping[str, Scales]
+) -> Encoder:
+    first = next(layer for layer in found if not layer.synapses)
+    name = first.population.name
+    return BiasEncoder(
+        graph=_current(graph, first), population=name, scale=scales[name].current
+    )
+
+
+def _decoder(graph: Graph) -> Decoder:
+    """The host's part of the network from the last population on."""
+    read = graph[graph.output.inputs[0]]
+    while not isinstance(read, Neurons):
+        if not read.inputs:
+            raise ModelError(
+                f"Output {graph.output.name!r}: it reads no population; call legalize"
+            )
+        read = graph[read.inputs[0]]
+    kept: list[Node] = [Input(read.name, shape=graph.shapes[read.name])]
+    output = graph.output
+    wanted = {output.name}
+    for node in reversed(graph.nodes):
+        if node.name in wanted and node.name != read.name:
+            wanted |= set(node.inputs)
+            kept.insert(1, node)
+    return Decoder(
+        graph=Graph(tuple(kept)),
+        population=read.name,
+        amplitude=read.amplitude,
+        settle=output.settle,
+        tau_syn=output.tau_syn,
+    )

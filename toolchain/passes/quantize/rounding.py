@@ -1,0 +1,143 @@
+"""The integers of one layer, given its scales: floats times a scale, rounded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...errors import DoesNotFit, ModelError
+from ...graph.nodes import IF, LIF, Conv2D, ConvTranspose2D
+from ...program import arithmetic as core
+from ...program.arithmetic import IntArray
+from ...program.connections import (
+    Connection,
+    ConvConnection,
+    ConvTransposeConnection,
+    DenseConnection,
+)
+from ...program.program import Population
+from .layers import Layer, Synapses
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scales:
+    """A population's scales: from the same floats they make the same integers."""
+
+    membrane: float  # integer membrane units in one float threshold, S_v
+    current: float  # bias units in one unit of J
+    weights: Mapping[str, float]  # source → mantissa for a weight of 1
+    exponents: Mapping[str, int]  # source → exponent of its connection
+
+
+def round_population(layer: Layer, scales: Scales, dt: float) -> Population:
+    """The population's integers; the bias is 0 where the host sets it.
+
+    Raises:
+        ModelError: its synapses' time constants, or its constants, are no core's.
+        DoesNotFit: threshold, bias or refractory period are beyond the core's widths.
+    """
+    node = layer.population
+    what = f"Population {node.name!r}"
+    shift = core.THRESHOLD_SHIFT
+    threshold = round(scales.membrane / (1 << shift)) << shift
+    if not 0 < threshold <= core.MAX_THRESHOLD:
+        raise DoesNotFit(
+            f"{what}: its threshold would be {threshold}; 64 … {core.MAX_THRESHOLD} is "
+            "allowed. Its incoming weights are too strong or too weak for a threshold "
+            "of 1; rescale them (balance), or use smaller amplitudes before it"
+        )
+    bias = scales.current * layer.bias
+    if bias.size and np.abs(bias).max() > core.MAX_BIAS * (1 + 1e-9):
+        raise DoesNotFit(
+            f"{what}: its largest bias would be {np.abs(bias).max():.0f}, the core "
+            f"holds {core.MAX_BIAS}; use smaller scales"
+        )
+    return Population(
+        name=node.name,
+        shape=layer.shape,
+        decay_u=core.current_decay(layer.tau_syn, dt),
+        decay_v=membrane_decay(node, dt),
+        threshold=threshold,
+        bias=core.round_bias(bias),
+        refractory=_refractory(node, dt),
+        v_min=_v_min(node, scales.membrane),
+        scale=scales.membrane,
+        amplitude=node.amplitude,
+    )
+
+
+def round_connection(layer: Layer, synapses: Synapses, scales: Scales) -> Connection:
+    """The connection's integers: even mantissas, the nearest ones.
+
+    Raises:
+        DoesNotFit: a weight is beyond the largest mantissa.
+    """
+    source, target, node = synapses.source, layer.population.name, synapses.node
+    weight = 2 * np.rint(node.weight * (scales.weights[source] / 2))
+    largest = np.abs(weight).max(initial=0)
+    if largest > core.MAX_MANTISSA:
+        raise DoesNotFit(
+            f"Connection {source!r} → {target!r}: a weight's mantissa would be "
+            f"{largest:.0f}; ±{core.MAX_MANTISSA} is allowed. Use smaller scales, or "
+            "keep the weights within them"
+        )
+    mantissa: IntArray = weight.astype(np.int16)
+    exponent = scales.exponents[source]
+    if isinstance(node, Conv2D | ConvTranspose2D):
+        kind = ConvConnection if isinstance(node, Conv2D) else ConvTransposeConnection
+        return kind(
+            source=source,
+            target=target,
+            weight=mantissa,
+            exponent=exponent,
+            shape=synapses.shape,
+            stride=node.stride,
+            padding=node.padding,
+        )
+    return DenseConnection(
+        source=source,
+        target=target,
+        weight=mantissa,
+        exponent=exponent,
+        shape=synapses.source_shape if len(synapses.source_shape) > 1 else (),
+    )
+
+
+def membrane_decay(node: LIF | IF, dt: float) -> int:
+    """δ_v: 0 for IF.
+
+    Raises:
+        DoesNotFit: tau_rc is so long that nothing would leak, or not positive.
+    """
+    if isinstance(node, IF):
+        return 0
+    decay = core.voltage_decay(node.tau_rc, dt) if node.tau_rc > 0 else 0
+    if decay == 0:
+        raise DoesNotFit(
+            f"Population {node.name!r}: tau_rc is {node.tau_rc} s; at dt = {dt} s more "
+            f"than 0 and up to {8000 * dt:g} s is allowed, for the core's 12 bits of "
+            "decay; use IF neurons for no leak"
+        )
+    return decay
+
+
+def _refractory(node: LIF | IF, dt: float) -> int:
+    steps = 0 if isinstance(node, IF) else round(node.tau_ref / dt)
+    if not 0 <= steps < core.MAX_REFRACTORY:
+        raise DoesNotFit(
+            f"Population {node.name!r}: tau_ref is {steps} steps of {dt} s; allowed is "
+            f"0 … {core.MAX_REFRACTORY - 1} steps"
+        )
+    return steps + 1
+
+
+def _v_min(node: LIF | IF, membrane: float) -> int:
+    if node.min_voltage > 0:
+        raise ModelError(
+            f"{type(node).__name__} {node.name!r}: min_voltage is {node.min_voltage}; "
+            "0 or less is allowed"
+        )
+    scaled = node.min_voltage * membrane
+    return -core.V_LIMIT if scaled <= -core.V_LIMIT else round(scaled)

@@ -1,0 +1,1 @@
+"""Program: the integers, their timing, and what runs around them."""

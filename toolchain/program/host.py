@@ -1,0 +1,166 @@
+"""The host's side of a Program: how a sample becomes integers, and spikes an answer.
+
+It runs once before and once after the core, in our own code, so that every target is
+handed the same integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import DataError
+from ..graph.graph import Graph
+from ..graph.interpret import interpret, readout_weights
+from ..graph.nodes import FloatArray
+from .arithmetic import MAX_BIAS, IntArray, round_bias
+
+BoolArray = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class BiasEncoder:
+    """The sample sets a constant bias current: round_bias(scale · graph(sample)).
+
+    ``graph`` is the host's part of the network, up to the current J of ``population``.
+    """
+
+    graph: Graph
+    population: str
+    scale: float  # bias units for one unit of J
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SpikeEncoder:
+    """The sample sends spikes of the SpikeInput ``population``.
+
+    ``coding``, for a value x in 0 … 1 (values outside are clipped):
+        rate: regular spikes at x · max_rate, each neuron with its own phase in 0 … 1
+            drawn from ``seed``;
+        latency: one spike at step round((1 − x) · (steps − 1)), none for x = 0;
+        events: the sample is the spikes itself, (steps, …), not 0 meaning a spike.
+    """
+
+    population: str
+    coding: str = "rate"
+    max_rate: float = 1000.0  # Hz
+    seed: int = 0
+
+
+Encoder = BiasEncoder | SpikeEncoder
+CODINGS = ("rate", "latency", "events")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Decoder:
+    """graph(amplitude · weighted mean rate of ``population``).
+
+    The weights of the mean are ``interpret.readout_weights``.
+
+    ``graph`` is the host's last part of the network, from the population's output on.
+    """
+
+    graph: Graph
+    population: str
+    amplitude: float
+    settle: float = 0.0  # s left out at the start
+    tau_syn: float = 0.0  # s, 0: plain mean
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Stimulus:
+    """What enters the core for a batch of samples; the same for every target."""
+
+    samples: int
+    steps: int
+    bias: Mapping[str, IntArray]  # population → (samples, neurons) int32
+    spikes: Mapping[str, BoolArray]  # spike input → (samples, steps, neurons)
+    current: Mapping[str, FloatArray] = field(default_factory=dict)
+    """Population → the J that ``bias`` was rounded from; for float simulations."""
+
+
+def encode(
+    encoder: Encoder, samples: FloatArray, steps: int, dt: float, number: int = 0
+) -> Stimulus:
+    """Samples (samples, …) → Stimulus.
+
+    A sample's integers depend on nothing but the sample: not on the others.
+    ``number`` is that of the first sample, for messages.
+
+    Raises:
+        DataError: there is no sample, or one has another shape than the network, holds
+            NaN, or drives a bias beyond what the core can hold.
+    """
+    if not len(samples):
+        raise DataError("samples: there are none; give at least one")
+    if not np.isfinite(samples).all():
+        raise DataError("samples: they hold NaN or infinite values; remove them")
+    count = len(samples)
+    if isinstance(encoder, BiasEncoder):
+        current = _apply(encoder.graph, samples).reshape(count, -1)
+        flat = current * encoder.scale
+        peaks = np.rint(np.abs(flat)).max(axis=1)
+        if peaks.max() > MAX_BIAS:
+            raise DataError(
+                f"sample {number + peaks.argmax()}: it drives population "
+                f"{encoder.population!r} with a bias of {peaks.max():.0f}, the core "
+                f"holds {MAX_BIAS}; "
+                "calibrate with samples of this range (build --data)"
+            )
+        name = encoder.population
+        return Stimulus(
+            samples=count,
+            steps=steps,
+            bias={name: round_bias(flat)},
+            spikes={},
+            current={name: current},
+        )
+    spikes = _spikes(encoder, samples, steps, dt)
+    return Stimulus(
+        samples=count, steps=steps, bias={}, spikes={encoder.population: spikes}
+    )
+
+
+def _apply(graph: Graph, samples: FloatArray) -> FloatArray:
+    """One sample at a time: a matrix product's last bit may depend on its rows."""
+    if samples.shape[1:] != graph.input.shape:
+        raise DataError(
+            f"samples: each has shape {samples.shape[1:]}, the network takes "
+            f"{graph.input.shape}"
+        )
+    name = graph.output.name
+    return np.stack([interpret(graph, sample[None])[name][0] for sample in samples])
+
+
+def _spikes(
+    encoder: SpikeEncoder, samples: FloatArray, steps: int, dt: float
+) -> BoolArray:
+    if encoder.coding == "events":
+        held = samples.shape[1] if samples.ndim > 1 else 0
+        if held < steps:
+            raise DataError(
+                f"samples: they hold {held} steps of events, {steps} are to be run; "
+                "run fewer steps"
+            )
+        events: BoolArray = samples[:, :steps].reshape(len(samples), steps, -1) != 0
+        return events
+    x = np.clip(samples.reshape(len(samples), 1, -1), 0.0, 1.0)
+    t = np.arange(steps)[:, None]
+    if encoder.coding == "latency":
+        first: BoolArray = (np.rint((1 - x) * (steps - 1)) == t) & (x > 0)
+        return first
+    phase = np.random.default_rng(encoder.seed).random(x.shape[2])
+    rate = x * min(encoder.max_rate * dt, 1.0)  # spikes a step
+    crossed: BoolArray = np.floor((t + 1) * rate + phase) > np.floor(t * rate + phase)
+    return crossed
+
+
+def decode(decoder: Decoder, spikes: BoolArray, dt: float) -> FloatArray:
+    """Spikes of the decoder's population (samples, steps, neurons) → (samples, …)."""
+    weights = readout_weights(decoder.settle, decoder.tau_syn, spikes.shape[1], dt)
+    rate = np.stack([weights @ s.astype(np.float64) for s in spikes]) / dt  # Hz
+    value = decoder.amplitude * rate
+    return _apply(decoder.graph, value.reshape(-1, *decoder.graph.input.shape))

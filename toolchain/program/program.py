@@ -1,0 +1,250 @@
+"""Program: what is deployed. Integers for the core, float Graphs for its host."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ..errors import DoesNotFit, ModelError
+from ..graph.graph import Graph
+from ..graph.nodes import Shape
+from . import arithmetic as core
+from .arithmetic import IntArray
+from .connections import Connection, ConvConnection, ConvTransposeConnection
+from .host import CODINGS, Decoder, Encoder, SpikeEncoder
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SpikeInput:
+    """A population on the host's side of the core: its spikes are given."""
+
+    name: str
+    shape: Shape
+
+    @property
+    def size(self) -> int:
+        """Number of neurons."""
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Population:
+    """Neurons of the core that share their constants; see ``arithmetic.step``.
+
+    ``scale`` (integer membrane units for one unit of the float model's threshold) and
+    ``amplitude`` (output of one spike, integrated over s) lead back to the float model;
+    no target reads them.
+    """
+
+    name: str
+    shape: Shape
+    decay_u: int  # δ_u, 0 … 4095
+    decay_v: int  # δ_v, 0 … 4095
+    threshold: int  # θ, a multiple of 64
+    bias: IntArray  # (neurons,) int32, 12-bit mantissa · 2^(0 … 7)
+    refractory: int = 1  # r, 1: no refractory step
+    v_min: int = 0
+    v_max: int = core.V_LIMIT
+    scale: float = 1.0
+    amplitude: float = 1.0
+
+    @property
+    def size(self) -> int:
+        """Number of neurons."""
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """When things happen. State is fresh (zero) for every sample."""
+
+    dt: float  # s, one timestep
+    steps: int  # steps per sample
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Program:
+    """Encoder (host) → populations and connections (core) → decoder (host)."""
+
+    inputs: tuple[SpikeInput, ...]
+    populations: tuple[Population, ...]
+    connections: tuple[Connection, ...]
+    encoder: Encoder
+    decoder: Decoder
+    timing: Timing
+    graph: Graph | None = None  # the spiking float network the integers stand for
+
+    def __getitem__(self, name: str) -> Population | SpikeInput:
+        """The population or spike input of this name; KeyError where there is none."""
+        return self._by_name[name]
+
+    @property
+    def members(self) -> tuple[Population | SpikeInput, ...]:
+        """Spike inputs and populations, in order of flow."""
+        return (*self.inputs, *self.populations)
+
+    @cached_property
+    def _by_name(self) -> dict[str, Population | SpikeInput]:
+        return {p.name: p for p in self.members}
+
+    def incoming(self, name: str) -> list[Connection]:
+        """Connections into a population."""
+        return [c for c in self.connections if c.target == name]
+
+    def outgoing(self, name: str) -> list[Connection]:
+        """Connections out of a population."""
+        return [c for c in self.connections if c.source == name]
+
+    @property
+    def neurons(self) -> int:
+        """Neurons on the core, spike inputs not counted."""
+        return sum(p.size for p in self.populations)
+
+    def check(self) -> None:
+        """Raise unless every integer is one that the core can hold.
+
+        Raises:
+            ModelError: names or shapes do not meet.
+            DoesNotFit: a number is beyond the core's widths.
+        """
+        if len(self._by_name) != len(self.members):
+            raise ModelError("Program: two populations have the same name")
+        names = {p.name for p in self.populations}
+        _check_host(self)
+        if self.timing.steps < 1 or not self.timing.dt > 0:
+            raise ModelError(
+                f"Program: {self.timing.steps} steps of {self.timing.dt} s; at least "
+                "one step and a positive dt are needed"
+            )
+        for population in self.populations:
+            _check_population(population)
+        for connection in self.connections:
+            _check_geometry(connection)
+            _check_connection(connection)
+            for name, shape, known in (
+                (connection.source, connection.source_shape, self._by_name),
+                (connection.target, connection.target_shape, names),
+            ):
+                if name not in known or self[name].size != math.prod(shape):
+                    raise ModelError(
+                        f"Connection {connection.source!r} → {connection.target!r}: "
+                        f"{shape} does not meet population {name!r}"
+                    )
+
+
+def _demand(holds: bool, what: str, value: object, allowed: str) -> None:
+    if not holds:
+        raise DoesNotFit(f"{what} is {value}; allowed is {allowed}")
+
+
+def _check_host(program: Program) -> None:
+    """The encoder feeds, and the decoder reads, populations of their graphs' sizes."""
+    encoder, decoder = program.encoder, program.decoder
+    given = [p.name for p in program.inputs]
+    if isinstance(encoder, SpikeEncoder):
+        fed, graph_out = given, None
+        if encoder.coding not in CODINGS or not encoder.max_rate > 0:
+            raise ModelError(
+                f"SpikeEncoder: coding {encoder.coding!r} at {encoder.max_rate} Hz; "
+                f"allowed is one of {CODINGS} at more than 0 Hz"
+            )
+    else:
+        fed, graph_out = [p.name for p in program.populations], encoder.graph
+    if encoder.population not in fed or set(given) - {encoder.population}:
+        raise ModelError(
+            f"Program: its {type(encoder).__name__} feeds {encoder.population!r}; it "
+            f"can feed one of {fed}, and must feed all of the inputs {given}"
+        )
+    if decoder.population not in program._by_name:
+        raise ModelError(
+            f"Program: its decoder names no population: {decoder.population!r}"
+        )
+    if graph_out is not None:
+        out = graph_out.shapes[graph_out.output.name]
+        _check_size(program, encoder.population, "encoder gives", out)
+    taken = decoder.graph.input.shape
+    _check_size(program, decoder.population, "decoder takes", taken)
+
+
+def _check_size(program: Program, name: str, what: str, shape: Shape) -> None:
+    if program[name].size != math.prod(shape):
+        raise ModelError(
+            f"Program: its {what} {shape}, population {name!r} is {program[name].shape}"
+        )
+
+
+def _check_geometry(c: Connection) -> None:
+    fits = c.weight.dtype.kind in "iu" and c.weight.size > 0
+    if isinstance(c, ConvConnection | ConvTransposeConnection):
+        fits &= c.weight.ndim == 4 and len(c.shape) == 3 and min(c.stride) >= 1
+        fits &= min(*c.padding[0], *c.padding[1]) >= 0
+        fits = fits and c.weight.shape[2] == c.shape[2] and min(c.target_shape) >= 1
+    else:
+        fits &= c.weight.ndim == 2
+        fits = fits and math.prod(c.source_shape) == c.weight.shape[0]
+    if not fits:
+        raise ModelError(
+            f"Connection {c.source!r} → {c.target!r}: weights {c.weight.shape} of "
+            f"{c.weight.dtype} do not go with its source's shape, stride or padding"
+        )
+
+
+def _check_population(p: Population) -> None:
+    what = f"Population {p.name!r}"
+    _demand(0 <= p.decay_u <= 4095, f"{what}: δ_u", p.decay_u, "0 … 4095")
+    _demand(0 <= p.decay_v <= 4095, f"{what}: δ_v", p.decay_v, "0 … 4095")
+    _demand(
+        0 <= p.threshold <= core.MAX_THRESHOLD
+        and p.threshold % (1 << core.THRESHOLD_SHIFT) == 0,
+        f"{what}: threshold",
+        p.threshold,
+        f"a multiple of 64 up to {core.MAX_THRESHOLD}",
+    )
+    _demand(
+        1 <= p.refractory <= core.MAX_REFRACTORY,
+        f"{what}: refractory counter",
+        p.refractory,
+        f"1 … {core.MAX_REFRACTORY} steps",
+    )
+    _demand(
+        -core.V_LIMIT <= p.v_min <= 0 < p.v_max <= core.V_LIMIT,
+        f"{what}: (v_min, v_max)",
+        (p.v_min, p.v_max),
+        f"−{core.V_LIMIT} … 0 and 1 … {core.V_LIMIT}",
+    )
+    _demand(
+        p.bias.shape == (p.size,) and p.bias.dtype.kind == "i",
+        f"{what}: bias",
+        f"{p.bias.shape} of {p.bias.dtype}",
+        f"({p.size},) of integers",
+    )
+    held = core.round_bias(p.bias.astype(np.float64)) == p.bias
+    _demand(
+        bool(held.all()),
+        f"{what}: bias",
+        p.bias[~held][:1],
+        "a 12-bit mantissa · 2^(0 … 7)",
+    )
+
+
+def _check_connection(c: Connection) -> None:
+    what = f"Connection {c.source!r} → {c.target!r}"
+    _demand(
+        abs(c.exponent) <= core.MAX_EXPONENT,
+        f"{what}: exponent",
+        c.exponent,
+        f"±{core.MAX_EXPONENT}",
+    )
+    _demand(1 <= c.delay <= 63, f"{what}: delay", c.delay, "1 … 63 steps")
+    grain = 2 << max(-c.exponent, 0)
+    limit = core.MAX_MANTISSA
+    held = (c.weight <= limit) & (c.weight >= -limit) & (c.weight % grain == 0)
+    _demand(
+        bool(held.all()),
+        f"{what}: weight mantissa",
+        c.weight[~held][:1],
+        f"a multiple of {grain} up to ±{core.MAX_MANTISSA}",
+    )

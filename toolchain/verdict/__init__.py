@@ -1,0 +1,1 @@
+"""Recordings held to each other."""
