@@ -1,9 +1,7 @@
-"""One place that opens a picture: which formats, which way up, how bright, how large."""
+"""One place that opens a picture: formats, which way up, what is white, how large."""
 
 from __future__ import annotations
 
-import os
-import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +12,7 @@ import numpy.typing as npt
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from ...toolchain.errors import DataError
+from .files import require_file, unreadable
 
 ImageArray = npt.NDArray[np.float32]
 Size = tuple[int, int, int]
@@ -44,14 +43,18 @@ def read_picture(path: Path, size: Size) -> ImageArray:
         DataError: ``size`` is none, or the file no picture that can be read so.
     """
     check_size(size)
-    return resize(open_picture(path), size, path)
+    return resize(open_picture(path), size, str(path))
 
 
-def resize(picture: Image.Image, size: Size, path: Path) -> ImageArray:
-    """What ``open_picture`` gave, (height, width, channels), 0 … 1; bilinear."""
+def resize(picture: Image.Image, size: Size, origin: str) -> ImageArray:
+    """A decoded picture at another size, as ``read_picture`` gives it; bilinear.
+
+    Raises:
+        DataError: which of its numbers is white is unknown; it begins with ``origin``.
+    """
     height, width, channels = size
     if picture.mode == "F" or picture.mode.startswith("I"):
-        grey = Image.fromarray(_levels(picture, path))
+        grey = Image.fromarray(_levels(picture, origin))
         if grey.size != (width, height):
             grey = grey.resize((width, height), Image.Resampling.BILINEAR)
         return np.repeat(np.asarray(grey, np.float32)[..., None], channels, axis=2)
@@ -61,24 +64,24 @@ def resize(picture: Image.Image, size: Size, path: Path) -> ImageArray:
     return np.asarray(picture, np.float32).reshape(size) / 255
 
 
-def _levels(picture: Image.Image, path: Path) -> ImageArray:
+def _levels(picture: Image.Image, origin: str) -> ImageArray:
     """Grey of more than 8 bits, (height, width), 0 … 1."""
-    pixels = np.asarray(picture)
+    pixels = np.asarray(picture, np.float32)
     if picture.mode == "F":
         low, high = pixels.min(), pixels.max()
         if not (0 <= low and high <= 1):  # nor where one is NaN
             raise DataError(
-                f"{path}: its pixels are floats from {low:g} to {high:g}; 0 … 1 is "
+                f"{origin}: its pixels are floats from {low:g} to {high:g}; 0 … 1 is "
                 "allowed; scale them, or save it with 8 or 16 bits"
             )
-        return pixels.astype(np.float32)
+        return pixels
     if picture.mode == "I" and picture.format not in ("PNG", "PPM"):  # they have 16
         raise DataError(
-            f"{path}: its pixels are signed or of 32 bits, so which of them is white "
+            f"{origin}: its pixels are signed or of 32 bits, so which of them is white "
             "is unknown; save it with 8 or 16 bits"
         )
     bits, *_ = getattr(picture, "tag_v2", {}).get(258, (16,))  # TIFF's BitsPerSample
-    return (pixels / (2**bits - 1)).astype(np.float32)
+    return pixels / np.float32(2**bits - 1)
 
 
 def open_picture(path: Path) -> Image.Image:
@@ -109,9 +112,8 @@ def shown_size(path: Path) -> tuple[int, int]:
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     """A picture whose header is sound; whatever goes wrong with it is a DataError."""
+    require_file(path, "the picture is missing; add it")
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise DataError(f"{path}: it is no file; a picture is needed")
         with warnings.catch_warnings():  # of Pillow, of odd metadata
             warnings.simplefilter("ignore")
             with Image.open(path, formats=FORMATS) as picture:
@@ -119,8 +121,8 @@ def _opened(path: Path) -> Iterator[Image.Image]:
                 yield picture
     except DataError:
         raise
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such picture; add it") from error
+    except PermissionError as error:
+        raise DataError(unreadable(path, error)) from error
     except UnidentifiedImageError as error:
         raise DataError(
             f"{path}: it is no readable picture; {', '.join(FORMATS)} are read; "
@@ -129,10 +131,8 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     except Image.DecompressionBombError as error:
         raise DataError(_too_large(path)) from error
     except Exception as error:  # Pillow raises whatever its parsers trip over
-        reason = getattr(error, "strerror", None) or error
         raise DataError(
-            f"{path}: a broken, truncated or unreadable picture ({reason}); repair or "
-            "remove it"
+            f"{path}: a broken or truncated picture ({error}); repair or remove it"
         ) from error
 
 
