@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from .boxes import FloatArray, ImageArray
+from .boxes import FloatArray
+from .pictures import ImageArray
 
 MARGIN = 0.25  # of a side: how far the edge pixels are continued around a picture
 FINENESS = 2  # training pictures are kept this much finer than the network's input

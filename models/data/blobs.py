@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from .boxes import FloatArray, ImageArray, Size
+from .boxes import FloatArray
 from .masks import MaskArray, MaskData, stack
+from .pictures import ImageArray, Size
 from .volumes import normalise
 
 SLICES = 12

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,14 +14,15 @@ import numpy.typing as npt
 from PIL import Image
 
 from ...toolchain.errors import DataError
+from .digest import file_digest, group
+from .files import inside, list_files, read_table, require_file, require_folder
+from .pictures import ImageArray, Size, check_size, read_picture, resize, shown_size
+from .split import IndexArray
 
 FloatArray = npt.NDArray[np.float64]
-ImageArray = npt.NDArray[np.float32]
-Size = tuple[int, int, int]
-"""(height, width, channels) of a picture; 1 channel is grey, 3 are RGB."""
 
 HEADER = ["image", "x_min", "y_min", "x_max", "y_max"]
-_UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+ROOT = "101_ObjectCategories"  # of Caltech-101; a folder a category
 OFFICIAL_FOLDERS = {  # Caltech-101: category → folder of its annotations
     "airplanes": "Airplanes_Side_2",
     "Faces": "Faces_2",
@@ -36,6 +36,9 @@ class Drawn(Protocol):
 
     def draw(self, height: int, width: int) -> Image.Image:
         """The picture, RGB."""
+
+    def digest(self) -> str:
+        """Of what is drawn; equal where two pictures are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,78 +70,78 @@ class BoxData:
             tuple(self.origins[i] for i in indices),
         )
 
-    def images(self, size: Size) -> ImageArray:
-        """All pictures, resized, (pictures, height, width, channels), 0 … 1.
+    @cached_property
+    def digests(self) -> tuple[str, ...]:
+        """Picture → digest of its file's bytes.
 
         Raises:
-            DataError: a picture is truncated, or has no 1 or 3 channels to give.
+            DataError: a file cannot be read.
         """
-        height, width, channels = size
-        if channels not in (1, 3) or min(size) < 1:
-            raise DataError(
-                f"picture size {size}: (height, width, channels) with 1 channel (grey) "
-                "or 3 (RGB) is allowed"
-            )
+        return tuple(
+            file_digest(picture) if isinstance(picture, Path) else picture.digest()
+            for picture in self.pictures
+        )
+
+    @property
+    def groups(self) -> IndexArray:
+        """Picture → the first with the same content: no split may part them."""
+        return group(self.digests)
+
+    def images(self, size: Size) -> ImageArray:
+        """All pictures as ``read_picture`` gives them, (pictures, *size).
+
+        Raises:
+            DataError: a picture cannot be read, or ``size`` is none of a picture.
+        """
+        check_size(size)
         images = np.empty((len(self), *size), np.float32)
         for i, (picture, origin) in enumerate(zip(self.pictures, self.origins)):
-            if isinstance(picture, Path):
-                decoded = _decode(picture, origin)
-            else:
-                decoded = picture.draw(height, width)
-            decoded = decoded.convert("L" if channels == 1 else "RGB")
-            if decoded.size != (width, height):
-                decoded = decoded.resize((width, height), Image.Resampling.BILINEAR)
-            images[i] = np.asarray(decoded, np.float32).reshape(size) / 255
+            if not isinstance(picture, Path):
+                images[i] = resize(picture.draw(*size[:2]), size, origin)
+                continue
+            try:
+                images[i] = read_picture(picture, size)
+            except DataError as error:
+                raise DataError(f"{origin}: {error}") from error
         return images
 
 
-def _decode(picture: Path, origin: str) -> Image.Image:
-    try:
-        with Image.open(picture) as opened:
-            return opened.convert("RGB")
-    except _UNREADABLE as error:
-        raise DataError(
-            f"{origin}: {picture} is a broken or truncated picture ({error}); repair "
-            "or remove it"
-        ) from error
+def load_boxes(path: str | os.PathLike[str]) -> BoxData:
+    """A folder for ``load_folder``, or one category in Caltech-101's own folders.
+
+    Raises:
+        DataError: it is neither, or something in it is missing or wrong.
+    """
+    folder = Path(os.path.abspath(path))  # its name, where ``path`` is relative
+    if folder.parent.name == ROOT:
+        return load_caltech101(folder.parent.parent, folder.name)
+    return load_folder(path)
 
 
 def load_folder(path: str | os.PathLike[str]) -> BoxData:
     """Pictures ``path``/images/… and their boxes in ``path``/boxes.csv.
 
     boxes.csv has the header image,x_min,y_min,x_max,y_max, and one row a picture, in
-    pixels. Picture headers are read now, to know their sizes; pixels are not.
+    pixels of the picture as it is shown, turned as its EXIF orientation says. Picture
+    headers are read now, to know their sizes; pixels are not.
 
     Raises:
         DataError: folder, file, header, row, picture or box is missing or wrong.
     """
     folder = Path(path)
     table = folder / "boxes.csv"
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder; it holds images/ and boxes.csv")
-    if not table.is_file():
-        raise DataError(
-            f"{table}: no such file; it lists {','.join(HEADER)}, one row a picture"
-        )
-    try:
-        lines = list(csv.reader(io.StringIO(table.read_text("utf-8-sig"))))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{table}: it is no CSV text ({error})") from error
-    if not lines or [cell.strip() for cell in lines[0]] != HEADER:
-        raise DataError(f"{table}: its first line must be {','.join(HEADER)}")
+    require_folder(folder, "no such folder; it holds images/ and boxes.csv")
+    require_file(table, f"no such file; it lists {','.join(HEADER)}, one row a picture")
     entries = []
-    for number, line in enumerate(lines[1:], 2):
-        origin = f"{table}, line {number}"
-        if not line:
-            continue
+    for origin, cells in read_table(table, HEADER):
         try:
-            name, *corners = line
+            name, *corners = cells
             x_min, y_min, x_max, y_max = map(float, corners)
         except ValueError as error:
             raise DataError(
-                f"{origin}: {','.join(line)!r}; a row is a file name and four numbers"
+                f"{origin}: {','.join(cells)!r}; a row is a file name and four numbers"
             ) from error
-        picture = folder / "images" / name
+        picture = inside(folder / "images", name, origin)
         entries.append((name, picture, (x_min, y_min, x_max, y_max), origin))
     return _checked(entries, table)
 
@@ -155,15 +158,17 @@ def load_caltech101(root: str | os.PathLike[str], category: str) -> BoxData:
         DataError: a folder, annotation, picture or box is missing or wrong.
     """
     annotations = Path(root) / "Annotations" / OFFICIAL_FOLDERS.get(category, category)
-    pictures = Path(root) / "101_ObjectCategories" / category
+    pictures = Path(root) / ROOT / category
     for folder in (pictures, annotations):
-        if not folder.is_dir():
-            raise DataError(
-                f"{folder}: no such folder; Caltech-101 holds "
-                "101_ObjectCategories/<category> and Annotations/<category>"
-            )
+        require_folder(
+            folder,
+            f"no such folder; Caltech-101 holds {ROOT}/<category> and "
+            "Annotations/<category>",
+        )
     entries = []
-    for file in sorted(annotations.glob("annotation_*.mat")):
+    for file in list_files(annotations, (".mat",)):
+        if not file.name.startswith("annotation_"):
+            continue
         name = file.stem.replace("annotation", "image") + ".jpg"
         entries.append((name, pictures / name, _box_coord(file), str(file)))
     return _checked(entries, annotations)
@@ -172,13 +177,16 @@ def load_caltech101(root: str | os.PathLike[str], category: str) -> BoxData:
 def _box_coord(file: Path) -> tuple[float, float, float, float]:
     from scipy.io import loadmat
 
+    require_file(file, "no such annotation; add it")
     try:
-        found = np.asarray(loadmat(file)["box_coord"], float).ravel()
-        y_min, y_max, x_min, x_max = found.tolist()
+        found = loadmat(file, variable_names=["box_coord"])["box_coord"]
+        if found.dtype.kind not in "iuf":  # bool, complex, text, cells
+            raise TypeError(f"box_coord is of {found.dtype}")
+        y_min, y_max, x_min, x_max = found.astype(float).ravel().tolist()
     except Exception as error:  # loadmat raises whatever its parser trips over
         raise DataError(
-            f"{file}: no readable annotation; it must hold box_coord, four numbers "
-            f"[y_min y_max x_min x_max] ({error})"
+            f"{file}: no readable annotation; it must hold box_coord, four real "
+            f"numbers [y_min y_max x_min x_max] ({error})"
         ) from error
     return x_min, y_min, x_max, y_max
 
@@ -189,37 +197,44 @@ Entry = tuple[str, Path, tuple[float, float, float, float], str]
 def _checked(entries: Sequence[Entry], source: Path) -> BoxData:
     if not entries:
         raise DataError(f"{source}: it lists no picture; at least one is needed")
-    boxes = np.empty((len(entries), 4))
+    boxes, seen = np.empty((len(entries), 4)), dict[Path, str]()
     for i, (_, picture, corners, origin) in enumerate(entries):
-        width, height = _dimensions(picture, origin)
-        x_min, y_min, x_max, y_max = corners
-        if not (0 <= min(x_min, x_max) and max(x_min, x_max) <= width) or not (
-            0 <= min(y_min, y_max) and max(y_min, y_max) <= height
-        ):
+        if picture in seen:
             raise DataError(
-                f"{origin}: the box {corners} lies outside its picture {picture}, "
-                f"{width} by {height} pixels; correct or remove the row"
+                f"{origin}: {picture} has a box already ({seen[picture]}); a picture "
+                "has one box here; remove one of the two"
             )
-        if x_max <= x_min or y_max <= y_min:
-            raise DataError(
-                f"{origin}: the box {corners} has no area; x_min < x_max and "
-                "y_min < y_max are needed"
-            )
-        boxes[i] = x_min / width, y_min / height, x_max / width, y_max / height
+        seen[picture] = origin
+        boxes[i] = _fractions(picture, corners, origin)
     names, pictures, _, origins = zip(*entries)
     return BoxData(names, pictures, boxes, origins)
 
 
-def _dimensions(picture: Path, origin: str) -> tuple[int, int]:
-    if not picture.is_file():
-        raise DataError(f"{origin}: {picture} is missing; add it or remove the row")
+def _fractions(
+    picture: Path, corners: tuple[float, float, float, float], origin: str
+) -> FloatArray:
+    """A box in pixels as fractions of its picture's sides, (4,)."""
     try:
-        with Image.open(picture) as opened:
-            return opened.size
-    except _UNREADABLE as error:
+        sides = np.tile(shown_size(picture), 2)
+    except DataError as error:
+        raise DataError(f"{origin}: {error}") from error
+    box = np.array(corners)
+    if not np.isfinite(box).all():
         raise DataError(
-            f"{origin}: {picture} is no readable picture; repair or remove it"
-        ) from error
+            f"{origin}: the box {corners} is not of four finite numbers; correct or "
+            "remove it"
+        )
+    if not ((box >= 0) & (box <= sides)).all():
+        raise DataError(
+            f"{origin}: the box {corners} lies outside its picture {picture}, "
+            f"{sides[0]} by {sides[1]} pixels as it is shown; correct or remove it"
+        )
+    if not (box[:2] < box[2:]).all():
+        raise DataError(
+            f"{origin}: the box {corners} has no area; x_min < x_max and y_min < y_max "
+            "are needed"
+        )
+    return box / sides
 
 
 def iou(a: npt.ArrayLike, b: npt.ArrayLike) -> FloatArray:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +15,20 @@ import numpy.typing as npt
 from PIL import Image
 
 from ...toolchain.errors import DataError
-from .boxes import FloatArray, ImageArray, Size
+from .boxes import FloatArray
+from .digest import content_digest, group
+from .files import list_files, read_table, require_file, require_folder
+from .pictures import ImageArray, Size, check_size, open_picture, resize
 from .split import IndexArray, Split, split
 
 MaskArray = npt.NDArray[np.bool_]
+LabelArray = npt.NDArray[np.int32]
 
 HEADER = ["image", "subject"]
 SUFFIXES = (".png", ".jpg", ".jpeg")  # of pictures; masks are .png
+PLAIN = ("1", "L", "I", "I;16", "I;16B")  # Pillow's modes of grey without more
+MOST_CLASSES = 20  # of masks; more values are shades, not classes
 DECATHLON = re.compile(r"hippocampus_(\d+)\.nii")
-_UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,15 +40,19 @@ class MaskData:
         subjects: volume → the person, or whatever else, that must not be trained and
             tested with at once.
         images: (slices, height, width, channels), 0 … 1.
-        masks: (slices, height, width, 1), where the object is.
+        masks: (slices, height, width, 1), where the object is; of several classes,
+            (slices, height, width), each pixel's index in ``classes``.
         volume: slice → index of its volume, (slices,), rising.
+        classes: what the labels held for each class, rising, 0 first; empty for masks
+            of one object.
     """
 
     names: tuple[str, ...]
     subjects: tuple[str, ...]
     images: ImageArray
-    masks: MaskArray
+    masks: npt.NDArray[Any]
     volume: IndexArray
+    classes: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         """Number of volumes."""
@@ -60,14 +68,30 @@ class MaskData:
             self.images[chosen],
             self.masks[chosen],
             np.repeat(np.arange(len(slices)), [len(s) for s in slices]),
+            self.classes,
         )
+
+    @cached_property
+    def digests(self) -> tuple[str, ...]:
+        """Volume → digest of its slices' images, as they are held here."""
+        volumes = range(len(self))
+        return tuple(content_digest(self.images[self.volume == i]) for i in volumes)
+
+    @property
+    def groups(self) -> IndexArray:
+        """Volume → the first of its group, which shares subjects or content with it.
+
+        No split may part a group.
+        """
+        return group(self.subjects, self.digests)
 
 
 def stack(
     names: Sequence[str],
     subjects: Sequence[str],
     images: Sequence[ImageArray],
-    masks: Sequence[MaskArray],
+    masks: Sequence[npt.NDArray[Any]],
+    classes: tuple[int, ...] = (),
 ) -> MaskData:
     """One volume after the other; each (slices, height, width, channels)."""
     counts = [len(part) for part in images]
@@ -77,7 +101,31 @@ def stack(
         np.concatenate(images),
         np.concatenate(masks),
         np.repeat(np.arange(len(counts)), counts),
+        classes,
     )
+
+
+def stack_labels(
+    names: Sequence[str],
+    subjects: Sequence[str],
+    images: Sequence[ImageArray],
+    labels: Sequence[LabelArray],
+) -> MaskData:
+    """``stack``, of labels of several classes, (slices, height, width, 1) each.
+
+    Raises:
+        DataError: they hold more than ``MOST_CLASSES`` values.
+    """
+    classes = sorted(set[int]().union({0}, *(np.unique(x).tolist() for x in labels)))
+    if len(classes) > MOST_CLASSES:
+        most = max(range(len(labels)), key=lambda i: np.unique(labels[i]).size)
+        raise DataError(
+            f"The masks hold {len(classes)} values, {np.unique(labels[most]).size} of "
+            f"them in that of {names[most]}; at most {MOST_CLASSES} are allowed, one "
+            "for each class, 0 for none; write each pixel's class"
+        )
+    masks = [np.searchsorted(classes, x[..., 0]).astype(np.uint8) for x in labels]
+    return stack(names, subjects, images, masks, tuple(classes))
 
 
 def split_subjects(data: MaskData, seed: int, block: int = 1) -> Split:
@@ -108,22 +156,22 @@ def read_subjects(folder: Path, names: Sequence[str]) -> tuple[str, ...]:
         DataError: the table is damaged, or does not list just these images.
     """
     table = folder / "subjects.csv"
-    if not table.is_file():
+    if not os.path.lexists(table):
         return tuple(_decathlon_person(name) for name in names)
-    try:
-        lines = list(csv.reader(io.StringIO(table.read_text("utf-8-sig"))))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{table}: it is no CSV text ({error})") from error
-    if not lines or [cell.strip() for cell in lines[0]] != HEADER:
-        raise DataError(f"{table}: its first line must be {','.join(HEADER)}")
-    found: dict[str, str] = {}
-    for number, line in enumerate(lines[1:], 2):
-        if len(line) != 2 or not all(cell.strip() for cell in line):
+    require_file(table, "no such file; repair or remove the link")
+    found, lines = dict[str, str](), dict[str, str]()
+    for origin, cells in read_table(table, HEADER):
+        if len(cells) != 2 or not all(cells):
             raise DataError(
-                f"{table}, line {number}: {','.join(line)!r}; a row is a file name and "
-                "a subject"
+                f"{origin}: {','.join(cells)!r}; a row is a file name and a subject"
             )
-        found[line[0].strip()] = line[1].strip()
+        name, subject = cells
+        if name in found:
+            raise DataError(
+                f"{origin}: {name!r} has a subject already ({lines[name]}); remove one "
+                "of the two"
+            )
+        found[name], lines[name] = subject, origin
     for name in sorted({*found} ^ {*names}):
         raise DataError(
             f"{table}: {name!r} is "
@@ -138,43 +186,45 @@ def _decathlon_person(name: str) -> str:
     return f"person {(int(match[1]) + 1) // 2}" if match else name
 
 
-def load_pictures(path: str | os.PathLike[str], size: Size) -> MaskData:
+def load_pictures(
+    path: str | os.PathLike[str], size: Size, *, classes: bool = False
+) -> MaskData:
     """Pictures ``path``/images/NAME.png (or .jpg), masks ``path``/masks/NAME.png.
 
-    A mask has its picture's width and height; what is not 0 (black) in it is the
-    object. Both are resized to ``size``, a mask's pixel belonging where more than half
-    of it does. ``path``/subjects.csv: see ``read_subjects``.
+    A mask has its picture's width and height, both as they are shown (turned as EXIF
+    says). What is not 0 (black) in it is the object, in whichever channel; it is
+    resized to ``size`` so that a pixel belongs where more than half of it does.
+    ``path``/subjects.csv: see ``read_subjects``.
+
+    Args:
+        path: the folder.
+        size: (height, width, channels) of the slices.
+        classes: masks tell several classes apart. They are grey or have a palette,
+            each pixel's value (in the palette: its index) being its class, 0 none; the
+            nearest pixel's is taken when they are resized.
 
     Raises:
-        DataError: a folder or file is missing, damaged or of the wrong shape.
+        DataError: a folder or file is missing, damaged or of the wrong shape, two
+            pictures share a mask, or there are more than ``MOST_CLASSES``.
     """
     folder = Path(path)
     check_size(size)
     files = list_images(folder, "images", "masks", SUFFIXES)
+    pairs = _with_masks(files, folder / "masks")
     images, masks = [], []
-    for file in files:
-        partner = folder / "masks" / f"{file.stem}.png"
-        if not partner.is_file():
-            raise DataError(f"{partner}: the mask of {file} is missing; add it")
-        picture, mask = _decoded(file, size[2]), _decoded_mask(partner)
-        if picture.shape[:2] != mask.shape[:2]:
+    for file, partner in pairs:
+        picture, mask = open_picture(file), _open_mask(partner)
+        if picture.size != mask.size:
             raise DataError(
-                f"{partner}: it is {mask.shape[1]} by {mask.shape[0]} pixels, its "
-                f"picture {picture.shape[1]} by {picture.shape[0]}; make them equal"
+                f"{partner}: it is {mask.width} by {mask.height} pixels, its picture "
+                f"{picture.width} by {picture.height}, as they are shown; make them "
+                "equal"
             )
-        images.append(_resized(picture, size)[None])
-        masks.append(_resized(mask, size)[None] > 0.5)
+        images.append(resize(picture, size, str(file))[None])
+        masks.append((_labels if classes else _object)(mask, size, partner)[None])
     names = [file.name for file in files]
-    return stack(names, read_subjects(folder, names), images, masks)
-
-
-def check_size(size: Size) -> None:
-    """Raise DataError for a size that slices cannot have."""
-    if size[2] not in (1, 3) or min(size) < 1:
-        raise DataError(
-            f"picture size {size}: (height, width, channels) with 1 channel (grey) or "
-            "3 (RGB) is allowed"
-        )
+    gather = stack_labels if classes else stack
+    return gather(names, read_subjects(folder, names), images, masks)
 
 
 def list_images(
@@ -186,62 +236,71 @@ def list_images(
         DataError: a folder is missing, or there is no such file.
     """
     for part in (folder, folder / images, folder / masks):
-        if not part.is_dir():
+        require_folder(
+            part,
+            f"no such folder; the data are {images}/ and {masks}/ with files of the "
+            "same names",
+        )
+    return list_files(folder / images, suffixes)
+
+
+def _with_masks(files: Sequence[Path], masks: Path) -> list[tuple[Path, Path]]:
+    """Each picture and its mask's file, of which none serves two."""
+    of: dict[Path, Path] = {}
+    for file in files:
+        partner = require_file(
+            masks / f"{file.stem}.png", f"the mask of {file} is missing; add it"
+        )
+        if partner in of:
             raise DataError(
-                f"{part}: no such folder; the data are {images}/ and {masks}/ with "
-                "files of the same names"
+                f"{partner}: it would be the mask of both {of[partner]} and {file}; "
+                "rename one picture and give it a mask of its own"
             )
-    found = [
-        file
-        for file in sorted((folder / images).iterdir())
-        if file.name.lower().endswith(suffixes) and not file.name.startswith(".")
-    ]
-    if not found:
+        of[partner] = file
+    return [(file, partner) for partner, file in of.items()]
+
+
+def _open_mask(file: Path) -> Image.Image:
+    mask = open_picture(file)
+    if mask.format != "PNG":  # compression would have changed its values
         raise DataError(
-            f"{folder / images}: it holds no {' or '.join(suffixes)}; at least one is "
-            "needed"
+            f"{file}: it is a {mask.format} file whatever its name; save the mask as "
+            "PNG"
         )
-    return found
+    return mask
 
 
-def _open(file: Path) -> Image.Image:
-    try:
-        with Image.open(file) as opened:
-            opened.load()
-            return opened
-    except _UNREADABLE as error:
+def _object(mask: Image.Image, size: Size, file: Path) -> MaskArray:
+    """Where a mask is not black, (height, width, 1)."""
+    if mask.mode in PLAIN:
+        marked = np.asarray(mask) != 0
+    else:
+        marked = np.asarray(mask.convert("RGB")).any(axis=-1)
+    if mask.mode == "P" and not marked.any() and np.ptp(np.asarray(mask)) > 0:
         raise DataError(
-            f"{file}: a broken or truncated picture ({error}); repair or remove it"
-        ) from error
-
-
-def _decoded(file: Path, channels: int) -> ImageArray:
-    """(height, width, channels), 0 … 1; of 8 or 16 bits."""
-    picture = _open(file)
-    if picture.mode.startswith("I"):
-        grey = np.asarray(picture, np.float32)[..., None] / 65535
-        return np.repeat(grey, channels, axis=2)
-    pixels = np.asarray(picture.convert("L" if channels == 1 else "RGB"), np.float32)
-    return pixels.reshape(picture.height, picture.width, channels) / 255
-
-
-def _decoded_mask(file: Path) -> ImageArray:
-    """(height, width, 1), 0 or 1."""
-    picture = _open(file)
-    if len(picture.getbands()) > 1:
-        picture = picture.convert("RGB").convert("L")
-    return (np.asarray(picture) > 0)[..., None].astype(np.float32)
-
-
-def _resized(pixels: ImageArray, size: Size) -> ImageArray:
-    height, width = size[:2]
-    planes = [
-        Image.fromarray(pixels[..., c]).resize(
-            (width, height), Image.Resampling.BILINEAR
+            f"{file}: every colour of its palette that it uses is black, which is no "
+            "object; give the object another colour"
         )
-        for c in range(pixels.shape[2])
-    ]
-    return np.stack([np.asarray(plane, np.float32) for plane in planes], axis=-1)
+    grey = Image.fromarray(marked.astype(np.float32))
+    found = grey.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+    return (np.asarray(found) > 0.5)[..., None]
+
+
+def _labels(mask: Image.Image, size: Size, file: Path) -> LabelArray:
+    """The class that a mask gives each pixel, (height, width, 1)."""
+    if mask.mode in (*PLAIN, "P"):
+        values = np.asarray(mask)
+    else:
+        colours = np.asarray(mask.convert("RGB"))
+        values = colours[..., 0]
+        if (colours != values[..., None]).any():
+            raise DataError(
+                f"{file}: it is in colours, which are no numbers of classes; save it "
+                "as grey or with a palette, each pixel's value its class"
+            )
+    found = Image.fromarray(values.astype(np.int32))
+    found = found.resize((size[1], size[0]), Image.Resampling.NEAREST)
+    return np.asarray(found, np.int32)[..., None]
 
 
 def dice(a: npt.ArrayLike, b: npt.ArrayLike) -> float:

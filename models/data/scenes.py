@@ -13,7 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from .boxes import BoxData, FloatArray, ImageArray, Size
+from .boxes import BoxData, FloatArray
+from .digest import content_digest
+from .pictures import ImageArray, Size
 
 FINENESS = 2  # drawn this much finer than asked for, then averaged
 SMALLEST, LARGEST = 0.25, 0.75  # larger side of the box, as a fraction of its side
@@ -55,6 +57,10 @@ class Scene:
         """Outlines of the aircraft's parts, its box, and where chance stands then."""
         rng = np.random.default_rng([self.seed, self.index])
         return *_placed(_seen(_aircraft(rng), rng), self.aspect, rng), rng
+
+    def digest(self) -> str:
+        """Of what it is drawn from."""
+        return content_digest(np.array([self.seed, self.index, self.aspect]))
 
     def draw(self, height: int, width: int) -> Image.Image:
         """The picture, RGB."""
