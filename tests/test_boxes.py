@@ -15,6 +15,7 @@ from scipy.io import savemat
 from snn_deploy.models.data.boxes import (
     OFFICIAL_FOLDERS,
     iou,
+    load_boxes,
     load_caltech101,
     load_folder,
     mean_box,
@@ -60,21 +61,65 @@ def test_a_folder_loads_as_fractions_and_pixels(folder):
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        ("c.jpg,1,1,2,2", "c.jpg is missing"),
-        ("a.jpg,30,1,41,2", "outside its picture"),
-        ("a.jpg,-1,1,3,2", "outside its picture"),
-        ("a.jpg,nan,1,3,2", "outside its picture"),
-        ("a.jpg,3,3,3,9", "no area"),
-        ("a.jpg,9,3,3,9", "no area"),
-        ("a.jpg,1,1,2", "four numbers"),
-        ("a.jpg,1,1,2,two", "four numbers"),
+        ("d.jpg,1,1,2,2", "d.jpg: the picture is missing"),
+        ("c.jpg,30,1,41,2", "outside its picture"),
+        ("c.jpg,-1,1,3,2", "outside its picture"),
+        *[
+            (f"c.jpg,{','.join(corners)}", "four finite numbers")
+            for bad in ("nan", "inf", "-inf", "1" + "0" * 400)
+            for corners in ((bad, "1", "3", "2"), ("0", "1", bad, "2"))
+        ],
+        ("c.jpg,3,3,3,9", "no area"),
+        ("c.jpg,9,3,3,9", "no area"),
+        ("c.jpg,1,1,2", "four numbers"),
+        ("c.jpg,1,1,2,two", "four numbers"),
+        ("a.jpg,1,1,2,2", r"a.jpg has a box already \(.*line 2\)"),
+        ("./a.jpg,1,1,2,2", r"a.jpg has a box already \(.*line 2\)"),
+        ("../images/c.jpg,1,1,2,2", "leads out of .*images"),
+        ("/etc/passwd,1,1,2,2", "leads out of .*images"),
+        (",1,1,2,2", "leads out of .*images"),
+        ("\x1b[2Jc.jpg,1,1,2,2", r"x1b.*control characters"),
+        (f"{'c' * 5000},1,1,2,2", "cannot be read .File name too long"),
     ],
 )
 def test_a_bad_row_is_named(folder, row, words):
+    picture(folder / "images" / "c.jpg")
     with (folder / "boxes.csv").open("a") as file:
         file.write(row + "\n")
     with pytest.raises(DataError, match=f"boxes.csv, line 4.*{words}"):
         load_folder(folder)
+
+
+def test_a_box_lies_in_its_picture_as_it_is_shown(tmp_path):
+    """Seen upright the picture is 20 by 40; stored it lies on its side."""
+    (tmp_path / "images").mkdir()
+    exif = Image.Exif()
+    exif[274] = 6
+    stored = Image.new("RGB", (40, 20))
+    stored.paste((255, 255, 255), (0, 0, 20, 20))
+    stored.save(tmp_path / "images" / "a.jpg", exif=exif)
+    table = tmp_path / "boxes.csv"
+    table.write_text(HEADER + "a.jpg,0,0,20,20\n")
+    data = load_folder(tmp_path)
+    assert data.boxes.tolist() == [[0, 0, 1, 0.5]]
+    image = data.images((40, 20, 1))[0, ..., 0]
+    assert image[:19].min() > 0.9 and image[21:].max() < 0.1
+    table.write_text(HEADER + "a.jpg,0,0,40,20\n")
+    with pytest.raises(DataError, match="20 by 40 pixels as it is shown"):
+        load_folder(tmp_path)
+
+
+def test_equal_pictures_are_one_group_whatever_their_names(folder):
+    picture(folder / "images" / "c.jpg", 20, 20)
+    with (folder / "boxes.csv").open("a") as file:
+        file.write("c.jpg,1,1,9,9\n")
+    data = load_folder(folder)
+    assert data.digests[0] == data.digests[1] != data.digests[2]
+    assert data.groups.tolist() == [0, 0, 2]
+    assert data.take([2, 1]).digests == (data.digests[2], data.digests[0])
+    (folder / "images" / "c.jpg").unlink()
+    with pytest.raises(DataError, match="c.jpg: it cannot be read"):
+        _ = data.take([2]).digests
 
 
 def test_missing_things_are_named(tmp_path):
@@ -110,7 +155,7 @@ def test_a_size_without_meaning_is_refused(folder):
 
 
 @pytest.mark.parametrize("category", ["Faces", "airplanes", "accordion"])
-def test_the_published_caltech101_loads(tmp_path, category):
+def test_the_published_caltech101_loads(tmp_path, monkeypatch, category):
     annotations = tmp_path / "Annotations" / OFFICIAL_FOLDERS.get(category, category)
     annotations.mkdir(parents=True)
     for number in (2, 1):
@@ -118,11 +163,24 @@ def test_the_published_caltech101_loads(tmp_path, category):
         coordinates = {"box_coord": np.array([[5, 15, 10, 20 + number]], np.uint16)}
         savemat(annotations / f"annotation_000{number}.mat", coordinates)
     data = load_caltech101(tmp_path, category)
+    monkeypatch.chdir(tmp_path / "101_ObjectCategories")
+    assert load_boxes(category).names == data.names  # from within, too
     assert data.names == ("image_0001.jpg", "image_0002.jpg")
     assert data.boxes.tolist() == [[0.25, 0.25, 0.525, 0.75], [0.25, 0.25, 0.55, 0.75]]
-    (annotations / "annotation_0002.mat").write_bytes(b"MATLAB 5.0 and no more")
+    second = annotations / "annotation_0002.mat"
+    for found, words in (
+        (np.array([[5, 15, 10, np.nan]]), "four finite numbers"),
+        (np.array([[5, 15, 10, 22 + 1j]]), "box_coord is of complex"),
+        (np.array(["text"]), "box_coord"),
+        (np.array([[5, 15, 10]]), "box_coord"),
+    ):
+        savemat(second, {"box_coord": found})
+        with pytest.raises(DataError, match=rf"annotation_0002.mat.*{words}"):
+            load_caltech101(tmp_path, category)
+    second.write_bytes(b"MATLAB 5.0 and no more")
     with pytest.raises(DataError, match=r"annotation_0002.mat.*box_coord"):
         load_caltech101(tmp_path, category)
+    second.unlink()
     with pytest.raises(DataError, match="no such folder"):
         load_caltech101(tmp_path, "Motorbikes")
 

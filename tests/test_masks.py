@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import os
+import struct
 from pathlib import Path
 
 import nibabel
@@ -112,6 +114,17 @@ def truncate(file: Path) -> None:
     file.write_bytes(whole[: len(whole) // 2])
 
 
+def patch(file: Path, offset: int, value: bytes) -> None:
+    """Bytes of a NIfTI file's header (nifti1.h) replaced."""
+    whole = bytearray(gzip.decompress(file.read_bytes()))
+    whole[offset : offset + len(value)] = value
+    file.write_bytes(gzip.compress(bytes(whole)))
+
+
+def save_placed(path: Path, voxels: np.ndarray, affine: np.ndarray) -> None:
+    nibabel.save(nibabel.Nifti1Image(voxels, affine), path)
+
+
 def poison(file: Path) -> None:
     voxels = nibabel.load(file).get_fdata()
     voxels[0, 0, 0] = np.nan
@@ -136,7 +149,58 @@ BAD = {
         r"\(12, 20, 5, 2\).*allowed",
     ),
     "no voxels": (lambda f: save(f / IMAGE, np.ones((12, 20, 0))), "002"),
+    "a pipe": (
+        lambda f: [(f / IMAGE).unlink(), os.mkfifo(f / IMAGE)],
+        "002.*no regular file",
+    ),
+    "complex voxels": (
+        lambda f: save(f / IMAGE, np.ones((12, 20, 5), np.complex64)),
+        "images.*002.*complex64; real numbers",
+    ),
+    "complex labels": (
+        lambda f: save(f / LABEL, np.ones((12, 20, 5), np.complex64)),
+        "labels.*002.*complex64; real numbers",
+    ),
+    "RGB voxels": (
+        lambda f: save(f / IMAGE, np.zeros((12, 20, 5), "u1,u1,u1").astype(RGB)),
+        "002.*real numbers",
+    ),
+    "huge voxels": (
+        lambda f: save(f / IMAGE, np.resize([-1.7e308, 1.7e308], (12, 20, 5))),
+        "002.*too large",
+    ),
+    "infinite voxels": (
+        lambda f: save(f / IMAGE, np.full((12, 20, 5), np.inf)),
+        "002.*NaN or infinite",
+    ),
+    "offset inf": (
+        lambda f: patch(f / IMAGE, 108, struct.pack("<f", np.inf)),  # vox_offset
+        "002.*no readable",
+    ),
+    "many voxels": (
+        lambda f: patch(f / IMAGE, 42, struct.pack("<3h", 645, 645, 645)),  # dim[1:4]
+        r"\(645, 645, 645\).*allowed",
+    ),
+    "labels mirrored": (
+        lambda f: save_placed(
+            f / LABEL, np.ones((12, 20, 5), np.uint8), np.diag([-1.0, 1, 1, 1])
+        ),
+        "labels.*002.*up to 22 mm from those of .*images.*002.*image's affine",
+    ),
+    "labels half a voxel off": (
+        lambda f: save_placed(
+            f / LABEL,
+            np.ones((12, 20, 5), np.uint8),
+            np.eye(4) + 0.5 * np.eye(4, k=3),
+        ),
+        "0.5 mm",
+    ),
+    "affine NaN": (
+        lambda f: patch(f / LABEL, 280, struct.pack("<f", np.nan)),  # srow_x[0]
+        "nan mm",
+    ),
 }
+RGB = np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])
 IMAGE, LABEL = (f"{part}/hippocampus_002.nii.gz" for part in ("images", "labels"))
 
 
@@ -146,6 +210,60 @@ def test_a_bad_volume_is_named(folder, name):
     damage(folder)
     with pytest.raises(DataError, match=words):
         load_volumes(folder, SIZE)
+
+
+def test_the_advice_on_affines_helps(folder):
+    save_placed(folder / LABEL, np.ones((12, 20, 5), np.uint8), 2 * np.eye(4))
+    with pytest.raises(DataError, match="save them with the image's affine"):
+        load_volumes(folder, SIZE)
+    image, labels = nibabel.load(folder / IMAGE), nibabel.load(folder / LABEL)
+    voxels = np.asarray(labels.dataobj)
+    save_placed(folder / LABEL, voxels, image.affine)
+    assert load_volumes(folder, SIZE).masks[5:10].sum() == 12 * 20 * 5
+
+
+def test_labels_of_several_classes_become_indices(folder):
+    save(folder / LABEL, 7 * nibabel.load(folder / LABEL).get_fdata())
+    data = load_volumes(folder, SIZE, classes=True)
+    assert data.classes == (0, 1, 2, 7, 14)
+    assert data.masks.shape == (15, 16, 24) and data.masks.dtype == np.uint8
+    assert data.take([1]).classes == data.classes
+    found = [np.unique(volume).tolist() for volume in data.masks.reshape(3, -1)]
+    assert found == [[0, 1, 2], [0, 3, 4], [0, 1, 2]]
+    binary = load_volumes(folder, SIZE)
+    np.testing.assert_array_equal(binary.masks[..., 0], data.masks > 0)
+    assert binary.classes == ()
+
+
+@pytest.mark.parametrize("value", [0.5, -1, 2.0**40])
+def test_labels_that_are_no_classes_are_refused(folder, value):
+    label = nibabel.load(folder / LABEL).get_fdata()
+    label[5, 13, 1] = value
+    save(folder / LABEL, label)
+    with pytest.raises(DataError, match="labels.*002.*whole numbers from 0"):
+        load_volumes(folder, SIZE, classes=True)
+
+
+def test_shades_are_no_classes(folder):
+    label = nibabel.load(folder / LABEL).get_fdata()
+    label[4:8, 12:16, 1] = np.arange(16).reshape(4, 4) + 9
+    save(folder / LABEL, label)
+    load_volumes(folder, SIZE, classes=True)
+    label[4:8, 12:16, 2] = np.arange(16).reshape(4, 4) + 25
+    save(folder / LABEL, label)
+    with pytest.raises(DataError, match="35 values, 34 of them in that of .*002.*20"):
+        load_volumes(folder, SIZE, classes=True)
+
+
+def test_equal_volumes_and_subjects_are_one_group(folder):
+    for part in ("images", "labels"):
+        whole = (folder / part / "hippocampus_001.nii.gz").read_bytes()
+        (folder / part / "hippocampus_009.nii.gz").write_bytes(whole)
+    volume(folder, "hippocampus_004", shape=(10, 20, 5))
+    data = load_volumes(folder, SIZE)
+    assert data.subjects == ("person 1", "person 1", "person 2", "person 2", "person 5")
+    assert len(data.digests) == 5 and data.digests[0] == data.digests[4]
+    assert data.digests[3] != data.digests[0]
 
 
 def test_missing_folders_are_named(tmp_path):
@@ -169,6 +287,10 @@ def test_subjects_are_read_where_they_are_listed(folder):
         (table.read_text() + "\nnone.nii.gz,C", "no such image"),
         ("image\n", "first line"),
         ("image,subject\nhippocampus_001.nii.gz,", "line 2.*a subject"),
+        (
+            "\n".join(["image,subject", *rows, rows[1][:-1] + "C"]),
+            r"line 4.*001.nii.gz' has a subject already \(.*line 3\)",
+        ),
     ):
         table.write_text(text)
         with pytest.raises(DataError, match=f"subjects.csv.*{words}"):
@@ -220,6 +342,96 @@ def test_a_bad_picture_is_named(pictures):
         load_pictures(pictures, SIZE)
     with pytest.raises(DataError, match=r"\(16, 24, 2\)"):
         load_pictures(pictures, (16, 24, 2))
+
+
+def paint(pictures: Path, colours: np.ndarray, mode: str) -> None:
+    """b.png's mask: background, and three areas of eight columns each."""
+    index = np.zeros((32, 48), np.uint8)
+    for i in (1, 2, 3):
+        index[8:16, 8 * i : 8 * i + 8] = i
+    mask = Image.fromarray(np.asarray(colours, np.uint8)[index], mode="RGB")
+    if mode == "P":
+        mask = Image.fromarray(index, mode="L")
+        mask.putpalette(np.asarray(colours, np.uint8).ravel().tolist())
+    elif mode != "RGB":
+        mask = mask.convert(mode)
+    mask.save(pictures / "masks" / "b.png")
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
+def test_any_colour_but_black_is_the_object(pictures, mode):
+    colours = [[0, 0, 0], [1, 0, 0], [0, 0, 1], [0, 4, 0]]  # greys of 0
+    paint(pictures, colours, mode)
+    expected = np.zeros((16, 24, 1), bool)
+    expected[4:8, 4:16] = True
+    np.testing.assert_array_equal(load_pictures(pictures, SIZE).masks[1], expected)
+
+
+def test_a_palette_tells_by_its_colours(pictures):
+    """An optimiser of PNG files may put white first."""
+    paint(pictures, [[255] * 3, [0] * 3, [0] * 3, [0] * 3], "P")
+    found = load_pictures(pictures, SIZE).masks[1]
+    assert not found[4:8, 4:16].any() and found.sum() == 16 * 24 - 4 * 12
+    paint(pictures, [[0] * 3] * 4, "P")
+    with pytest.raises(DataError, match="masks/b.png: every colour.*is black"):
+        load_pictures(pictures, SIZE)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "P"])
+def test_masks_of_several_classes_become_indices(pictures, mode):
+    greys = [[0] * 3, [1] * 3, [2] * 3, [9] * 3]
+    paint(pictures, greys, mode)
+    data = load_pictures(pictures, SIZE, classes=True)
+    last = 3 if mode == "P" else 9  # the palette's index counts, not its colour
+    assert data.classes == (0, 1, 2, last, 255)
+    expected = np.zeros((16, 24), np.uint8)
+    for i in (1, 2, 3):
+        expected[4:8, 4 * i : 4 * i + 4] = i
+    np.testing.assert_array_equal(data.masks[1], expected)
+    halved = load_pictures(pictures, (8, 12, 1), classes=True)
+    np.testing.assert_array_equal(halved.masks[1], expected[1::2, 1::2])
+
+
+def test_16_bit_masks_hold_classes(pictures):
+    index = np.zeros((32, 48), np.uint16)
+    index[:, 24:] = 1000
+    Image.fromarray(index).save(pictures / "masks" / "b.png")
+    assert load_pictures(pictures, SIZE, classes=True).classes == (0, 1, 255, 1000)
+    assert load_pictures(pictures, SIZE).masks[1].mean() == 0.5
+
+
+def test_colours_are_no_classes(pictures):
+    paint(pictures, [[0, 0, 0], [255, 0, 0], [0, 255, 0], [0, 0, 255]], "RGB")
+    with pytest.raises(DataError, match="masks/b.png: it is in colours.*palette"):
+        load_pictures(pictures, SIZE, classes=True)
+    paint(pictures, [[0, 0, 0], [255, 0, 0], [0, 255, 0], [0, 0, 255]], "P")
+    assert load_pictures(pictures, SIZE, classes=True).classes == (0, 1, 2, 3, 255)
+
+
+def test_two_pictures_share_no_mask(pictures):
+    Image.new("L", (48, 32)).save(pictures / "images" / "a.jpg")
+    with pytest.raises(DataError, match=r"a.png: .*both .*a.jpg and .*a.png; rename"):
+        load_pictures(pictures, SIZE)
+
+
+def test_a_lossy_mask_is_refused(pictures):
+    Image.new("L", (48, 32)).save(pictures / "masks" / "b.png", "JPEG")
+    with pytest.raises(DataError, match="masks/b.png: it is a JPEG file"):
+        load_pictures(pictures, SIZE)
+
+
+def test_a_picture_and_its_mask_are_taken_as_they_are_shown(pictures):
+    exif = Image.Exif()
+    exif[274] = 6  # shown, it stands upright
+    with Image.open(pictures / "images" / "b.jpg") as stored:
+        stored.save(pictures / "images" / "b.jpg", exif=exif, quality=95)
+    with pytest.raises(DataError, match="48 by 32 pixels, its picture 32 by 48"):
+        load_pictures(pictures, SIZE)
+    with Image.open(pictures / "masks" / "b.png") as mask:
+        mask.rotate(-90, expand=True).save(pictures / "masks" / "b.png")
+    data = load_pictures(pictures, (24, 16, 1))
+    bright = data.images[1] > 0.5
+    assert dice(bright, data.masks[1]) > 0.9
 
 
 def given_subjects(subjects) -> MaskData:

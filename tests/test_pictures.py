@@ -89,8 +89,8 @@ BAD = {
     ),
     "no picture": (lambda p: p.write_bytes(b"GIF and no more"), "no readable picture"),
     "empty": (lambda p: p.write_bytes(b""), "no readable picture"),
-    "missing": (lambda p: None, "no such picture"),
-    "folder": (lambda p: p.mkdir(), "it is no file"),
+    "missing": (lambda p: None, "the picture is missing; add it"),
+    "folder": (lambda p: p.mkdir(), "no regular file"),
 }
 
 
@@ -121,7 +121,7 @@ def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path):
 
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "a.png")
-    with pytest.raises(DataError, match="it is no file"):
+    with pytest.raises(DataError, match="no regular file"):
         read_picture(tmp_path / "a.png", (8, 8, 1))
 
 

@@ -23,7 +23,8 @@ def content_digest(array: npt.NDArray[np.generic]) -> str:
     False
     """
     digest = hashlib.blake2b(f"{array.dtype.str} {array.shape} ".encode())
-    digest.update(np.ascontiguousarray(array).data.cast("B"))
+    flat = np.ascontiguousarray(array).reshape(-1)
+    digest.update(memoryview(flat.view(np.uint8)))
     return digest.hexdigest()[:DIGITS]
 
 

@@ -87,7 +87,7 @@ def inside(folder: Path, name: str, origin: str) -> Path:
     parts = PurePath(name).parts
     if not parts or PurePath(name).is_absolute() or ".." in parts:
         raise DataError(
-            f"{origin}: {name!r} does not lie in {folder}; give the name of a file there"
+            f"{origin}: {name!r} leads out of {folder}; give the name of a file in it"
         )
     if not name.isprintable():
         raise DataError(

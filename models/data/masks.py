@@ -211,7 +211,7 @@ def load_pictures(
     check_size(size)
     files = list_images(folder, "images", "masks", SUFFIXES)
     pairs = _with_masks(files, folder / "masks")
-    images, masks = [], []
+    images, masks = [], list[npt.NDArray[Any]]()
     for file, partner in pairs:
         picture, mask = open_picture(file), _open_mask(partner)
         if picture.size != mask.size:

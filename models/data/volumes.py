@@ -13,14 +13,7 @@ import numpy.typing as npt
 from ...toolchain.errors import DataError
 from .boxes import FloatArray
 from .files import require_file
-from .masks import (
-    LabelArray,
-    MaskData,
-    list_images,
-    read_subjects,
-    stack,
-    stack_labels,
-)
+from .masks import MaskData, list_images, read_subjects, stack, stack_labels
 from .pictures import ImageArray, Size
 
 FOLDERS = (("images", "labels"), ("imagesTr", "labelsTr"))  # the Decathlon's second
@@ -59,25 +52,27 @@ def load_volumes(
         )
     inputs, labels = next((f for f in FOLDERS if (folder / f[0]).is_dir()), FOLDERS[0])
     files = list_images(folder, inputs, labels, SUFFIXES)
-    images, masks = [], []
+    images, masks = [], list[npt.NDArray[Any]]()
     for file in files:
-        image, label = _read(file, folder / labels / file.name)
+        image, label = _read(file, folder / labels / file.name, classes)
         fitted = fit(label, size)
         if np.count_nonzero(fitted) < np.count_nonzero(label):
             raise DataError(
-                f"{file}: its slices of {label.shape[0]} by {label.shape[1]} voxels are "
-                f"larger than {size[0]} by {size[1]}, and part of the object would be "
-                "cut off; choose a larger size"
+                f"{file}: its slices of {label.shape[0]} by {label.shape[1]} voxels "
+                f"are larger than {size[0]} by {size[1]}, and part of the object would "
+                "be cut off; choose a larger size"
             )
         images.append(fit(image, size))
-        masks.append(fitted if classes else fitted > 0)
+        masks.append(fitted)
     names = [file.name for file in files]
     gather = stack_labels if classes else stack
     return gather(names, read_subjects(folder, names), images, masks)
 
 
-def _read(file: Path, partner: Path) -> tuple[ImageArray, LabelArray]:
-    """A volume, 0 … 1, and its labels; (height, width, slices) each."""
+def _read(
+    file: Path, partner: Path, classes: bool
+) -> tuple[ImageArray, npt.NDArray[Any]]:
+    """A volume, 0 … 1, and its labels or mask; (height, width, slices) each."""
     require_file(partner, f"the labels of {file} are missing; add them")
     opened, labels = _open(file), _open(partner)
     if opened.shape != labels.shape:
@@ -86,11 +81,15 @@ def _read(file: Path, partner: Path) -> tuple[ImageArray, LabelArray]:
             "they must be equal"
         )
     _check_place(opened, file, labels, partner)
+    voxels = _voxels(opened, file)
     try:
-        image = normalise(_voxels(opened, file))
+        image = normalise(voxels)
     except DataError as error:
         raise DataError(f"{file}: {error}") from error
+    del voxels  # before as many are read
     label = _voxels(labels, partner)
+    if not classes:
+        return image, label > 0
     if not ((label == np.rint(label)) & (label >= 0) & (label <= LARGEST_LABEL)).all():
         raise DataError(
             f"{partner}: its labels are {label.min():g} … {label.max():g}; whole "
@@ -131,9 +130,9 @@ def _check_place(image: Any, file: Path, labels: Any, partner: Path) -> None:
         voxel = np.linalg.norm(image.affine[:3, :3], axis=0).min()
     if not away <= APART * voxel:
         raise DataError(
-            f"{partner}: by their affines its voxels lie up to {away:.3g} mm from those "
-            f"of {file}; resample the labels to the image, or, where both are known to "
-            "lie on each other, save them with the image's affine"
+            f"{partner}: by their affines its voxels lie up to {away:.3g} mm from "
+            f"those of {file}; resample the labels to the image, or, where they are "
+            "known to lie on it, save them with the image's affine"
         )
 
 
@@ -159,14 +158,14 @@ def normalise(voxels: FloatArray) -> ImageArray:
     Raises:
         DataError: both percentiles are the same, or no float holds their difference.
     """
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused …
         low, high = np.percentile(voxels, PERCENTILES)
         extent = high - low
+        scaled = voxels - low  # … or beyond the percentile, and clipped
     if not np.isfinite(extent):
         raise DataError("its voxels are too large for 64-bit floats; scale them down")
     if not extent > 0:
         raise DataError(f"nearly all of its voxels are {low:g}; it shows nothing")
-    scaled = voxels - low
     scaled /= extent
     return np.clip(scaled, 0, 1, out=scaled).astype(np.float32)
 
