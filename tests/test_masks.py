@@ -255,7 +255,7 @@ def test_shades_are_no_classes(folder):
         load_volumes(folder, SIZE, classes=True)
 
 
-def test_equal_volumes_and_subjects_are_one_group(folder):
+def test_equal_volumes_have_one_digest_whatever_their_names(folder):
     for part in ("images", "labels"):
         whole = (folder / part / "hippocampus_001.nii.gz").read_bytes()
         (folder / part / "hippocampus_009.nii.gz").write_bytes(whole)

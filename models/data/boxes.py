@@ -14,10 +14,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from ...toolchain.errors import DataError
-from .digest import file_digest, group
+from .digest import file_digest
 from .files import inside, list_files, read_table, require_file, require_folder
 from .pictures import ImageArray, Size, check_size, read_picture, resize, shown_size
-from .split import IndexArray
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -82,11 +81,6 @@ class BoxData:
             for picture in self.pictures
         )
 
-    @property
-    def groups(self) -> IndexArray:
-        """Picture → the first with the same content: no split may part them."""
-        return group(self.digests)
-
     def images(self, size: Size) -> ImageArray:
         """All pictures as ``read_picture`` gives them, (pictures, *size).
 
@@ -104,18 +98,6 @@ class BoxData:
             except DataError as error:
                 raise DataError(f"{origin}: {error}") from error
         return images
-
-
-def load_boxes(path: str | os.PathLike[str]) -> BoxData:
-    """A folder for ``load_folder``, or one category in Caltech-101's own folders.
-
-    Raises:
-        DataError: it is neither, or something in it is missing or wrong.
-    """
-    folder = Path(os.path.abspath(path))  # its name, where ``path`` is relative
-    if folder.parent.name == ROOT:
-        return load_caltech101(folder.parent.parent, folder.name)
-    return load_folder(path)
 
 
 def load_folder(path: str | os.PathLike[str]) -> BoxData:

@@ -24,7 +24,7 @@ def content_digest(array: npt.NDArray[np.generic]) -> str:
     """
     digest = hashlib.blake2b(f"{array.dtype.str} {array.shape} ".encode())
     flat = np.ascontiguousarray(array).reshape(-1)
-    digest.update(memoryview(flat.view(np.uint8)))
+    digest.update(flat.view(np.uint8).data)
     return digest.hexdigest()[:DIGITS]
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from ...toolchain.errors import DataError
 from .boxes import FloatArray
-from .digest import content_digest, group
+from .digest import content_digest
 from .files import list_files, read_table, require_file, require_folder
 from .pictures import ImageArray, Size, check_size, open_picture, resize
 from .split import IndexArray, Split, split
@@ -76,14 +76,6 @@ class MaskData:
         """Volume → digest of its slices' images, as they are held here."""
         volumes = range(len(self))
         return tuple(content_digest(self.images[self.volume == i]) for i in volumes)
-
-    @property
-    def groups(self) -> IndexArray:
-        """Volume → the first of its group, which shares subjects or content with it.
-
-        No split may part a group.
-        """
-        return group(self.subjects, self.digests)
 
 
 def stack(
