@@ -20,7 +20,8 @@ from .model_files import Model, read_model
 from .models.cotraining.finetune import Progress, Recipe, finetune
 from .models.cotraining.hybrid import HybridNetwork
 from .models.cotraining.rate_control import Band, share_out
-from .sources import read_lessons
+from .models.data.parts import noted
+from .tasks.task import Task, read_task
 from .toolchain.bundle.bundle import Bundle, save_bundle
 from .toolchain.graph.graph import Graph
 from .toolchain.graph.nodes import IF, LIF, FloatArray, Node, Output
@@ -65,6 +66,7 @@ def cotrain(
     out: Path,
     choices: Choices,
     *,
+    kind: str | None = None,
     resume: bool = False,
     progress: Callable[[str, Progress], None] = lambda phase, now: None,
 ) -> dict[str, Any]:
@@ -74,9 +76,10 @@ def cotrain(
 
     Args:
         model: Keras .h5, SavedModel or .snn; the LocNet that ships where None.
-        data: folder of samples; generated ones where None.
+        data: samples, as ``tasks.task.read_task`` takes them.
         out: bundle to write.
         choices: how to train.
+        kind: of task, by name; None: found out from model and data.
         resume: go on from the checkpoints.
         progress: told the phase and how it stands, after each epoch.
 
@@ -87,8 +90,10 @@ def cotrain(
         SnnDeployError: something of the above is not in order.
     """
     source = read_model(model)
-    lessons = read_lessons(data, source, choices.seed)
-    choices = replace(choices, loss=choices.loss or lessons.loss)
+    task = read_task(data, source.graph, source.metadata, kind=kind, seed=choices.seed)
+    lessons = task.lessons(source.recipe)
+    assert task.kind is not None
+    choices = replace(choices, loss=choices.loss or task.kind.losses[0])
     shown = lessons.shown[:CALIBRATION_SAMPLES].astype(float)
     graph = prepare(source.graph, shown, choices)
     scales = scales_of(graph, shown, dt=choices.dt, moving=True)
@@ -107,7 +112,7 @@ def cotrain(
             progress=partial(progress, phase),
         )
         graph = network.to_graph()
-    metadata = _metadata(source, choices, network, final)
+    metadata = _metadata(source, task, choices, network, final)
     save_bundle(out, Bundle(graph=graph, metadata=metadata))
     return metadata
 
@@ -196,12 +201,16 @@ def _phases(choices: Choices) -> list[tuple[str, Recipe, float]]:
 
 def _metadata(
     source: Model,
+    task: Task,
     choices: Choices,
     network: HybridNetwork,
     final: dict[str, Progress],
 ) -> dict[str, Any]:
     return {
         **source.metadata,
+        **noted(task.data, task.parts, source.metadata),
+        "task": task.kind.name if task.kind else None,
+        "data": task.data.source,
         "finetuned": {
             "choices": asdict(choices),
             "scales": {name: asdict(s) for name, s in network.scales.items()},

@@ -13,16 +13,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .calibration.balance import MAX_RATE, balance
 from .calibration.energy import load_profile
 from .calibration.overflow import Overflow, check_overflow
 from .calibration.readout import calibrate_readout
-from .calibration.report.picture import save_picture
+from .calibration.report.picture import Answers, save_picture
 from .calibration.report.report import Report, StepTime, measure
-from .model_files import read_model, read_program
-from .sources import read_task
+from .model_files import Model, read_model, read_program
 from .targets.contract import find_target
-from .tasks.contract import Task
+from .tasks.reading import check_reading
+from .tasks.task import Task, read_task
 from .toolchain.bundle.bundle import Bundle, save_bundle
 from .toolchain.errors import DataError, ModelError
 from .toolchain.graph.graph import Graph
@@ -41,6 +43,9 @@ from .toolchain.verdict.history import History, histories
 
 CALIBRATION_SAMPLES = 64
 DEFAULT_STEPS = 64
+FEW = 8  # test samples on a target that is slow
+SHOWN = 16  # test samples whose spikes are kept, for the picture
+PORTION = 64  # samples that the float network answers at once
 STORED_SAMPLES = 32  # test samples that travel in the bundle, for `run` and `compare`
 
 
@@ -78,7 +83,8 @@ class Build:
     bundle: Bundle
     recording: Recording
     report: Report
-    task: Task
+    picture: Answers | None
+    shown: Recording  # of a few samples, with their spikes
 
 
 def build(
@@ -86,21 +92,26 @@ def build(
     model: Path | None,
     data: Path | None,
     *,
-    samples: int = 16,
+    kind: str | None = None,
+    samples: int | None = None,
     device: str = "loihi1_davies2018",
     settings: Settings,
     steps: Steps,
+    force: bool = False,
 ) -> Build:
     """A trained network → a Program that has run on a target, and its Report.
 
     Args:
         target: name of a target.
-        model: Keras .h5, SavedModel or .snn; the LocNet that ships where None.
-        data: folder of images and boxes; generated scenes where None.
-        samples: how many test samples run on the target.
+        model: Keras file, SavedModel or .snn; the LocNet that ships where None.
+        data: samples of the network's kind, as ``tasks.task.read_task`` takes them.
+        kind: of task, by name; None: found out from model and data.
+        samples: how many test samples run on the target; None: all of them where it
+            is fast, else ``FEW``.
         device: profile of the energy proxy, a name or a file.
         settings: how to compile.
         steps: times the steps.
+        force: go on where the float network is no better than a constant answer.
 
     Raises:
         SnnDeployError: something of the above is not in order; nothing was written.
@@ -108,39 +119,65 @@ def build(
     profile, place = load_profile(device), find_target(target)
     with steps("read model and data"):
         source = read_model(model)
-        task = read_task(
-            data, source, CALIBRATION_SAMPLES, max(samples, STORED_SAMPLES)
-        )
+        task = read_task(data, source.graph, source.metadata, kind=kind)
+        if samples is None and not place.fast:
+            samples = FEW
+        test = task.test(samples)
     if source.choices:
         settings = as_tuned(settings, source.choices)
+    notes = task.notes
+    if not source.scales:
+        with steps("run the float ANN on training samples"):
+            notes += check_reading(task, source.graph, force=force)
+    calibration = task.calibration(CALIBRATION_SAMPLES)
     program, overflows = compile_program(
-        source.graph, task.calibration, settings, steps, source.scales
+        source.graph, calibration, settings, steps, source.scales
     )
     with steps(f"load on {target}"):
         session = place.load(program)
-    with session, steps(f"run {samples} samples"):
-        recording = session.run(task.test[:samples])
+    with session, steps(f"run {len(test)} samples"):
+        shown = session.run(test.x[:SHOWN])
+        recording = (
+            shown if len(test) <= SHOWN else session.run(test.x, record="counts")
+        )
     spiking = "float SNN" if place.kind == "float simulation" else "integer SNN"
     answers = {spiking: recording.output}
     if not source.scales:  # a fine-tuned network's rates are no answer of their own
         with steps("run the float ANN"):
-            answers["float ANN"] = ann(source.graph, task.test[:samples])
+            answers["float ANN"] = ann(source.graph, test.x)
     report = measure(
         program,
         recording,
         profile,
         source=task.source,
-        scores=task.scores(answers) + source.before,
+        scores=task.scores(test, answers) + source.before,
         utilization=session.utilization,
         overflows=overflows,
         timings=tuple(StepTime(name=n, seconds=s) for n, s in steps.seconds.items()),
+        confusion=task.confusion(test, recording.output),
+        notes=notes,
     )
-    bundle = Bundle(
-        program=program,
-        metadata={"model": dict(source.metadata), "data": task.source},
-        samples=task.test[:STORED_SAMPLES],
+    return Build(
+        bundle=_bundle(program, source, task),
+        recording=recording,
+        report=report,
+        picture=task.picture(test.first(SHOWN), shown.output),
+        shown=shown,
     )
-    return Build(bundle, recording, report, task)
+
+
+def _bundle(program: Program, source: Model, task: Task) -> Bundle:
+    """The Program with test samples, and their labels, to run again."""
+    stored = task.test(STORED_SAMPLES)
+    labels = None if stored.y is None else stored.y.tolist()
+    metadata = {
+        "model": dict(source.metadata),
+        "data": task.source,
+        "task": None if task.kind is None else task.kind.name,
+        "labels": labels,
+        "classes": list(stored.classes),
+    }
+    return Bundle(program=program, metadata=metadata, samples=stored.x)
 
 
 def as_tuned(settings: Settings, choices: Mapping[str, Any]) -> Settings:
@@ -213,7 +250,9 @@ def compile_program(
 
 def ann(graph: Graph, samples: FloatArray) -> FloatArray:
     """The float network's answers, without spikes and without rounding."""
-    return interpret(graph, samples)[graph.output.name]
+    parts = range(0, len(samples), PORTION)
+    outputs = [interpret(graph, samples[i : i + PORTION]) for i in parts]
+    return np.concatenate([found[graph.output.name] for found in outputs])
 
 
 def write(made: Build, folder: Path) -> None:
@@ -233,8 +272,8 @@ def write(made: Build, folder: Path) -> None:
     made.report.to_json(folder / "report.json")
     save_picture(
         folder / "report.png",
-        made.recording,
-        answers=made.task.picture(made.recording.output),
+        made.shown,
+        answers=made.picture,
     )
 
 

@@ -47,6 +47,12 @@ class Model:
         return found["choices"] if isinstance(found, dict) else None
 
     @property
+    def recipe(self) -> Metadata:
+        """How it was trained as an ANN, where it was trained here; empty otherwise."""
+        found = self.metadata.get("recipe")
+        return found if isinstance(found, dict) else {}
+
+    @property
     def before(self) -> tuple[Score, ...]:
         """How well the ANN did from which it was fine-tuned, on all test samples."""
         known = self.metadata.get("scores", {}).get("test", {})

@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 
 from snn_deploy.cotraining import Choices, cotrain
-from snn_deploy.models.data.scenes import scene_data
+from snn_deploy.models.data.generated.scenes import scene_data
 from snn_deploy.models.training.train_locnet import Recipe, train
 from snn_deploy.models.training.trainer import progress_bar
 from snn_deploy.toolchain.bundle.bundle import Bundle, save_bundle

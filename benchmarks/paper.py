@@ -28,7 +28,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import tensorflow as tf
-from paper_score import Network, ann_row, deployed_row, trivial_row
+from paper_score import (
+    Exam,
+    Network,
+    ann_row,
+    deployed_row,
+    exam_of,
+    trivial_row,
+)
 
 from snn_deploy import __version__
 from snn_deploy.cotraining import Choices, cotrain
@@ -37,8 +44,9 @@ from snn_deploy.model_files import Model, read_model
 from snn_deploy.models.networks.recipe import CaeRecipe, Recipe
 from snn_deploy.models.training.train_cae import train_cae
 from snn_deploy.models.training.train_locnet import train
-from snn_deploy.sources import read_boxes, read_masks, read_task
-from snn_deploy.tasks.contract import Task
+from snn_deploy.tasks.boxes import read_boxes
+from snn_deploy.tasks.masks import read_masks
+from snn_deploy.tasks.task import read_task
 
 RESULTS = Path(__file__).parent / "results" / "paper"
 SEEDS = (0, 1, 2)
@@ -147,12 +155,12 @@ def measure(
     recipe, choices = replace(recipe, seed=seed), replace(choices, seed=seed)
     path = work / ("paper.h5" if paper else "ann.h5")
     ann = trained(path, data, recipe)
-    task = read_task(data, ann, CALIBRATION_SAMPLES, ALL)
+    exam = exam_of(read_task(data, ann.graph, ann.metadata))
     measured = with_budgets if part == "budgets" else with_baselines
     return {
-        "data": task.source,
-        "test_samples": len(task.test),
-        **measured(ann, path, data, task, choices),
+        "data": exam.task.source,
+        "test_samples": len(exam.test),
+        **measured(ann, path, data, exam, choices),
         "ann_training": without_names(ann),
         "seconds": time.time() - start,
         "cores": len(os.sched_getaffinity(0)),
@@ -166,20 +174,20 @@ def measure(
 
 
 def with_baselines(
-    ann: Model, path: Path, data: Path, task: Task, choices: Choices
+    ann: Model, path: Path, data: Path, exam: Exam, choices: Choices
 ) -> dict[str, Any]:
     """The trivial answer, the ANN, it converted, and it fine-tuned."""
     out = path.with_name("paper.snn" if path.stem == "paper" else "hybrid.snn")
     hybrid = tuned(out, path, data, choices)
     settings = Settings(steps=choices.steps, tau_syn=TAU_SYN)
     scored = {
-        "trivial": trivial_row(task),
-        "ann": ann_row(Network(ann.graph), task),
-        "converted": deployed_row(Network(ann.graph), task, settings),
-        "hybrid": deployed_row(Network(hybrid.graph, hybrid.scales), task, settings),
+        "trivial": trivial_row(exam),
+        "ann": ann_row(Network(ann.graph), exam),
+        "converted": deployed_row(Network(ann.graph), exam, settings),
+        "hybrid": deployed_row(Network(hybrid.graph, hybrid.scales), exam, settings),
     }
     outputs = {name: output for name, (_, output) in scored.items()}
-    np.savez(out.with_suffix(".npz"), images=task.test, truth=task.truth, **outputs)
+    np.savez(out.with_suffix(".npz"), images=exam.test.x, truth=exam.test.y, **outputs)
     return {
         "rows": {name: row for name, (row, _) in scored.items()},
         "hybrid_choices": asdict(choices),
@@ -188,7 +196,7 @@ def with_baselines(
 
 
 def with_budgets(
-    ann: Model, path: Path, data: Path, task: Task, choices: Choices
+    ann: Model, path: Path, data: Path, exam: Exam, choices: Choices
 ) -> dict[str, Any]:
     """The ANN fine-tuned to fire less."""
     rows = {}
@@ -199,7 +207,7 @@ def with_budgets(
         out = path.with_name(f"hybrid-{hz:g}hz.snn")
         hybrid = tuned(out, path, data, replace(choices, max_rate_hz=hz))
         network = Network(hybrid.graph, hybrid.scales)
-        rows[f"{hz:g} Hz"], _ = deployed_row(network, task, settings)
+        rows[f"{hz:g} Hz"], _ = deployed_row(network, exam, settings)
     return {"rows": rows, "hybrid_choices": asdict(choices)}
 
 

@@ -11,10 +11,17 @@ import tensorflow as tf
 
 from snn_deploy.calibration.statistics import total_statistics
 from snn_deploy.cotraining import settling
-from snn_deploy.deploy import Settings, Steps, ann, compile_program
+from snn_deploy.deploy import (
+    CALIBRATION_SAMPLES,
+    Settings,
+    Steps,
+    ann,
+    compile_program,
+)
 from snn_deploy.models.cotraining.hybrid import HybridNetwork
 from snn_deploy.targets.contract import find_target
-from snn_deploy.tasks.contract import Task
+from snn_deploy.tasks.contract import Examples
+from snn_deploy.tasks.task import Task
 from snn_deploy.toolchain.graph.graph import Graph
 from snn_deploy.toolchain.graph.nodes import FloatArray, Output
 from snn_deploy.toolchain.passes.quantize.quantize import scales_of
@@ -39,65 +46,85 @@ class Network:
     scales: Mapping[str, Scales] | None = None
 
 
-def score(task: Task, outputs: FloatArray) -> dict[str, float]:
+@dataclass(frozen=True, eq=False)
+class Exam:
+    """A task, with all its test samples and some to calibrate on."""
+
+    task: Task
+    test: Examples
+    calibration: FloatArray
+
+
+def exam_of(task: Task) -> Exam:
+    """All test samples of a task."""
+    return Exam(task, task.test(None), task.calibration(CALIBRATION_SAMPLES))
+
+
+def score(exam: Exam, outputs: FloatArray) -> dict[str, float]:
     """The task's scores of these outputs; "score" is the first of them."""
-    found = {s.metric: s.value for s in task.scores({"it": outputs}) if s.name == "it"}
+    found = {
+        s.metric: s.value
+        for s in exam.task.scores(exam.test, {"it": outputs})
+        if s.name == "it"
+    }
     return {"score": next(iter(found.values())), **found}
 
 
-def trivial_row(task: Task) -> tuple[Row, FloatArray]:
+def trivial_row(exam: Exam) -> tuple[Row, FloatArray]:
     """The best constant answer."""
-    shape = (len(task.test), *task.constant.shape)
-    outputs = np.broadcast_to(task.constant.astype(np.float64), shape)
-    return {"float": score(task, outputs)}, outputs
+    constant = exam.task.constant
+    assert constant is not None
+    shape = (len(exam.test), *constant.answer.shape)
+    outputs = np.broadcast_to(constant.answer.astype(np.float64), shape)
+    return {"float": score(exam, outputs)}, outputs
 
 
-def ann_row(network: Network, task: Task) -> tuple[Row, FloatArray]:
+def ann_row(network: Network, exam: Exam) -> tuple[Row, FloatArray]:
     """The network's rates, without spikes and without rounding."""
-    parts = [ann(network.graph, part) for part in _parts(task.test, CHUNK)]
+    parts = [ann(network.graph, part) for part in _parts(exam.test.x, CHUNK)]
     outputs = np.concatenate(parts)
-    return {"float": score(task, outputs)}, outputs
+    return {"float": score(exam, outputs)}, outputs
 
 
 def deployed_row(
-    network: Network, task: Task, settings: Settings
+    network: Network, exam: Exam, settings: Settings
 ) -> tuple[Row, FloatArray]:
     """Float spikes, the integers on ``reference``, and those at other steps."""
-    program = compiled(network, task, settings)
+    program = compiled(network, exam, settings)
     steps = program.timing.steps
     decoders = {
-        n: _decoder(network, task, replace(settings, steps=n), program)
+        n: _decoder(network, exam, replace(settings, steps=n), program)
         for n in sorted({*CURVE, steps})
         if n > len(program.populations)
     }
-    recordings = recorded(program, task.test, decoders)
+    recordings = recorded(program, exam.test.x, decoders)
     row: Row = {
-        "integers": integers(program, recordings[steps], task),
-        "float": float_simulation(program, task),
-        "curve": {n: integers(program, r, task) for n, r in recordings.items()},
+        "integers": integers(program, recordings[steps], exam),
+        "float": float_simulation(program, exam),
+        "curve": {n: integers(program, r, exam) for n, r in recordings.items()},
         "steps_to_the_read_out": len(program.populations) - 1,
-        "emulator": on_emulator(program, task.test[:VERIFIED]),
+        "emulator": on_emulator(program, exam.test.x[:VERIFIED]),
     }
     if network.scales:
-        row["trainer"] = in_trainer(network, program, task.test[:BATCH])
+        row["trainer"] = in_trainer(network, program, exam.test.x[:BATCH])
     return row, recordings[steps].output
 
 
-def compiled(network: Network, task: Task, settings: Settings) -> Program:
+def compiled(network: Network, exam: Exam, settings: Settings) -> Program:
     timed = Steps(lambda name, seconds: None)
     scales = network.scales
-    return compile_program(network.graph, task.calibration, settings, timed, scales)[0]
+    return compile_program(network.graph, exam.calibration, settings, timed, scales)[0]
 
 
 def _decoder(
-    network: Network, task: Task, settings: Settings, program: Program
+    network: Network, exam: Exam, settings: Settings, program: Program
 ) -> Decoder:
     """The read-out for other steps: calibrated, or settling as fine-tuning has it."""
     assert settings.steps
     if settings.steps == program.timing.steps:
         return program.decoder
     if not network.scales:
-        return compiled(network, task, settings).decoder
+        return compiled(network, exam, settings).decoder
     settle = settling(len(program.populations), settings.steps)
     return replace(program.decoder, settle=settle * program.timing.dt)
 
@@ -119,10 +146,10 @@ def recorded(
     return {n: join(found) for n, found in parts.items()}
 
 
-def integers(program: Program, recording: Recording, task: Task) -> dict[str, float]:
+def integers(program: Program, recording: Recording, exam: Exam) -> dict[str, float]:
     total = total_statistics(program, recording)
     return {
-        **score(task, recording.output),
+        **score(exam, recording.output),
         "steps": recording.steps,
         "hz": total.mean_rate.hz,
         "spikes_per_neuron_and_step": total.mean_rate.per_step,
@@ -131,7 +158,7 @@ def integers(program: Program, recording: Recording, task: Task) -> dict[str, fl
     }
 
 
-def float_simulation(program: Program, task: Task) -> dict[str, float]:
+def float_simulation(program: Program, exam: Exam) -> dict[str, float]:
     """The same network before rounding: Nengo's neurons and synapses, float32."""
     assert program.graph is not None
     settle = program.decoder.settle
@@ -142,7 +169,7 @@ def float_simulation(program: Program, task: Task) -> dict[str, float]:
         )
     )
     dt, steps = program.timing.dt, program.timing.steps
-    network = HybridNetwork(graph, scales_of(graph, task.calibration, dt=dt), dt=dt)
+    network = HybridNetwork(graph, scales_of(graph, exam.calibration, dt=dt), dt=dt)
 
     @tf.function
     def present(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -150,8 +177,8 @@ def float_simulation(program: Program, task: Task) -> dict[str, float]:
         total = tf.add_n([tf.reduce_sum(r, axis=1) for r in seen.rates.values()])
         return seen.output, total / network.neurons
 
-    outputs, rates = _presented(present, task.test)
-    return {**score(task, outputs), "steps": steps, "hz": float(rates.mean())}
+    outputs, rates = _presented(present, exam.test.x)
+    return {**score(exam, outputs), "steps": steps, "hz": float(rates.mean())}
 
 
 def _presented(present: Any, samples: FloatArray) -> tuple[FloatArray, FloatArray]:

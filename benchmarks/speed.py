@@ -26,7 +26,7 @@ from speed_plot import draw
 
 from snn_deploy.deploy import Settings, Steps, compile_program
 from snn_deploy.model_files import read_model
-from snn_deploy.sources import read_task
+from snn_deploy.tasks.task import read_task
 
 ROOT = Path(__file__).parent.parent
 RESULTS, PLOT = ROOT / "benchmarks/results/speed.json", ROOT / "docs/speed.png"
@@ -95,12 +95,12 @@ def arguments() -> argparse.Namespace:
 def trained_locnet(model: Path | None, data: Path | None) -> Case:
     """LocNet and photographs of its test part."""
     source = read_model(model)
-    task = read_task(data, source, 64, 32)
+    task = read_task(data, source.graph, source.metadata)
     timed = Steps(lambda name, seconds: None)
     settings = Settings(steps=STEPS)
-    program, _ = compile_program(source.graph, task.calibration, settings, timed)
+    program, _ = compile_program(source.graph, task.calibration(64), settings, timed)
     rows, columns, _ = source.graph.input.shape
-    return Case(f"LocNet {rows}×{columns}, trained", program, task.test)
+    return Case(f"LocNet {rows}×{columns}, trained", program, task.test(32).x)
 
 
 def jobs(

@@ -9,12 +9,12 @@ import click
 
 from .options import (
     AMOUNT,
-    BOXES,
     COUNT,
+    DATA,
     DEVICE,
-    MASKS,
     PATH,
     TARGET,
+    TASK,
     consoles,
     json_option,
     say,
@@ -38,12 +38,17 @@ if TYPE_CHECKING:
 @click.option(
     "--data",
     type=PATH,
-    help=f"For boxes: {BOXES} For masks: {MASKS}  [default: generated data]",
+    help=DATA,
 )
 @click.option(
     "--out", type=PATH, help="Folder to write.  [default: build/MODEL-TARGET]"
 )
-@click.option("--samples", type=COUNT, default=8, show_default=True, help="To test.")
+@TASK
+@click.option(
+    "--samples",
+    type=COUNT,
+    help="To test.  [default: all of the test part on reference, else 8]",
+)
 @click.option(
     "--steps", type=COUNT, help="Per sample.  [default: as fine-tuned for, else 64]"
 )
@@ -70,6 +75,11 @@ if TYPE_CHECKING:
     help="Of rectified linear neurons at their 99.9th percentile, Hz.",
 )
 @click.option("--weight-bits", type=click.IntRange(2, 8), default=8, show_default=True)
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Go on where the float network is no better than a constant answer.",
+)
 @DEVICE
 @json_option("the report")
 def build(
@@ -77,7 +87,9 @@ def build(
     model: Path | None,
     data: Path | None,
     out: Path | None,
-    samples: int,
+    kind: str | None,
+    samples: int | None,
+    force: bool,
     device: str,
     as_json: bool,
     **choices: Any,
@@ -93,10 +105,12 @@ def build(
         target,
         model,
         data,
+        kind=kind,
         samples=samples,
         device=device,
         settings=deploy.Settings(**choices),
         steps=deploy.Steps(_announcer(stderr)),
+        force=force,
     )
     folder = out or Path("build") / f"{model.stem if model else 'locnet'}-{target}"
     deploy.write(made, folder)

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from ..toolchain.errors import TargetUnavailable
-from .options import AMOUNT, BOXES, COUNT, MASKS, PATH, consoles, say
+from .options import AMOUNT, COUNT, DATA, PATH, TASK, consoles, say
 
 EPOCHS = click.IntRange(min=0)
 
@@ -20,7 +20,8 @@ EPOCHS = click.IntRange(min=0)
     "--steps 32 --out faces.snn"
 )
 @click.argument("model", type=PATH)
-@click.option("--data", type=PATH, help=f"{BOXES} {MASKS}  [default: generated]")
+@click.option("--data", type=PATH, help=DATA)
+@TASK
 @click.option("--out", type=PATH, required=True, help="Bundle (.snn) to write.")
 @click.option(
     "--semantics",
@@ -75,7 +76,12 @@ EPOCHS = click.IntRange(min=0)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--resume", is_flag=True, help="Go on where an interrupted run stopped.")
 def finetune(
-    model: Path, data: Path | None, out: Path, resume: bool, **choices: Any
+    model: Path,
+    data: Path | None,
+    kind: str | None,
+    out: Path,
+    resume: bool,
+    **choices: Any,
 ) -> None:
     """Fine-tune MODEL as a hybrid: forward with spikes, backward through the rates."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -101,6 +107,7 @@ def finetune(
         data,
         out,
         cotraining.Choices(**choices),
+        kind=kind,
         resume=resume,
         progress=progress,
     )

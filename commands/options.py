@@ -40,6 +40,18 @@ BOXES = (
     "Folder with images/ and boxes.csv, or 101_ObjectCategories/NAME of Caltech-101."
 )
 MASKS = "Folder with images/ and masks/ (pictures) or images/ and labels/ (NIfTI)."
+DATA = (
+    "Arrays (.npz, .npy, .h5 with x and y, or x_train, y_train, x_test, y_test), a "
+    "folder for each class, a table (.csv), event lists; for boxes: a folder with "
+    "images/ and boxes.csv, or 101_ObjectCategories/NAME; for masks: images/ and "
+    "masks/ or labels/; or the word generated, for networks meant for such data."
+)
+TASK = click.option(
+    "--task",
+    "kind",
+    type=click.Choice(["classes", "values", "boxes", "masks"]),
+    help="Kind of question.  [default: as the data's layout says]",
+)
 BUNDLE = click.argument("bundle", type=PATH)
 TARGET = click.option("--target", required=True, help="See `snn-deploy targets`.")
 STEPS = click.option(

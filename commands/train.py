@@ -124,7 +124,7 @@ def locnet(
 ) -> None:
     """Train LocNet, which finds the box of the one object in a picture."""
     from ..models.networks.recipe import Recipe
-    from ..sources import read_boxes
+    from ..tasks.boxes import read_boxes
 
     recipe = Recipe(size=(*size[:2], int(size[2])), **choices)
     _train(("train_locnet", "train"), read_boxes, data, out, recipe, resume)
@@ -145,7 +145,7 @@ def cae(
 ) -> None:
     """Train CAE, which marks the pixels of an object in slices of volumes."""
     from ..models.networks.recipe import CaeRecipe
-    from ..sources import read_masks
+    from ..tasks.masks import read_masks
 
     recipe = CaeRecipe(size=(*size[:2], int(size[2])), **choices)
     _train(("train_cae", "train_cae"), read_masks, data, out, recipe, resume)

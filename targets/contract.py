@@ -110,6 +110,7 @@ class Target(ABC):
     limits: ClassVar[Limits]
     library: ClassVar[str] = ""  # distribution that must be installed, "" for none
     extra: ClassVar[str] = ""  # the extra of snn-deploy that installs it
+    fast: ClassVar[bool] = False  # so that a build tests on all test samples
 
     def load(self, program: Program) -> Session:
         """A session that runs this Program.

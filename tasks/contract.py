@@ -1,128 +1,217 @@
-"""What a network is asked, with samples, and how well an answer does."""
+"""What a network is asked: how samples are read and split, and answers scored.
+
+A kind of task is one file here, which holds a ``Kind`` named ``KIND``, and one word in
+``KINDS``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from ..calibration.report.picture import Answers, Boxes, Masks
-from ..calibration.report.report import Score
-from ..models.data.boxes import iou
-from ..models.data.masks import MaskArray, dice, dice_of_volumes
-from ..models.data.split import IndexArray
-from ..toolchain.graph.nodes import Array, FloatArray
+from ..calibration.report.picture import Answers
+from ..calibration.report.report import Confusion, Score
+from ..models.data.dataset import Dataset
+from ..models.data.formats import read_data
+from ..models.data.parts import Parts
+from ..toolchain.errors import DataError
+from ..toolchain.graph.nodes import Array, FloatArray, Shape
+from .metrics import Metric
 
-THRESHOLD = 0.5  # of a mask's probability
+KINDS = ("classes", "values", "boxes", "masks")
+
+Metadata = Mapping[str, Any]
+Batch = tuple[Array, Array]
+Augment = Callable[[Array, Array, np.random.Generator], Batch]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What a network takes and gives, as far as a task must know.
+
+    Attributes:
+        shape: of a sample, as the network takes it.
+        output: of its answer.
+        probability: the answer is one (softmax or sigmoid), so 0.5 is its middle.
+    """
+
+    shape: Shape
+    output: Shape
+    probability: bool = False
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Task:
-    """Samples to calibrate and to test with, and how well an answer does."""
+class Examples:
+    """Samples, their answers, and what they are part of.
 
-    source: str  # the data, in words
-    calibration: FloatArray  # of the training part
-    test: FloatArray
+    Attributes:
+        x: (samples, …), as the network takes them.
+        y: (samples, …), the kind's own form of answers; None without labels.
+        unit: of each sample, what a split deals with as one (a volume; itself).
+        whole: whether all samples of its unit are among these, (samples,).
+        classes: names of the classes, where there are such.
+    """
 
-    def scores(self, answers: Mapping[str, FloatArray]) -> tuple[Score, ...]:
-        """How well each network does, and the trivial answer beside them.
+    x: Array
+    y: Array | None
+    unit: tuple[str, ...]
+    whole: Array
+    classes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        return len(self.x)
+
+    def first(self, count: int) -> Examples:
+        """The first ``count`` of them."""
+        return Examples(
+            x=self.x[:count],
+            y=None if self.y is None else self.y[:count],
+            unit=self.unit[:count],
+            whole=self.whole[:count],
+            classes=self.classes,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Constant:
+    """The trivial answer: one for all samples, as the training part has it best."""
+
+    name: str  # "most frequent class", "constant box", …
+    answer: Array  # (…), in the form of a network's outputs
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Lessons:
+    """What a network is fine-tuned on; test samples are not among it."""
+
+    train: Batch  # what ``augment`` takes
+    validation: Batch
+    shown: Array  # training samples as the network takes them
+    augment: Augment | None
+
+
+class Kind(ABC):
+    """A kind of task.
+
+    Attributes:
+        name: as ``--task`` names it.
+        asks: what an answer is, in words, for messages.
+        losses: that suit it, by name; the first is the default.
+    """
+
+    name: str
+    asks: str
+    losses: tuple[str, ...]
+
+    def recognises(self, path: Path) -> bool:
+        """Whether a folder has a layout of this kind's own."""
+        return False
+
+    def generated(self, question: Question) -> Dataset | None:
+        """The data that stand in where none are at hand; None: there are no such."""
+        return None
+
+    def read(self, path: Path, question: Question) -> Dataset:
+        """The data at a path, with answers in this kind's form where there are any.
+
+        Raises:
+            DataError: they are missing, damaged, or no data of this kind.
+        """
+        return self.checked(read_data(path), question)
+
+    def checked(self, data: Dataset, question: Question) -> Dataset:
+        """Arrays, tables or folders that any kind may have, where they are this one's.
+
+        Raises:
+            DataError: their answers are of another form.
+        """
+        raise DataError(
+            f"{data.source}: {self.name} have a folder layout of their own; see "
+            "snn-deploy build --help"
+        )
+
+    @abstractmethod
+    def suits(self, question: Question, data: Dataset) -> bool:
+        """Whether the network's outputs can answer the data's questions."""
+
+    @abstractmethod
+    def metrics(self, question: Question, data: Dataset) -> tuple[Metric, ...]:
+        """Its scores; the first is the one to choose by."""
+
+    @abstractmethod
+    def constant(self, answers: Array, question: Question) -> Constant:
+        """The trivial answer, from the training part's answers."""
+
+    @abstractmethod
+    def picture(
+        self, examples: Examples, output: FloatArray, question: Question
+    ) -> Answers | None:
+        """The first samples with the network's answers; None where none are drawn."""
+
+    def scores(
+        self,
+        examples: Examples,
+        answers: Mapping[str, Array],
+        question: Question,
+        data: Dataset,
+    ) -> tuple[Score, ...]:
+        """How well each network does; every metric for each of them."""
+        assert examples.y is not None
+        note = f"{len(examples)} test samples"
+        return tuple(
+            metric.score(name, output, examples.y, note)
+            for metric in self.metrics(question, data)
+            for name, output in answers.items()
+        )
+
+    def confusion(
+        self, examples: Examples, output: Array, question: Question
+    ) -> Confusion | None:
+        """Which class was taken for which; None where there are no classes."""
+        return None
+
+    def lessons(
+        self, data: Dataset, parts: Parts, question: Question, recipe: Metadata
+    ) -> Lessons:
+        """Samples to fine-tune on, as they are; kinds of pictures augment them.
 
         Args:
-            answers: network, in words → its answers to the first test samples; no
-                scores where they are no answers to this task.
+            data: as ``read`` gives them.
+            parts: the split.
+            question: what the network takes.
+            recipe: how the ANN was trained, where it says so.
         """
-        raise NotImplementedError
-
-    def picture(self, network: FloatArray) -> Answers | None:
-        """The first samples with the network's answers; None where it gives none."""
-        raise NotImplementedError
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class BoxTask(Task):
-    """Find the box of the one object in a picture."""
-
-    truth: FloatArray  # boxes of the test samples, (samples, 4)
-    constant: FloatArray  # median box of the training part, (4,)
-
-    def scores(self, answers: Mapping[str, FloatArray]) -> tuple[Score, ...]:
-        truth = _asked(self.truth, answers)
-        if truth is None:
-            return ()
-        constant = {"constant box": np.broadcast_to(self.constant, truth.shape)}
-        found = {
-            name: float(iou(boxes, truth).mean())
-            for name, boxes in {**answers, **constant}.items()
-        }
-        return _scored("mean IoU", found, f"{len(truth)} test samples")
-
-    def picture(self, network: FloatArray) -> Boxes | None:
-        truth = self.truth[: len(network)]
-        if network.shape != truth.shape:
-            return None
-        return Boxes(
-            images=self.test[: len(network)],
-            true=truth,
-            predicted=network,
-            iou=iou(network, truth),
+        assert data.answers is not None
+        x = data.read(parts.train, question.shape)
+        return Lessons(
+            train=(x, self.wanted(data.answers[parts.train], question)),
+            validation=(
+                data.read(parts.validation, question.shape),
+                self.wanted(data.answers[parts.validation], question),
+            ),
+            shown=x,
+            augment=None,
         )
 
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class MaskTask(Task):
-    """Mark the object's pixels in a slice: probabilities, above 0.5 they are its."""
-
-    truth: MaskArray  # (samples, height, width, 1)
-    volume: IndexArray  # of each test sample, (samples,)
-    slices: IndexArray  # volume → slices it has
-    constant: MaskArray  # mean mask of the training part, (height, width, 1)
-
-    def scores(self, answers: Mapping[str, FloatArray]) -> tuple[Score, ...]:
-        """Dice of all pixels pooled; of each volume where whole volumes were run."""
-        truth = _asked(self.truth, answers)
-        if truth is None:
-            return ()
-        volume = self.volume[: len(truth)]
-        found = {name: answer > THRESHOLD for name, answer in answers.items()}
-        found["mean mask"] = np.broadcast_to(self.constant, truth.shape)
-        shown = np.bincount(volume, minlength=len(self.slices))
-        pooled = {name: dice(masks, truth) for name, masks in found.items()}
-        note = f"{len(truth)} test slices of {np.count_nonzero(shown)} volumes"
-        scores = _scored("Dice", pooled, note)
-        whole = (shown == self.slices)[volume]
-        if not whole.any():
-            return scores
-        each = {
-            name: dice_of_volumes(masks[whole], truth[whole], volume[whole])
-            for name, masks in found.items()
-        }
-        means = {name: float(dices.mean()) for name, dices in each.items()}
-        note = f"{len(each['mean mask'])} whole test volumes"
-        return scores + _scored("mean Dice of a volume", means, note)
-
-    def picture(self, network: FloatArray) -> Masks | None:
-        truth = self.truth[: len(network)]
-        if network.shape != truth.shape:
-            return None
-        masks = network > THRESHOLD
-        return Masks(
-            images=self.test[: len(network)],
-            true=truth,
-            predicted=masks,
-            dice=np.array([dice(a, b) for a, b in zip(masks, truth)]),
-        )
+    def wanted(self, answers: Array, question: Question) -> Array:
+        """Answers as a loss takes them, (samples, *output) or class indices."""
+        return answers.astype(np.float32)
 
 
-def _asked(truth: Array, answers: Mapping[str, FloatArray]) -> Array | None:
-    """The truth of the samples that were answered; None where these are no answers."""
-    shape = next(iter(answers.values())).shape
-    asked = truth[: shape[0]]
-    return asked if asked.shape == shape else None
+def find_kind(name: str) -> Kind:
+    """The kind of this name.
 
-
-def _scored(metric: str, found: Mapping[str, float], note: str) -> tuple[Score, ...]:
-    return tuple(
-        Score(name=name, metric=metric, value=value, label="counted", note=note)
-        for name, value in found.items()
-    )
+    Raises:
+        DataError: there is none.
+    """
+    if name not in KINDS:
+        raise DataError(f"Task {name!r}: it is unknown; there are: {', '.join(KINDS)}")
+    kind: Kind = import_module(f"{__package__}.{name}").KIND
+    return kind

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from snn_deploy.models.data.blobs import SLICES, blob_data
+from snn_deploy.models.data.generated.blobs import SLICES, blob_data
 from snn_deploy.models.data.masks import dice, mean_mask, split_subjects
 
 SIZE = (24, 32, 1)

@@ -12,14 +12,14 @@ tf = pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
 
 from snn_deploy.deploy import Settings, Steps, build, compile_program  # noqa: E402
 from snn_deploy.model_files import read_model  # noqa: E402
-from snn_deploy.models.data.blobs import blob_data  # noqa: E402
+from snn_deploy.models.data.generated.blobs import blob_data  # noqa: E402
 from snn_deploy.models.data.masks import split_subjects  # noqa: E402
 from snn_deploy.models.networks.cae import cae  # noqa: E402
 from snn_deploy.models.networks.recipe import CaeRecipe  # noqa: E402
 from snn_deploy.models.training.checkpoint import read_metadata  # noqa: E402
 from snn_deploy.models.training.train_cae import train_cae  # noqa: E402
-from snn_deploy.sources import read_task  # noqa: E402
 from snn_deploy.targets.contract import find_target  # noqa: E402
+from snn_deploy.tasks.task import GENERATED, read_task  # noqa: E402
 from snn_deploy.toolchain.errors import DataError, ModelError  # noqa: E402
 from snn_deploy.toolchain.frontends.keras import from_keras  # noqa: E402
 from snn_deploy.toolchain.graph.interpret import interpret  # noqa: E402
@@ -197,27 +197,29 @@ def test_the_command_line_trains_and_builds_on_a_folder(data, tmp_path, monkeypa
 def test_volumes_are_scored_one_by_one_where_all_of_them_was_run(data, trained):
     read = read_model(trained)
     parts = read.metadata["split"]
-    task = read_task(None, dataclasses.replace(read, metadata={}), 8, 10_000)
-    truth, wrong = task.truth.astype(float), np.zeros(task.truth.shape)
+    task = read_task(GENERATED, read.graph, {})
+    test = task.test(None)
+    truth, wrong = test.y.astype(float), np.zeros(test.y.shape)
     answers = {"right": truth, "wrong": wrong}
-    scores = {(s.metric, s.name): s.value for s in task.scores(answers)}
+    scores = {(s.metric, s.name): s.value for s in task.scores(test, answers)}
     for metric in ("Dice", "mean Dice of a volume"):
         assert scores[metric, "right"] == 1
         assert scores[metric, "wrong"] == 0
         assert 0 < scores[metric, "mean mask"] < 0.5
-    few = task.scores({"right": truth[:5]})
+    some = task.test(5)
+    few = task.scores(some, {"right": some.y.astype(float)})
     assert {score.metric for score in few} == {"Dice"} and parts
-    assert task.scores({"boxes": np.zeros((5, 4))}) == ()
-    picture = task.picture(truth[:3])
-    assert picture is not None and picture.dice.tolist() == [1, 1, 1]
+    picture = task.picture(some.first(3), some.y[:3].astype(float))
+    assert picture is not None and (picture.true == picture.predicted).all()
 
 
-def test_build_takes_generated_blobs_where_no_data_are_given(trained):
+def test_build_takes_generated_blobs_where_they_are_asked_for(trained):
     made = build(
         "reference",
         trained,
-        None,
+        GENERATED,
         samples=2,
+        force=True,
         settings=Settings(steps=8),
         steps=Steps(lambda name, seconds: None),
     )

@@ -38,6 +38,7 @@ def build(model, pictures, tmp_path):
         "build",
         *("--model", str(model), "--data", str(pictures)),
         *("--out", str(tmp_path / "out"), "--steps", "16", "--samples", "3"),
+        "--force",  # its weights are random
     ]
 
 

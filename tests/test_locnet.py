@@ -10,7 +10,7 @@ import pytest
 
 tf = pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
 
-from snn_deploy.models.data.scenes import scenes  # noqa: E402
+from snn_deploy.models.data.generated.scenes import scenes  # noqa: E402
 from snn_deploy.models.networks.locnet import fold, locnet, populations  # noqa: E402
 from snn_deploy.models.networks.neurons import SoftLIF, current_for  # noqa: E402
 

@@ -9,7 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from snn_deploy.calibration.report.picture import Boxes, Masks, save_picture
+from snn_deploy.calibration.report.picture import save_picture
+from snn_deploy.tasks.boxes import BoxPicture
+from snn_deploy.tasks.classes import ClassPicture
+from snn_deploy.tasks.masks import MaskPicture
+from snn_deploy.tasks.values import ValuePicture
 from snn_deploy.toolchain.errors import DataError
 from snn_deploy.toolchain.program.recording import Recording
 
@@ -32,13 +36,12 @@ def recording() -> Recording:
     )
 
 
-def boxes(count: int, shape: tuple[int, ...] = (10, 16)) -> Boxes:
+def boxes(count: int, shape: tuple[int, ...] = (10, 16)) -> BoxPicture:
     rng = np.random.default_rng(3)
-    return Boxes(
+    return BoxPicture(
         images=rng.random((count, *shape)),
         true=np.tile([0.2, 0.2, 0.7, 0.8], (count, 1)),
         predicted=np.tile([0.3, 0.2, 0.8, 0.7], (count, 1)),
-        iou=np.linspace(0.5, 0.9, count),
     )
 
 
@@ -60,13 +63,11 @@ def test_grey_and_colour_images_are_drawn(tmp_path, shape):
     assert (tmp_path / "p.png").stat().st_size > 5000
 
 
-def masks(count: int) -> Masks:
+def masks(count: int) -> MaskPicture:
     rng = np.random.default_rng(4)
-    true, predicted = rng.random((2, count, 10, 16, 1)) < 0.3
+    true, predicted = (rng.random((2, count, 10, 16)) < 0.3).astype(int)
     images = rng.random((count, 10, 16, 1))
-    return Masks(
-        images=images, true=true, predicted=predicted, dice=np.linspace(0, 1, count)
-    )
+    return MaskPicture(images, true, predicted)
 
 
 @pytest.mark.parametrize("count", [1, 5])
@@ -77,6 +78,24 @@ def test_masks_are_tinted_beside_their_images(tmp_path, count):
     red, green, blue = np.moveaxis(pixels, -1, 0)
     assert ((green - red > 20) & (green - blue > 20)).sum() > 1000  # true
     assert ((red - blue > 60) & (red - green > 30)).sum() > 1000  # predicted
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (8, 8, 1), (9, 9, 2), (20,), (5, 9, 9, 2)])
+def test_classes_stand_below_their_samples(tmp_path, shape):
+    rng = np.random.default_rng(5)
+    true, predicted = rng.integers(0, 3, (2, 6))
+    names = ("cat", "dog $x^{$", "cow")  # a name is no formula
+    answers = ClassPicture(rng.random((6, *shape)), true, predicted, names)
+    save_picture(tmp_path / "p.svg", recording(), answers=answers)
+    text = (tmp_path / "p.svg").read_text()
+    assert ("cat" in text) and ElementTree.fromstring(text) is not None
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_values_are_drawn_against_the_truth(tmp_path, count):
+    true, predicted = np.random.default_rng(6).random((2, 9, count))
+    save_picture(tmp_path / "p.png", recording(), answers=ValuePicture(true, predicted))
+    assert (tmp_path / "p.png").stat().st_size > 5000
 
 
 def test_an_svg_is_well_formed_and_the_same_every_time(tmp_path):
@@ -99,9 +118,6 @@ def test_what_cannot_be_drawn_is_one_clear_error(tmp_path):
         save_picture(tmp_path / "p.bmp", recording())
     with pytest.raises(DataError, match="3 samples"):
         save_picture(tmp_path / "p.png", recording(), sample=3)
-    with pytest.raises(DataError, match="one of each for every image"):
-        fewer = replace(boxes(3), iou=np.zeros(2))
-        save_picture(tmp_path / "p.png", recording(), answers=fewer)
     with pytest.raises(DataError, match="cannot be written"):
         save_picture(tmp_path / "missing" / "p.png", recording())
     assert list(tmp_path.iterdir()) == []

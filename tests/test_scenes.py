@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 
 from snn_deploy.models.data import scenes as module
 from snn_deploy.models.data.boxes import iou, mean_box, median_box
-from snn_deploy.models.data.scenes import scene_data, scenes
+from snn_deploy.models.data.generated.scenes import scene_data, scenes
 
 SIZE = (32, 48, 3)
 

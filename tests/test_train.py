@@ -9,7 +9,7 @@ import pytest
 
 from snn_deploy.models.data import augment
 from snn_deploy.models.data.boxes import iou
-from snn_deploy.models.data.scenes import scene_data, scenes
+from snn_deploy.models.data.generated.scenes import scene_data, scenes
 from snn_deploy.toolchain.errors import DataError, ModelError
 
 SIZE = (16, 24, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import types
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -35,6 +35,7 @@ LABELS: Mapping[str, Label] = {
     "energy": "estimated (proxy)",
     "timings": "measured",
     "wall_time": "measured",
+    "confusion": "counted",
 }
 """Field of a Report → what kind of figure it holds; a Score carries its own."""
 
@@ -51,6 +52,28 @@ class Score:
     value: float
     label: Label
     note: str = ""
+    low: float | None = None  # 95 % interval, where the samples are few
+    high: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confusion:
+    """Which class was taken for which: true class → predicted class → samples."""
+
+    classes: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+
+    @property
+    def worst(self) -> tuple[tuple[str, str, int, int], ...]:
+        """Commonest mistakes first: true, predicted, how often, of how many."""
+        names = self.classes
+        found = (
+            (names[t], names[p], count, sum(row))
+            for t, row in enumerate(self.counts)
+            for p, count in enumerate(row)
+            if t != p and count
+        )
+        return tuple(sorted(found, key=lambda mistake: -mistake[2]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +108,8 @@ class Report:
     overflows: tuple[Overflow, ...]
     timings: tuple[StepTime, ...]
     wall_time: float  # s that the target took for all samples, on this computer
+    confusion: Confusion | None = None
+    notes: tuple[str, ...] = ()  # what a reader of the scores must know
 
     def to_json(self, path: str | Path) -> None:
         """Write the report, full precision, in one piece or not at all.
@@ -143,6 +168,8 @@ def measure(
     utilization: Utilization | None = None,
     overflows: tuple[Overflow, ...] = (),
     timings: tuple[StepTime, ...] = (),
+    confusion: Confusion | None = None,
+    notes: tuple[str, ...] = (),
 ) -> Report:
     """Program and Recording → Report.
 
@@ -155,6 +182,8 @@ def measure(
         utilization: of the target's resources; empty where it has none.
         overflows: as found in calibration.
         timings: of the build's steps.
+        confusion: of the classes, where there are any.
+        notes: what a reader of the scores must know.
 
     Raises:
         DataError: the recording is empty or not one of this Program.
@@ -181,6 +210,8 @@ def measure(
         overflows=overflows,
         timings=timings,
         wall_time=recording.wall_time,
+        confusion=confusion,
+        notes=notes,
     )
 
 
@@ -204,10 +235,11 @@ def _revive(kind: Any, value: Any, where: str) -> Any:
     origin, args = get_origin(kind), get_args(kind)
     if isinstance(kind, type) and is_dataclass(kind):
         names = [field.name for field in fields(kind)]
-        if not isinstance(value, dict) or set(value) != set(names):
+        needed = {f.name for f in fields(kind) if f.default is MISSING}
+        if not isinstance(value, dict) or not needed <= set(value) <= set(names):
             raise ValueError(f"{where} must hold {', '.join(names)}")
         hints = get_type_hints(kind)
-        parts = {n: _revive(hints[n], value[n], f"{where}.{n}") for n in names}
+        parts = {n: _revive(hints[n], value[n], f"{where}.{n}") for n in value}
         return kind(**parts)
     if origin is tuple and isinstance(value, list):
         kinds = args[:1] * len(value) if args[-1] is ... else args

@@ -12,7 +12,7 @@ from rich.text import Text
 from ..energy import Constant
 from ..overflow import MAX_Q, MAX_U, Overflow
 from ..statistics import LayerStatistics, Rate
-from .report import Report, Score
+from .report import Confusion, Report, Score
 
 HEADERS = (
     "layer",
@@ -33,6 +33,7 @@ HEADERS = (
 )
 PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 JOULES = ((1.0, "J"), (1e-3, "mJ"), (1e-6, "µJ"), (1e-9, "nJ"), (1e-12, "pJ"))
+MISTAKES = 3  # pairs of classes that are named
 KEY = 10  # columns of the words before the lines
 SILENT, SATURATED = 0.5, 0.05  # shares from which advice is given
 
@@ -116,6 +117,9 @@ def _lines(report: Report) -> list[tuple[str, str]]:
     lines += [("overflow", _overflow(o)) for o in report.overflows if o.could_overflow]
     metrics = dict.fromkeys(score.metric for score in report.scores)
     lines += [("score", _score_line(m, report.scores)) for m in metrics]
+    if report.confusion is not None and report.confusion.worst:
+        lines.append(("confused", _mistakes(report.confusion)))
+    lines += [("note", note) for note in report.notes]
     return lines
 
 
@@ -175,7 +179,10 @@ def _score_line(metric: str, scores: Sequence[Score]) -> str:
     for score in scores:
         if score.metric == metric:
             note = f", {score.note}" if score.note else ""
-            parts.append(f"{score.name} {score.value:.3f} ({score.label}{note})")
+            parts.append(
+                f"{score.name} {score.value:.3f}{_interval(score)} "
+                f"({score.label}{note})"
+            )
     return f"{metric}: {' · '.join(parts)}"
 
 
@@ -233,3 +240,18 @@ def energy(joules: float) -> str:
         if joules >= scale:
             return f"{three_digits(joules / scale)} {unit}"
     return "0 J" if joules == 0 else f"{joules:.1e} J"
+
+
+def _interval(score: Score) -> str:
+    """Its 95 % interval, where it has one."""
+    if score.low is None or score.high is None:
+        return ""
+    return f" [{score.low:.3f}, {score.high:.3f}]"
+
+
+def _mistakes(confusion: Confusion) -> str:
+    """The commonest mistakes, in words."""
+    return " · ".join(
+        f"{true} taken for {predicted}: {count} of {total}"
+        for true, predicted, count, total in confusion.worst[:MISTAKES]
+    )

@@ -31,6 +31,7 @@ class Dataset:
         shape: of a sample as stored; None where it follows what is asked.
         unit: of each sample, what a split deals with as one (its volume); None: itself.
         group: of each sample, what must stay in one part (its person); None: its unit.
+        labelled: whether each sample has an answer; None: all or none of them.
         by_name: a name says which sample it is; rows of arrays have none that do.
     """
 
@@ -45,6 +46,7 @@ class Dataset:
     shape: Shape | None = None
     unit: tuple[str, ...] | None = None
     group: tuple[str, ...] | None = None
+    labelled: npt.NDArray[np.bool_] | None = None
     by_name: bool = True
 
     def __len__(self) -> int:

@@ -97,13 +97,24 @@ def inside(folder: Path, name: str, origin: str) -> Path:
 
 
 def read_table(table: Path, header: Sequence[str]) -> list[tuple[str, list[str]]]:
-    """The rows of a CSV file below its header, each with where it stands.
+    """The rows of a CSV file below this header, each with where it stands.
+
+    Raises:
+        DataError: as ``read_lines``, or it has another header.
+    """
+    lines = read_lines(table)
+    if not lines or lines[0][1] != list(header):
+        raise DataError(f"{table}: its first line must be {','.join(header)}")
+    return lines[1:]
+
+
+def read_lines(table: Path) -> list[tuple[str, list[str]]]:
+    """The lines of a CSV file, each with where it stands.
 
     Blank lines are left out; every cell is stripped of blanks around it.
 
     Raises:
-        DataError: it is no CSV text, has another header, or more than
-            ``LARGEST_TABLE`` bytes.
+        DataError: it is no CSV text, or has more than ``LARGEST_TABLE`` bytes.
     """
     try:
         if table.stat().st_size > LARGEST_TABLE:
@@ -125,6 +136,4 @@ def read_table(table: Path, header: Sequence[str]) -> list[tuple[str, list[str]]
         raise DataError(
             f"{table}, line {reader.line_num}: it is no CSV text ({error}); correct it"
         ) from error
-    if not rows or rows[0][1] != list(header):
-        raise DataError(f"{table}: its first line must be {','.join(header)}")
-    return [(f"{table}, line {number}", row) for number, row in rows[1:]]
+    return [(f"{table}, line {number}", row) for number, row in rows]

@@ -27,6 +27,7 @@ class Reference(Target):
 
     name = "reference"
     kind = "integer emulation"
+    fast = True
     limits = Limits(
         connections=frozenset(
             {"DenseConnection", "ConvConnection", "ConvTransposeConnection"}

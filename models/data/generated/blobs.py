@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from .boxes import FloatArray
-from .masks import MaskArray, MaskData, stack
-from .pictures import ImageArray, Size
-from .volumes import normalise
+from ..boxes import FloatArray
+from ..masks import MaskArray, MaskData, stack
+from ..pictures import ImageArray, Size
+from ..volumes import normalise
 
 SLICES = 12
 RADIUS = 0.15, 0.3  # of a blob, as a fraction of each side

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from .boxes import BoxData, FloatArray
-from .digest import content_digest
-from .pictures import ImageArray, Size
+from ..boxes import BoxData, FloatArray
+from ..digest import content_digest
+from ..pictures import ImageArray, Size
 
 FINENESS = 2  # drawn this much finer than asked for, then averaged
 SMALLEST, LARGEST = 0.25, 0.75  # larger side of the box, as a fraction of its side

@@ -1,0 +1,267 @@
+"""A task: a network's question, data that ask it, and the parts they fall into."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..calibration.report.picture import Answers
+from ..calibration.report.report import Confusion, Score
+from ..models.data.dataset import Dataset, IndexArray
+from ..models.data.formats import read_data
+from ..models.data.parts import Parts, parts_of
+from ..toolchain.errors import DataError
+from ..toolchain.graph.graph import Graph
+from ..toolchain.graph.nodes import Array, FloatArray, Sigmoid
+from .agreement import agreement
+from .contract import KINDS, Constant, Examples, Kind, Lessons, Question, find_kind
+
+SEED = 0  # of the split, where the model names none, and of the samples shown
+GENERATED = Path("generated")  # ``--data generated``
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Task:
+    """What a network is asked, with samples.
+
+    Attributes:
+        kind: of task; None where the data have no labels and no kind was named.
+        question: what the network takes and gives.
+        data: all samples.
+        parts: which of them train, validate and test.
+        why: how the kind was found out, in words.
+    """
+
+    kind: Kind | None
+    question: Question
+    data: Dataset
+    parts: Parts
+    why: str
+
+    @property
+    def source(self) -> str:
+        """The data and the part of them that is tested on, in words."""
+        return f"{self.data.source}, {self.parts.how}"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was taken for what, in words."""
+        kind = "none" if self.kind is None else self.kind.name
+        return (f"task {kind} ({self.why}); {self.source}",)
+
+    def calibration(self, count: int) -> FloatArray:
+        """Samples of the training part, drawn at random, the same each time."""
+        return self.read(_drawn(self.parts.train, count)).astype(np.float64)
+
+    def training(self, count: int) -> Examples:
+        """Such samples with their answers."""
+        return self._examples(_drawn(self.learned, count))
+
+    def test(self, count: int | None) -> Examples:
+        """Samples of the test part: all, or so many drawn at random."""
+        part = self.parts.test
+        return self._examples(part if count is None else _drawn(part, count))
+
+    def read(self, indices: IndexArray) -> Array:
+        """Samples as the network takes them."""
+        return self.data.read(indices, self.question.shape)
+
+    @property
+    def constant(self) -> Constant | None:
+        """The trivial answer; None without labels."""
+        if self.kind is None or self.data.answers is None:
+            return None
+        return self.kind.constant(self.data.answers[self.learned], self.question)
+
+    @property
+    def learned(self) -> IndexArray:
+        """The training part's samples that have an answer; the test part's where none
+        of those has (SNN Toolbox's data)."""
+        labelled, parts = self.data.labelled, self.parts
+        if labelled is None:
+            return parts.train
+        known = parts.train[labelled[parts.train]]
+        return known if len(known) else parts.test
+
+    def scores(
+        self, examples: Examples, answers: Mapping[str, Array]
+    ) -> tuple[Score, ...]:
+        """How well each network does, and the trivial answer beside them.
+
+        Without labels: how well they agree, the second with the first.
+
+        Args:
+            examples: samples of this task.
+            answers: network, in words → its answers to them.
+        """
+        constant = self.constant
+        if constant is None or self.kind is None:
+            return agreement(answers)
+        trivial = np.broadcast_to(
+            constant.answer, (len(examples), *constant.answer.shape)
+        )
+        asked = {**answers, constant.name: trivial}
+        return self.kind.scores(examples, asked, self.question, self.data)
+
+    def picture(self, examples: Examples, output: FloatArray) -> Answers | None:
+        """The first samples with the network's answers."""
+        if self.kind is None or examples.y is None:
+            return None
+        return self.kind.picture(examples, output, self.question)
+
+    def confusion(self, examples: Examples, output: FloatArray) -> Confusion | None:
+        """Which class was taken for which, where there are classes."""
+        if self.kind is None or examples.y is None:
+            return None
+        return self.kind.confusion(examples, output, self.question)
+
+    def lessons(self, recipe: Mapping[str, Any]) -> Lessons:
+        """Samples to fine-tune on.
+
+        Raises:
+            DataError: there are no labels, or samples of which it cannot be told
+                whether they were trained on.
+        """
+        if self.kind is None or self.data.answers is None:
+            raise DataError(
+                f"{self.data.source}: it has no labels; fine-tuning needs them (y "
+                "beside x), and --task where their kind cannot be told"
+            )
+        if self.data.labelled is not None and not self.data.labelled.all():
+            raise DataError(
+                f"{self.data.source}: its training part has no labels; fine-tuning "
+                "needs y_train beside x_train"
+            )
+        if self.parts.doubtful:
+            raise DataError(
+                f"{self.data.source}: {self.parts.how}; whether the network was "
+                "trained on what they hold cannot be told, so nothing can be chosen "
+                "or tested with them. Give them new names, or take them away"
+            )
+        return self.kind.lessons(self.data, self.parts, self.question, recipe)
+
+    def _examples(self, indices: IndexArray) -> Examples:
+        data, answers = self.data, self.data.answers
+        units = data.names if data.unit is None else data.unit
+        left = {units[i] for i in set(range(len(units))) - set(indices.tolist())}
+        mine = tuple(units[i] for i in indices)
+        return Examples(
+            x=self.read(indices).astype(np.float64),
+            y=None if answers is None else answers[indices],
+            unit=mine,
+            whole=np.array([unit not in left for unit in mine], bool),
+            classes=data.classes,
+        )
+
+
+def question_of(graph: Graph) -> Question:
+    """What a network takes and gives."""
+    source = graph[graph.output.inputs[0]]
+    return Question(
+        shape=graph.input.shape,
+        output=graph.shapes[graph.output.name],
+        probability=isinstance(source, Sigmoid),
+    )
+
+
+def read_task(
+    path: Path | None,
+    graph: Graph,
+    metadata: Mapping[str, Any],
+    *,
+    kind: str | None = None,
+    seed: int = SEED,
+) -> Task:
+    """The data as questions to this network.
+
+    The kind of task is the one that is named, else the one the network was trained
+    for, else what the data's layout says.
+
+    Args:
+        path: data; ``GENERATED``, or None for a network that was trained on generated
+            data, for such.
+        graph: the network.
+        metadata: of the network.
+        kind: of task, by name.
+        seed: of a split made anew.
+
+    Raises:
+        DataError: the data are missing, damaged, or no question to this network.
+    """
+    question = question_of(graph)
+    if path is None and "generated" not in str(metadata.get("data")):
+        raise DataError(
+            "No data: a build measures rates, energy and score on samples of the "
+            "network's own kind; name them with --data (arrays .npz with x and y, a "
+            "folder for each class, …), or take --data generated where the network "
+            "is meant for generated scenes or blobs"
+        )
+    chosen: Kind | None
+    wanted = kind or metadata.get("task")
+    named = find_kind(wanted) if wanted is not None else None
+    if path is None or path == GENERATED:
+        chosen, data, why = _generated(named, question)
+    else:
+        chosen, data, why = _read(named, path, question)
+    if chosen is not None and data.answers is not None:
+        _demand_suiting(chosen, question, data)
+    parts = parts_of(data, metadata, seed, _block(metadata))
+    return Task(kind=chosen, question=question, data=data, parts=parts, why=why)
+
+
+def _read(
+    named: Kind | None, path: Path, question: Question
+) -> tuple[Kind | None, Dataset, str]:
+    """The kind, the data, and why that kind."""
+    if not path.exists():
+        raise DataError(f"Data {str(path)!r}: no such file or folder")
+    if named is not None:
+        return named, named.read(path, question), "as named"
+    for kind in map(find_kind, KINDS):
+        if kind.recognises(path):
+            return kind, kind.read(path, question), "from the folder's layout"
+    data = read_data(path)
+    if data.kind is None or data.answers is None:
+        return None, data, "no labels"
+    kind = find_kind(data.kind)
+    return kind, kind.checked(data, question), "from the labels' form"
+
+
+def _generated(named: Kind | None, question: Question) -> tuple[Kind, Dataset, str]:
+    for kind in [named] if named else map(find_kind, KINDS):
+        data = kind.generated(question)
+        if data is not None:
+            return kind, data, "as the network's output says"
+    raise DataError(
+        f"Generated data: there are none for a network that takes {question.shape} "
+        f"and gives {question.output}; name data with --data"
+    )
+
+
+def _demand_suiting(kind: Kind, question: Question, data: Dataset) -> None:
+    assert data.answers is not None
+    if kind.suits(question, data):
+        return
+    held = f"{data.answers.dtype} of shape {data.answers.shape[1:]}"
+    if kind.name == "classes":
+        held = f"{max(int(data.answers.max()) + 1, len(data.classes))} classes"
+    raise DataError(
+        f"{data.source}: its answers are {held}, and the network gives "
+        f"{question.output} for each sample; {kind.name} want {kind.asks}. Name "
+        "another --task, or data of this network"
+    )
+
+
+def _block(metadata: Mapping[str, Any]) -> int:
+    recipe = metadata.get("recipe")
+    block = recipe.get("block", 1) if isinstance(recipe, Mapping) else 1
+    return block if isinstance(block, int) and block > 0 else 1
+
+
+def _drawn(part: IndexArray, count: int) -> IndexArray:
+    drawn: IndexArray = np.random.default_rng(SEED).permutation(part)[:count]
+    return drawn
