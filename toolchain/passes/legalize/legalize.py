@@ -96,8 +96,9 @@ def _encoder(graph: Graph, sources: dict[str, frozenset[str]]) -> set[str]:
     if len(fed) > 1 or mixed:
         raise UnsupportedLayer(
             f"Input {start!r}: its values reach the populations {fed} directly; the "
-            "host sets the bias of one population, which takes nothing else. Put one "
-            "population first, or send the input as spikes"
+            "host sets the bias of one population, which takes nothing else. Send the "
+            "input as spikes (--encoder spikes), or put one population first and train "
+            "again"
         )
     names = {
         node.name
@@ -105,16 +106,25 @@ def _encoder(graph: Graph, sources: dict[str, frozenset[str]]) -> set[str]:
         if sources[node.name] == {start} and not isinstance(node, n.Neurons)
     }
     _refuse_lowpass(graph, names, "before the first population; remove it")
+    for name in names:
+        if isinstance(graph[name], n.Readout):
+            raise _stuck(graph[name])
     return names
 
 
 def _decoder(graph: Graph, sources: dict[str, frozenset[str]]) -> set[str]:
     """Names of the nodes after the last population."""
-    read = sources[graph.output.name]
-    if len(read) != 1 or graph.input.name in read:
+    read, start = sources[graph.output.name], graph.input.name
+    if read == {start}:
+        raise UnsupportedLayer(
+            f"Output {graph.output.name!r}: it is computed from the Input {start!r} "
+            "without a population, so that a core has nothing to do; put a layer with "
+            "ReLU before the last one and train again"
+        )
+    if len(read) != 1 or start in read:
         raise UnsupportedLayer(
             f"Output {graph.output.name!r}: it is computed from {sorted(read)}; one "
-            "population is allowed. Put an activation where they meet"
+            "population is allowed. Put a ReLU where they meet and train again"
         )
     names: set[str] = set()
     waiting = [graph.output.name]
@@ -240,10 +250,18 @@ def _weighted(node: Node, shape: Shape) -> Weighted:
         return pooling(node, shape[2])
     if isinstance(node, n.Upsample2D):
         return upsampling(node, shape[2])
-    advice = "use it after the last population only, or put LIF or ReLU in its place"
+    raise _stuck(node)
+
+
+def _stuck(node: Node) -> UnsupportedLayer:
+    """Why this node cannot stand before a population, and what to do."""
+    advice = (
+        "use it after the last population only, or put a ReLU in its place and train "
+        "again"
+    )
     if isinstance(node, n.BatchNorm):
-        advice = "fold it into the layer before it (toolchain.fold)"
-    raise UnsupportedLayer(
-        f"{type(node).__name__} {node.name!r}: it stands before a population, where a "
-        f"core has weights only; {advice}"
+        advice = "fold it into the layer before it (toolchain.passes.fold)"
+    return UnsupportedLayer(
+        f"{type(node).__name__} {node.name!r}: it stands before a population, where "
+        f"only weights may; {advice}"
     )
