@@ -289,7 +289,9 @@ def test_a_lowpass_stands_behind_a_population_alone() -> None:
     slow = n.Lowpass("l", tau_syn=0.01)
     with pytest.raises(UnsupportedLayer, match="'l': it stands before the first .*rem"):
         legalize(line((4,), slow, n.ReLU("a")))
-    with pytest.raises(UnsupportedLayer, match="after the last .*use Output 'y's tau"):
+    with pytest.raises(
+        UnsupportedLayer, match="after the last .*use tau_syn of Output 'y'"
+    ):
         legalize(line((4,), n.ReLU("a"), slow))
     assert legalize(line((4,), n.ReLU("a"), tau_syn=0.01))
 

@@ -264,12 +264,14 @@ def _sigmoid(node: n.Sigmoid, x: FloatArray) -> FloatArray:
 
 
 def _log_softmax(node: n.Node, x: FloatArray) -> FloatArray:
-    below: FloatArray = x - x.max(axis=-1, keepdims=True)
-    return cast(FloatArray, below - np.log(np.exp(below).sum(axis=-1, keepdims=True)))
+    below = x - x.max(axis=-1, keepdims=True)
+    total: FloatArray = np.exp(below).sum(axis=-1, keepdims=True)
+    return cast(FloatArray, below - np.log(total))
 
 
 def _argmax(node: n.Argmax, x: FloatArray) -> FloatArray:
-    return x.argmax(axis=-1).astype(np.float64)
+    y: FloatArray = x.argmax(axis=-1).astype(np.float64)
+    return y
 
 
 _OPERATIONS: dict[type[n.Node], Callable[..., FloatArray]] = {
@@ -290,7 +292,7 @@ _OPERATIONS: dict[type[n.Node], Callable[..., FloatArray]] = {
     n.ReLU: lambda node, x: node.amplitude * np.maximum(x, 0),
     n.Sigmoid: _sigmoid,
     n.Tanh: lambda node, x: np.tanh(x),
-    n.Softmax: lambda node, x: np.exp(_log_softmax(node, x)),
+    n.Softmax: lambda node, x: cast(FloatArray, np.exp(_log_softmax(node, x))),
     n.LogSoftmax: _log_softmax,
     n.Argmax: _argmax,
     n.Output: lambda node, x: x,

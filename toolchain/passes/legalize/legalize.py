@@ -45,8 +45,9 @@ def legalize(
     """
     graph.check()
     sources = _sources(graph)
+    decoder = _decoder(graph, sources)
     encoder = set() if input_spikes else _encoder(graph, sources)
-    host = encoder | _decoder(graph, sources)
+    host = encoder | decoder
     rewriting = _Rewriting(graph, tau_syn, host)
     for node in graph.nodes:
         if isinstance(node, n.Neurons) and node.inputs[0] not in encoder:
@@ -133,7 +134,7 @@ def _decoder(graph: Graph, sources: dict[str, frozenset[str]]) -> set[str]:
         if not isinstance(node, n.Neurons) and node.name not in names:
             names.add(node.name)
             waiting += node.inputs
-    where = f"after the last population; use Output {graph.output.name!r}'s tau_syn"
+    where = f"after the last population; use tau_syn of Output {graph.output.name!r}"
     _refuse_lowpass(graph, names, where)
     return names
 
