@@ -70,7 +70,7 @@ class Model:
 
 
 def read_model(path: Path | None) -> Model:
-    """A Keras .h5 or SavedModel, a .snn bundle of a Graph, or the LocNet that ships.
+    """A Keras .keras, .h5 or SavedModel, a .snn bundle of a Graph, or the LocNet that ships.
 
     Raises:
         ModelError: it is missing, damaged, or no network.
@@ -81,8 +81,8 @@ def read_model(path: Path | None) -> Model:
             return read_model(shipped)
     if not path.exists():
         raise ModelError(
-            f"Model {str(path)!r}: no such file; a Keras .h5, a SavedModel folder or a "
-            ".snn bundle is allowed"
+            f"Model {str(path)!r}: no such file; a Keras .keras or .h5, a SavedModel "
+            "folder or a .snn bundle is allowed"
         )
     if path.suffix != ".snn":
         return Model(read_keras(path), _metadata(path))
@@ -99,7 +99,7 @@ def _metadata(path: Path) -> Metadata:
     """What `snn-deploy train` noted in a .h5; nothing for other files."""
     import h5py
 
-    if not path.is_file():
+    if not path.is_file() or not h5py.is_hdf5(path):
         return {}
     with h5py.File(path, "r") as file:
         if ATTRIBUTE not in file.attrs:

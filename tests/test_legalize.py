@@ -16,6 +16,7 @@ from snn_deploy.toolchain.graph import nodes as n
 from snn_deploy.toolchain.graph.graph import Graph
 from snn_deploy.toolchain.graph.interpret import interpret
 from snn_deploy.toolchain.graph.nodes import FloatArray
+from snn_deploy.toolchain.passes.fold import fold
 from snn_deploy.toolchain.passes.legalize.compose import apply, unbiased
 from snn_deploy.toolchain.passes.legalize.convolutions import Kernel, compose_kernels
 from snn_deploy.toolchain.passes.legalize.legalize import legalize
@@ -132,12 +133,17 @@ def dense(name: str, inputs: int, outputs: int) -> n.Dense:
     return n.Dense(name, weight=weight, bias=np.ones(outputs))
 
 
+def line(shape: n.Shape, *nodes: n.Node, **read: float) -> Graph:
+    """Input → nodes → Output."""
+    first = n.Input("x", shape=shape)
+    whole = [first, *nodes, n.Output("y", **read)]
+    linked = [replace(x, inputs=(w.name,)) for w, x in zip(whole, whole[1:])]
+    return Graph((first, *linked))
+
+
 def chain(shape: n.Shape, *nodes: n.Node) -> Graph:
     """Input → ReLU 'a' → nodes → ReLU 'b' → Output."""
-    first = n.Input("x", shape=shape)
-    line = [first, n.ReLU("a"), *nodes, n.ReLU("b"), n.Output("y")]
-    linked = [replace(x, inputs=(w.name,)) for w, x in zip(line, line[1:])]
-    return Graph((first, *linked))
+    return line(shape, n.ReLU("a"), *nodes, n.ReLU("b"))
 
 
 SAME = ((1, 1), (1, 1))
@@ -221,6 +227,7 @@ REFUSED = {
     "Sigmoid 's'": chain((4,), n.Sigmoid("s"), dense("d", 4, 3)),
     "BatchNorm 'n'": chain(
         (4,),
+        dense("d", 4, 4),
         n.BatchNorm(
             "n",
             gamma=np.ones(4),
@@ -243,6 +250,52 @@ def test_what_no_core_can_hold_is_refused_by_name(named: str) -> None:
         legalize(REFUSED[named])
 
 
+MENDED = {  # as the messages above advise
+    "Sigmoid 's'": chain((4,), n.ReLU("s"), dense("d", 4, 3)),
+    "BatchNorm 'n'": fold(REFUSED["BatchNorm 'n'"]),
+    "Lowpass 'l'": chain((4,), n.Lowpass("l", tau_syn=0.01), dense("d", 4, 3)),
+    "Layers 'c', 'k'": chain(
+        *((40, 40, 2), conv("c", 2, 2), n.ReLU("r"), conv("k", 2, 2, padding=SAME))
+    ),
+}
+
+
+@pytest.mark.parametrize("named", MENDED)
+def test_what_a_refusal_advises_is_legal(named: str) -> None:
+    check_is_legal(legalize(MENDED[named]))
+
+
+def test_sizes_that_the_pooling_divides_and_no_padding_stay_a_convolution() -> None:
+    """The other advice beside a matrix that is too large."""
+    pool = n.AvgPool2D("p", **HALVE)
+    with pytest.raises(UnsupportedLayer, match="'p', 'k': .*sizes that the pooling"):
+        legalize(chain((41, 41, 9), pool, conv("k", 9, 9, padding=SAME)))
+    for graph in (
+        chain((40, 40, 9), pool, conv("k", 9, 9, padding=SAME)),
+        chain((40, 40, 2), conv("c", 2, 2), conv("k", 2, 2)),
+    ):
+        legal = legalize(graph)
+        assert not any(isinstance(node, n.Dense) for node in legal.nodes)
+
+
+def test_without_a_population_there_is_nothing_for_a_core() -> None:
+    last = (dense("d", 4, 3), n.Sigmoid("s"))
+    with pytest.raises(UnsupportedLayer, match="'y'.* without a population.*with ReLU"):
+        legalize(line((4,), *last))
+    check_is_legal(legalize(line((4,), dense("h", 4, 4), n.ReLU("a"), *last)))
+
+
+def test_a_lowpass_stands_behind_a_population_alone() -> None:
+    slow = n.Lowpass("l", tau_syn=0.01)
+    with pytest.raises(UnsupportedLayer, match="'l': it stands before the first .*rem"):
+        legalize(line((4,), slow, n.ReLU("a")))
+    with pytest.raises(
+        UnsupportedLayer, match="after the last .*use tau_syn of Output 'y'"
+    ):
+        legalize(line((4,), n.ReLU("a"), slow))
+    assert legalize(line((4,), n.ReLU("a"), tau_syn=0.01))
+
+
 def test_one_population_is_read_and_one_takes_the_input() -> None:
     head = (n.Input("x", shape=(4,)), n.ReLU("a", ("x",)), n.ReLU("b", ("x",)))
     both = (n.Add("add", ("a", "b")), n.Output("y", ("add",)))
@@ -252,3 +305,7 @@ def test_one_population_is_read_and_one_takes_the_input() -> None:
     with pytest.raises(UnsupportedLayer, match=r"\['a', 'b'\].*one population"):
         legalize(Graph((*head, *third)))
     assert legalize(Graph((*head, *third)), input_spikes=True)
+    met = (n.Add("add", ("a", "b")), n.ReLU("c", ("add",)), n.Output("y", ("c",)))
+    first = (n.Input("x", shape=(4,)), n.ReLU("one", ("x",)))
+    after = (n.ReLU("a", ("one",)), n.ReLU("b", ("one",)))
+    assert legalize(Graph((*first, *after, *met)))

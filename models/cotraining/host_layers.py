@@ -53,5 +53,9 @@ _OPERATIONS: dict[type[n.Node], Callable[..., tf.Tensor]] = {
     n.Add: lambda node, *xs: tf.add_n(xs),
     n.Concat: lambda node, *xs: tf.concat(xs, axis=-1),
     n.Sigmoid: lambda node, x: tf.sigmoid(x),
+    n.Tanh: lambda node, x: tf.tanh(x),
+    n.Softmax: lambda node, x: tf.nn.softmax(x),
+    n.LogSoftmax: lambda node, x: tf.nn.log_softmax(x),
+    n.Argmax: lambda node, x: tf.cast(tf.argmax(x, axis=-1), x.dtype),
     n.Output: lambda node, x: x,
 }

@@ -24,7 +24,8 @@ CLASSES: Mapping[str, type] = {
     for kind in (
         *(Graph, nodes.Input, nodes.Dense, nodes.Conv2D, nodes.ConvTranspose2D),
         *(nodes.AvgPool2D, nodes.Upsample2D, nodes.BatchNorm, nodes.Flatten),
-        *(nodes.Reshape, nodes.Add, nodes.Concat, nodes.Lowpass, nodes.Sigmoid),
+        *(nodes.Reshape, nodes.Add, nodes.Concat, nodes.Lowpass),
+        *(nodes.Sigmoid, nodes.Tanh, nodes.Softmax, nodes.LogSoftmax, nodes.Argmax),
         *(nodes.LIF, nodes.IF, nodes.SoftLIF, nodes.ReLU, nodes.Output),
         *(program.Program, program.SpikeInput, program.Population, program.Timing),
         *(connections.DenseConnection, connections.ConvConnection),

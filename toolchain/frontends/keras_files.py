@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+import io
+import re
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError
 from ..graph.nodes import Array
+from .hdf5 import MAGIC, MAX_BYTES, MAX_JSON, Hdf5, open_hdf5, parse
 
-HDF5 = b"\x89HDF\r\n\x1a\n"
 Weights = Mapping[str, Mapping[str, Array]]
+ALLOWED = "a Keras .keras or .h5, or a SavedModel folder, is allowed"
+FAILURES = (
+    *(OSError, KeyError, ValueError, TypeError, IndexError, AttributeError),
+    *(RuntimeError, NotImplementedError, MemoryError, EOFError),
+)
+"""What h5py and zipfile raise on a damaged file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,140 +38,133 @@ def short_name(variable: str) -> str:
     return variable.rsplit("/", 1)[-1].split(":", 1)[0]
 
 
-def read_h5(path: Path) -> KerasModel:
-    """What ``model.save("….h5")`` wrote, read by h5py alone.
+def read_file(path: Path) -> KerasModel:
+    """A .keras or .h5 file, told apart by their first bytes.
 
     Raises:
         ModelError: it is damaged, or no whole model.
     """
-    import h5py
-
-    with path.open("rb") as file:
-        if file.read(len(HDF5)) != HDF5:
-            raise ModelError(
-                f"Model {str(path)!r}: it is no HDF5 file; a Keras .h5 is allowed, "
-                "written by model.save('name.h5')"
-            )
     try:
-        with h5py.File(path, "r") as file:
-            return KerasModel(_h5_config(path, file), _h5_weights(file))
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
-        raise _damaged(path, error) from error
+        with path.open("rb") as file:
+            start = file.read(len(MAGIC))
+        if start == MAGIC:
+            return _read_h5(path)
+        if start.startswith(b"PK"):
+            return _read_zip(path)
+    except (*FAILURES, zipfile.BadZipFile, zlib.error) as error:
+        raise damaged(path, error) from error
+    raise ModelError(
+        f"Model {str(path)!r}: it is neither HDF5 nor a zip; {ALLOWED}, written by "
+        "model.save('name.keras') or model.save('name.h5')"
+    )
 
 
-def _h5_config(path: Path, file: Any) -> Mapping[str, Any]:
-    if "model_config" not in file.attrs:
-        what = "weights only" if "layer_names" in file.attrs else "no Keras model"
-        raise ModelError(
-            f"Model {str(path)!r}: it holds {what}; a whole model is allowed, save it "
-            "with model.save, not save_weights"
-        )
-    version = _text(file.attrs.get("keras_version", "2"))
-    if not version.startswith("2."):
-        raise ModelError(
-            f"Model {str(path)!r}: Keras {version} wrote it; Keras 2 is allowed, save "
-            "it from TensorFlow 2.15 or older, or with tf_keras"
-        )
-    config: Mapping[str, Any] = json.loads(_text(file.attrs["model_config"]))["config"]
-    return config
-
-
-def _h5_weights(file: Any) -> Weights:
-    groups = file["model_weights"]
-    return {
-        layer: {
-            short_name(_text(name)): groups[layer][_text(name)][()]
-            for name in groups[layer].attrs["weight_names"]
-        }
-        for layer in map(_text, groups.attrs["layer_names"])
-    }
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode() if isinstance(value, bytes) else value
-
-
-def _damaged(path: Path, error: Exception) -> ModelError:
+def damaged(path: Path, error: Exception) -> ModelError:
+    """The error of a file that cannot be read."""
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     return ModelError(
         f"Model {str(path)!r}: it is damaged ({reason}); save the model again"
     )
 
 
-def read_saved_model(path: Path) -> KerasModel:
-    """What ``model.save("folder")`` wrote; TensorFlow reads the variables.
-
-    Raises:
-        ModelError: it is damaged, no Keras model, or TensorFlow is missing.
-    """
-    metadata = path / "keras_metadata.pb"
-    if not metadata.is_file():
-        raise ModelError(
-            f"Model {str(path)!r}: the folder holds no keras_metadata.pb; a SavedModel "
-            "written by Keras' model.save is allowed"
-        )
-    try:
-        import tensorflow as tf
-        from google.protobuf.message import DecodeError
-        from keras.protobuf.saved_metadata_pb2 import SavedMetadata
-    except ImportError as error:
-        raise ModelError(
-            f"Model {str(path)!r}: reading a SavedModel needs TensorFlow, which is not "
-            "installed here; pip install 'snn-deploy[keras]', or save the model as .h5"
-        ) from error
-    try:
-        layers = SavedMetadata.FromString(metadata.read_bytes()).nodes
-        tree = _plain(json.loads(layers[0].metadata))
-        paths = {
-            json.loads(layer.metadata)["name"]: layer.node_path.split(".")[1:]
-            for layer in layers
-            if layer.node_path.count(".") == 1
+def _read_h5(path: Path) -> KerasModel:
+    """What ``model.save("….h5")`` wrote, under Keras 2 or 3."""
+    with open_hdf5(path, f"Model {str(path)!r}") as file:
+        description = file.text("model_config")
+        if not description:
+            partly = file.text("layer_names") or "layers" in file
+            what = "weights only" if partly else "no Keras model"
+            raise ModelError(
+                f"{file.title}: it holds {what}; a whole model is allowed, save it "
+                "with model.save, not save_weights"
+            )
+        weights = {
+            layer: {
+                short_name(name): file.array(f"model_weights/{layer}/{name}")
+                for name in file.names(f"model_weights/{layer}", "weight_names")
+            }
+            for layer in file.names("model_weights", "layer_names")
         }
-        variables = tf.train.load_checkpoint(str(path / "variables" / "variables"))
-        weights = _checkpoint_weights(variables, paths)
-        return KerasModel(tree["config"], weights)
-    except (
-        *(OSError, KeyError, ValueError, TypeError, IndexError, RuntimeError),
-        *(DecodeError, tf.errors.OpError),
-    ) as error:
-        raise _damaged(path, error) from error
+        return KerasModel(parse(description)["config"], weights)
 
 
-def _checkpoint_weights(variables: Any, paths: Mapping[str, list[str]]) -> Weights:
-    """Follow the checkpoint's own object graph from the root to each layer's variables.
+def _read_zip(path: Path) -> KerasModel:
+    """What ``model.save("….keras")`` wrote: two of its members; others are not read."""
+    with zipfile.ZipFile(path) as archive:
+        tree = parse(_member(path, archive, "config.json", MAX_JSON))
+        weights = _member(path, archive, "model.weights.h5", MAX_BYTES)
+    config = tree["config"]
+    layers = config["layers"] if "layers" in config else ()
+    with open_hdf5(io.BytesIO(weights), f"Model {str(path)!r}") as file:
+        return KerasModel(config, _numbered_weights(layers, file))
 
-    Source: tensorflow/core/protobuf/trackable_object_graph.proto.
+
+def _member(path: Path, archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
+    """One member, of at most ``limit`` bytes whatever the zip's tables say."""
+    found = [member for member in archive.infolist() if member.filename == name]
+    if len(found) != 1:
+        raise ModelError(
+            f"Model {str(path)!r}: it holds {len(found)} members {name!r}; one is "
+            "allowed, as model.save('name.keras') writes it"
+        )
+    if found[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ModelError(
+            f"Model {str(path)!r}: {name} is compressed by method "
+            f"{found[0].compress_type}; stored or deflated is allowed, as Keras does"
+        )
+    with archive.open(found[0]) as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise ModelError(
+            f"Model {str(path)!r}: {name} has more than {limit} bytes; not more are "
+            "allowed"
+        )
+    return content
+
+
+VARIABLES: Mapping[str, Mapping[str, str]] = {
+    **dict.fromkeys(
+        ("Dense", "Conv2D", "Conv2DTranspose"), {"kernel": "", "bias": "use_bias"}
+    ),
+    "BatchNormalization": {
+        "gamma": "scale",
+        "beta": "center",
+        "moving_mean": "",
+        "moving_variance": "",
+    },
+}
+"""Layer class → its variables in Keras' order, each with the option it hangs on."""
+
+
+def _numbered_weights(layers: Iterable[Mapping[str, Any]], file: Hdf5) -> Weights:
+    """Weights of a .keras: layers/CLASS, CLASS_1 …/vars/0, 1 …, in the model's order.
+
+    Source: keras/src/saving/saving_lib.py, _save_container_state; Keras 2.13 has
+    another name for ``layers`` (H5IOStore.get).
     """
-    from tensorflow.core.protobuf.trackable_object_graph_pb2 import (
-        TrackableObjectGraph,
-    )
-
-    objects = TrackableObjectGraph.FromString(
-        variables.get_tensor("_CHECKPOINTABLE_OBJECT_GRAPH")
-    ).nodes
-
-    def children(node: Any) -> dict[str, Any]:
-        return {c.local_name: objects[c.node_id] for c in node.children}
-
+    root = "layers" if "layers" in file else "_layer_checkpoint_dependencies"
+    used: Counter[str] = Counter()
     weights = {}
-    for layer, steps in paths.items():
-        node = objects[0]
-        for step in steps:
-            node = children(node)[step]
-        weights[layer] = {
-            name: variables.get_tensor(child.attributes[0].checkpoint_key)
-            for name, child in children(node).items()
-            if child.attributes
+    for layer in layers:
+        kind, config = layer["class_name"].rpartition(">")[2], layer["config"]
+        group = _snake_case(kind)
+        used[group] += 1
+        if used[group] > 1:
+            group = f"{group}_{used[group] - 1}"
+        names = (
+            name
+            for name, option in VARIABLES.get(kind, {}).items()
+            if not option or config[option]
+        )
+        paths = ((name, f"{root}/{group}/vars/{i}") for i, name in enumerate(names))
+        weights[config["name"]] = {
+            name: file.array(path) for name, path in paths if path in file
         }
     return weights
 
 
-def _plain(tree: Any) -> Any:
-    """JSON with Keras' {"class_name": "__tuple__", "items": […]} as lists."""
-    if isinstance(tree, list):
-        return [_plain(branch) for branch in tree]
-    if not isinstance(tree, dict):
-        return tree
-    if tree.get("class_name") == "__tuple__":
-        return _plain(tree["items"])
-    return {key: _plain(branch) for key, branch in tree.items()}
+def _snake_case(name: str) -> str:
+    """'Conv2DTranspose' → 'conv2d_transpose'. Source: keras/src/utils/naming.py."""
+    name = re.sub(r"\W+", "", name)
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from ..graph import nodes as n
 from ..graph.nodes import Array, FloatArray, Node, Padding, Shape
 
 Pair = tuple[int, int]
+Nodes = tuple[Node, ...]
 NO_PADDING: Padding = ((0, 0), (0, 0))
 
 
@@ -39,7 +41,13 @@ class Layer:
                 f"{self.title}: the model holds no {name!r} for it, only "
                 f"{sorted(self.weights)}; save the whole model with model.save"
             )
-        return np.asarray(self.weights[name], np.float64)
+        array = np.asarray(self.weights[name])
+        if f"lora_{name}_a" in self.weights:
+            raise self.unsupported(
+                f"its {name!r} has a LoRA beside it; save the model with "
+                "model.save('name.keras'), which adds them up"
+            )
+        return np.asarray(array, np.float64)
 
     def pair(self, name: str) -> Pair:
         """Two whole numbers of the config."""
@@ -59,7 +67,7 @@ class Layer:
         return UnsupportedLayer(f"{self.title}: {message}")
 
 
-def convert(layer: Layer) -> tuple[Node, ...]:
+def convert(layer: Layer) -> Nodes:
     """The nodes of a layer in order of flow; none where the layer only passes on.
 
     Raises:
@@ -68,48 +76,51 @@ def convert(layer: Layer) -> tuple[Node, ...]:
     """
     if layer.kind in IDENTITIES:
         return ()
-    node = CONVERTERS[layer.kind](layer)
-    if node is None:
-        return ()
-    activation = layer.config.get("activation")
-    if layer.kind == "Activation" or activation is None:
-        return (node,)
-    after = _activate(layer, f"{layer.name}_{activation}", (node.name,))
-    return (node,) if after is None else (node, after)
+    _refuse_quantized(layer)
+    nodes = CONVERTERS[layer.kind](layer)
+    if layer.kind == "Activation" or layer.config.get("activation") is None:
+        return nodes
+    name = f"{layer.name}_{_activation(layer)}"
+    return nodes + _activate(layer, name, (nodes[-1].name,))
 
 
-def problem(kind: str) -> str | None:
-    """Why a layer class cannot be converted and what to do; None where it can."""
-    if kind in CONVERTERS or kind in IDENTITIES:
-        return None
-    allowed = ", ".join(sorted({*CONVERTERS, *IDENTITIES} - {OURS}))
-    advice = ADVICE.get(kind, "use these instead")
-    return f"it has no equivalent; allowed are {allowed}; {advice}"
+def _refuse_quantized(layer: Layer) -> None:
+    policy = layer.config.get("dtype")
+    if isinstance(policy, Mapping) and "Quantized" in policy["class_name"]:
+        raise layer.unsupported(
+            "Keras has quantized it; give the model as it was before model.quantize"
+        )
 
 
-def _input(layer: Layer) -> Node:
-    _, *shape = layer.config["batch_input_shape"]
+def _input(layer: Layer) -> Nodes:
+    config = layer.config
+    _, *shape = config.get("batch_shape") or config["batch_input_shape"]
     if None in shape:
         raise layer.unsupported(
             f"its shape {tuple(shape)} is open; a fixed one is allowed, say "
             "keras.Input((height, width, channels))"
         )
-    return n.Input(layer.name, (), tuple(int(size) for size in shape))
+    return (n.Input(layer.name, (), tuple(int(size) for size in shape)),)
 
 
 def _bias(layer: Layer, outputs: int) -> FloatArray:
     return layer.weight("bias") if layer.config["use_bias"] else np.zeros(outputs)
 
 
-def _dense(layer: Layer) -> Node:
-    if len(layer.shapes[0]) != 1:
-        raise layer.unsupported(
-            f"its input is {layer.shapes[0]}; (features,) is allowed, put a Flatten "
-            "before it"
-        )
-    weight = layer.weight("kernel")
+def _dense(layer: Layer) -> Nodes:
+    """Of a sequence or picture: the same for every place, a convolution of size 1."""
+    shape, weight = layer.shapes[0], layer.weight("kernel")
     bias = _bias(layer, weight.shape[-1])
-    return n.Dense(layer.name, layer.inputs, weight=weight, bias=bias)
+    if len(shape) == 1:
+        return (n.Dense(layer.name, layer.inputs, weight=weight, bias=bias),)
+    each = n.Conv2D(layer.name, layer.inputs, weight=weight[None, None], bias=bias)
+    if len(shape) == 3:
+        return (each,)
+    image = (math.prod(shape[:-2]), *shape[-2:])
+    before = n.Reshape(f"{layer.name}.in", layer.inputs, shape=image)
+    each = replace(each, name=f"{layer.name}.each", inputs=(before.name,))
+    shape = (*shape[:-1], weight.shape[-1])
+    return before, each, n.Reshape(layer.name, (each.name,), shape=shape)
 
 
 def _demand_image(layer: Layer) -> None:
@@ -120,14 +131,14 @@ def _demand_image(layer: Layer) -> None:
         )
 
 
-def _conv(layer: Layer) -> Node:
+def _conv(layer: Layer) -> Nodes:
     _demand_image(layer)
     layer.demand("dilation_rate", (1, 1))
     layer.demand("groups", 1, None)
     layer.demand("padding", "same", "valid")
     weight, stride = layer.weight("kernel"), layer.pair("strides")
     rows, columns, _, filters = weight.shape
-    return n.Conv2D(
+    conv = n.Conv2D(
         layer.name,
         layer.inputs,
         weight=weight,
@@ -135,6 +146,7 @@ def _conv(layer: Layer) -> Node:
         stride=stride,
         padding=_same_padding(layer, (rows, columns), stride),
     )
+    return (conv,)
 
 
 def _same_padding(layer: Layer, kernel: Pair, stride: Pair) -> Padding:
@@ -151,7 +163,7 @@ def _same_padding(layer: Layer, kernel: Pair, stride: Pair) -> Padding:
     return sides[0], sides[1]
 
 
-def _conv_transpose(layer: Layer) -> Node:
+def _conv_transpose(layer: Layer) -> Nodes:
     _demand_image(layer)
     layer.demand("dilation_rate", (1, 1))
     layer.demand("output_padding", None)
@@ -168,7 +180,7 @@ def _conv_transpose(layer: Layer) -> Node:
             (rows // 2, rows - rows // 2),
             (columns // 2, columns - columns // 2),
         )
-    return n.ConvTranspose2D(
+    conv = n.ConvTranspose2D(
         layer.name,
         layer.inputs,
         weight=weight,
@@ -176,9 +188,10 @@ def _conv_transpose(layer: Layer) -> Node:
         stride=stride,
         padding=padding,
     )
+    return (conv,)
 
 
-def _pool(layer: Layer) -> Node:
+def _pool(layer: Layer) -> Nodes:
     _demand_image(layer)
     layer.demand("padding", "same", "valid")
     pool = layer.pair("pool_size")
@@ -186,26 +199,22 @@ def _pool(layer: Layer) -> Node:
     if _same_padding(layer, pool, stride) != NO_PADDING:
         raise layer.unsupported(
             f"padding 'same' adds pixels to its input of {layer.shapes[0]}; windows "
-            "that fit are allowed, use padding='valid' or a stride that divides it"
+            "that fit are allowed, use padding='valid' and train again"
         )
-    return n.AvgPool2D(layer.name, layer.inputs, pool=pool, stride=stride)
+    return (n.AvgPool2D(layer.name, layer.inputs, pool=pool, stride=stride),)
 
 
-def _upsample(layer: Layer) -> Node:
+def _upsample(layer: Layer) -> Nodes:
     _demand_image(layer)
     layer.demand("interpolation", "nearest")
-    return n.Upsample2D(layer.name, layer.inputs, factor=layer.pair("size"))
+    return (n.Upsample2D(layer.name, layer.inputs, factor=layer.pair("size")),)
 
 
-def _batch_norm(layer: Layer) -> Node:
-    rank = len(layer.shapes[0])
-    axis = layer.config["axis"]
-    (axis,) = axis if isinstance(axis, (list, tuple)) else (axis,)
-    if axis not in (-1, rank):
-        raise layer.unsupported(f"axis is {axis}; the last one, -1, is allowed")
+def _batch_norm(layer: Layer) -> Nodes:
+    _demand_last_axis(layer)
     mean = layer.weight("moving_mean")
     scale, center = layer.config["scale"], layer.config["center"]
-    return n.BatchNorm(
+    norm = n.BatchNorm(
         layer.name,
         layer.inputs,
         gamma=layer.weight("gamma") if scale else np.ones_like(mean),
@@ -214,68 +223,101 @@ def _batch_norm(layer: Layer) -> Node:
         variance=layer.weight("moving_variance"),
         epsilon=float(layer.config["epsilon"]),
     )
+    return (norm,)
 
 
-def _flatten(layer: Layer) -> Node:
+def _demand_last_axis(layer: Layer) -> None:
+    """Keras counts axes with that of the samples; most layers may name several."""
+    given = layer.config["axis"]
+    axes = list(given) if isinstance(given, list | tuple) else [given]
+    if axes not in ([-1], [len(layer.shapes[0])]):
+        raise layer.unsupported(
+            f"axis is {', '.join(map(str, axes))}; -1 is allowed, the channels lie last"
+        )
+
+
+def _flatten(layer: Layer) -> Nodes:
     layer.demand("data_format", "channels_last", None)
-    return n.Flatten(layer.name, layer.inputs)
+    return (n.Flatten(layer.name, layer.inputs),)
 
 
-def _reshape(layer: Layer) -> Node:
+def _reshape(layer: Layer) -> Nodes:
     """One size of the target shape may be −1: what is left."""
     shape = [int(size) for size in layer.config["target_shape"]]
     if -1 in shape:
         rest = int(np.prod(layer.shapes[0])) // max(-int(np.prod(shape)), 1)
         shape[shape.index(-1)] = rest
-    return n.Reshape(layer.name, layer.inputs, shape=tuple(shape))
+    return (n.Reshape(layer.name, layer.inputs, shape=tuple(shape)),)
 
 
-def _concat(layer: Layer) -> Node:
-    axis = layer.config["axis"]
-    if axis not in (-1, len(layer.shapes[0])):
-        raise layer.unsupported(f"axis is {axis}; the last one, -1, is allowed")
-    return n.Concat(layer.name, layer.inputs)
+def _concat(layer: Layer) -> Nodes:
+    _demand_last_axis(layer)
+    return (n.Concat(layer.name, layer.inputs),)
 
 
-def _activate(layer: Layer, name: str, inputs: tuple[str, ...]) -> Node | None:
-    """The node of ``activation``; None for 'linear'."""
-    activation = layer.config["activation"]
-    if not isinstance(activation, str) or activation not in ACTIVATIONS:
+def _activate(layer: Layer, name: str, inputs: tuple[str, ...]) -> Nodes:
+    """The node of ``activation``; none for 'linear'."""
+    activation = _activation(layer)
+    if activation == "linear":
+        return ()
+    if activation not in ACTIVATIONS:
         raise layer.unsupported(
-            f"activation is {activation!r}; allowed are "
-            f"{', '.join(map(repr, ACTIVATIONS))}, or a SoftLIF layer after it"
+            f"activation is {activation!r}; allowed are 'linear', 'relu' and, after "
+            f"the last population, {', '.join(map(repr, list(ACTIVATIONS)[1:]))}; "
+            "say 'relu' and train again"
         )
-    kind = ACTIVATIONS[activation]
-    return None if kind is None else kind(name, inputs)
+    return (ACTIVATIONS[activation](name, inputs),)
 
 
-def _relu(layer: Layer) -> Node:
+def _activation(layer: Layer) -> str:
+    """Keras' name of it; of an object (a layer, a function of one's own) its class."""
+    given = layer.config["activation"]
+    if isinstance(given, Mapping):
+        known = given["class_name"] == "function" and given["config"] in TENSORFLOWS
+        given = given["config" if known else "class_name"]
+    return TENSORFLOWS.get(given, str(given))
+
+
+def _relu(layer: Layer) -> Nodes:
     for option in ("max_value", "negative_slope", "threshold"):
         if layer.config.get(option):
             raise layer.unsupported(
-                f"{option} is {layer.config[option]}; a plain ReLU() is allowed"
+                f"{option} is {layer.config[option]}; a plain ReLU() is allowed, use "
+                "it and train again"
             )
-    return n.ReLU(layer.name, layer.inputs)
+    return (n.ReLU(layer.name, layer.inputs),)
 
 
-def _soft_lif(layer: Layer) -> Node:
+def _readout(kind: type[n.Readout]) -> Callable[[Layer], Nodes]:
+    def convert(layer: Layer) -> Nodes:
+        if "axis" in layer.config:
+            _demand_last_axis(layer)
+        layer.demand("keepdims", False, None)
+        return (kind(layer.name, layer.inputs),)
+
+    return convert
+
+
+def _soft_lif(layer: Layer) -> Nodes:
     names = ("amplitude", "tau_rc", "tau_ref", "sigma")
     values = {name: float(layer.config[name]) for name in names}
-    return n.SoftLIF(layer.name, layer.inputs, **values)
+    return (n.SoftLIF(layer.name, layer.inputs, **values),)
 
 
-OURS = "snn_deploy>SoftLIF"  # as Keras registers it
-ACTIVATIONS: Mapping[str, type[Node] | None] = {
-    "linear": None,
+ACTIVATIONS: Mapping[str, type[Node]] = {
     "relu": n.ReLU,
     "sigmoid": n.Sigmoid,
+    "tanh": n.Tanh,
+    "softmax": n.Softmax,
+    "log_softmax": n.LogSoftmax,
 }
+TENSORFLOWS = {"softmax_v2": "softmax", "log_softmax_v2": "log_softmax"}  # tf.nn's
 IDENTITIES = frozenset(
     ("Dropout", "SpatialDropout2D", "GaussianDropout", "GaussianNoise")
 )
 """Layers that only act in training."""
 
-CONVERTERS: Mapping[str, Callable[[Layer], Node | None]] = {
+LAYERS: Mapping[str, Callable[[Layer], Nodes]] = {
     "InputLayer": _input,
     "Dense": _dense,
     "Conv2D": _conv,
@@ -285,23 +327,20 @@ CONVERTERS: Mapping[str, Callable[[Layer], Node | None]] = {
     "BatchNormalization": _batch_norm,
     "Flatten": _flatten,
     "Reshape": _reshape,
-    "Add": lambda layer: n.Add(layer.name, layer.inputs),
+    "Add": lambda layer: (n.Add(layer.name, layer.inputs),),
     "Concatenate": _concat,
     "Activation": lambda layer: _activate(layer, layer.name, layer.inputs),
     "ReLU": _relu,
+    "Softmax": _readout(n.Softmax),
     "SoftLIF": _soft_lif,
-    OURS: _soft_lif,
 }
-
-ADVICE: Mapping[str, str] = {
-    "MaxPooling2D": "use AveragePooling2D, or stride 2 in the convolution before it",
-    "GlobalAveragePooling2D": "use AveragePooling2D of the picture's size and Flatten",
-    "Softmax": "read the layer before it, the largest value is the same",
-    "LeakyReLU": "use ReLU, a firing rate is never negative",
-    "ZeroPadding2D": "use padding='same' in the convolution after it",
-    "Lambda": "its code is not read and never run",
-    **dict.fromkeys(
-        ("Functional", "Sequential", "Model"),
-        "it is a model inside a model, put its layers into the outer one",
-    ),
+CONVERTERS: Mapping[str, Callable[[Layer], Nodes]] = {
+    **LAYERS,
+    "snn_deploy>SoftLIF": _soft_lif,  # as Keras registers it
+    # functions: keras.ops of Keras 3, TensorFlow's in Keras 2
+    **dict.fromkeys(("Sigmoid", "tf.math.sigmoid"), _readout(n.Sigmoid)),
+    **dict.fromkeys(("Tanh", "tf.math.tanh"), _readout(n.Tanh)),
+    **dict.fromkeys(("tf.nn.softmax",), _readout(n.Softmax)),
+    **dict.fromkeys(("LogSoftmax", "tf.nn.log_softmax"), _readout(n.LogSoftmax)),
+    **dict.fromkeys(("Argmax", "tf.math.argmax"), _readout(n.Argmax)),
 }

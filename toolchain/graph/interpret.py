@@ -71,7 +71,8 @@ def _simulate(
         if isinstance(node, _STATEFUL)
     }
     series: dict[str, list[FloatArray]] = {name: [] for name in record}
-    read = np.zeros((len(x), *shapes[graph.output.name]))
+    tail, front = _tail(graph)
+    means = {name: np.zeros((len(x), *shapes[name])) for name in front}
     weights = readout_weights(graph.output.settle, graph.output.tau_syn, steps, dt)
     values = {graph.input.name: x}
     still, moving = _split_still(graph)
@@ -92,11 +93,26 @@ def _simulate(
                 keep = math.exp(-dt / node.tau_syn) if node.tau_syn else 0.0
                 held = states[node.name]
                 held.value = keep * held.value + (1 - keep) * values[node.inputs[0]]
-        read = read + weights[t] * values[graph.output.name]
+        for name in front:
+            means[name] += weights[t] * values[name]
         for name in record:
             series[name].append(values[name])
+    for node in tail:
+        means[node.name] = _apply(node, *(means[i] for i in node.inputs))
     result = {name: np.stack(values, axis=1) for name, values in series.items()}
-    return result | {graph.output.name: read}
+    return result | {graph.output.name: means[graph.output.name]}
+
+
+def _tail(graph: Graph) -> tuple[list[n.Node], set[str]]:
+    """The nodes behind the last populations, and the names of those that feed them."""
+    needed: set[str] = set()  # by a population
+    for node in reversed(graph.nodes):
+        stays = isinstance(node, n.Input | n.Neurons | n.Lowpass)
+        if stays or node.name in needed:
+            needed |= {node.name, *node.inputs}
+    tail = [node for node in graph.nodes if node.name not in needed]
+    front = {i for node in tail for i in node.inputs} & needed
+    return tail, front
 
 
 def _split_still(graph: Graph) -> tuple[list[n.Node], list[n.Node]]:
@@ -247,6 +263,17 @@ def _sigmoid(node: n.Sigmoid, x: FloatArray) -> FloatArray:
     return y
 
 
+def _log_softmax(node: n.Node, x: FloatArray) -> FloatArray:
+    below = x - x.max(axis=-1, keepdims=True)
+    total: FloatArray = np.exp(below).sum(axis=-1, keepdims=True)
+    return cast(FloatArray, below - np.log(total))
+
+
+def _argmax(node: n.Argmax, x: FloatArray) -> FloatArray:
+    y: FloatArray = x.argmax(axis=-1).astype(np.float64)
+    return y
+
+
 _OPERATIONS: dict[type[n.Node], Callable[..., FloatArray]] = {
     n.Dense: lambda node, x: x @ node.weight + node.bias,
     n.Conv2D: _conv,
@@ -264,6 +291,10 @@ _OPERATIONS: dict[type[n.Node], Callable[..., FloatArray]] = {
     n.SoftLIF: _soft_lif,
     n.ReLU: lambda node, x: node.amplitude * np.maximum(x, 0),
     n.Sigmoid: _sigmoid,
+    n.Tanh: lambda node, x: np.tanh(x),
+    n.Softmax: lambda node, x: cast(FloatArray, np.exp(_log_softmax(node, x))),
+    n.LogSoftmax: _log_softmax,
+    n.Argmax: _argmax,
     n.Output: lambda node, x: x,
 }
 

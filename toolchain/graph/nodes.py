@@ -324,9 +324,43 @@ class ReLU(Neurons):
     """The rate of an IF neuron, r = max(J, 0); sends its rate in spiking mode too."""
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Sigmoid(Node):
-    """y = 1 / (1 + e^−x): a read-out on the host, never on a chip."""
+@dataclass(frozen=True, eq=False)
+class Readout(Node):
+    """A function that the host applies to what an Output reads, never a chip.
+
+    In spiking mode its x is the mean that the Output takes, not the value of a step.
+    """
+
+
+@dataclass(frozen=True, eq=False)
+class Sigmoid(Readout):
+    """y = 1 / (1 + e^−x)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tanh(Readout):
+    """y = (e^x − e^−x) / (e^x + e^−x)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Softmax(Readout):
+    """y = e^x / Σ e^x, the sum along the last axis."""
+
+
+@dataclass(frozen=True, eq=False)
+class LogSoftmax(Readout):
+    """y = x − ln Σ e^x, the sum along the last axis."""
+
+
+@dataclass(frozen=True, eq=False)
+class Argmax(Readout):
+    """y = index of the largest x along the last axis, of equal ones the first."""
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (shape,) = self._take(1, shapes)
+        if not shape:
+            raise self.error("takes at least one axis, its input is one number")
+        return shape[:-1]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -334,7 +368,8 @@ class Output(Node):
     """What is read: the mean of x over the presentation after ``settle`` seconds.
 
     With tau_syn > 0 the mean is weighted by e^(−age / tau_syn), age counted from the
-    last step. rate mode: y = x.
+    last step. What stands behind the last population is computed from its mean, so
+    that a Readout is a function of what is read. rate mode: y = x.
     """
 
     settle: float = 0.0  # s

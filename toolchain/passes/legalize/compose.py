@@ -218,7 +218,7 @@ def _refuse_large(layers: tuple[str, ...], inputs: int, outputs: int) -> None:
         names = ", ".join(repr(name) for name in layers)
         raise UnsupportedLayer(
             f"Layers {names}: together they are no convolution, but a matrix of "
-            f"{inputs} × {outputs} synapses; {MAX_SYNAPSES} are allowed. Put an "
-            "activation between them, or choose sizes that the pooling divides and no "
-            "padding"
+            f"{inputs} × {outputs} synapses; {MAX_SYNAPSES} are allowed. Put a ReLU "
+            "between them, or choose sizes that the pooling divides and no padding, "
+            "and train again"
         )

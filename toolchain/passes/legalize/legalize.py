@@ -45,8 +45,9 @@ def legalize(
     """
     graph.check()
     sources = _sources(graph)
+    decoder = _decoder(graph, sources)
     encoder = set() if input_spikes else _encoder(graph, sources)
-    host = encoder | _decoder(graph, sources)
+    host = encoder | decoder
     rewriting = _Rewriting(graph, tau_syn, host)
     for node in graph.nodes:
         if isinstance(node, n.Neurons) and node.inputs[0] not in encoder:
@@ -96,8 +97,9 @@ def _encoder(graph: Graph, sources: dict[str, frozenset[str]]) -> set[str]:
     if len(fed) > 1 or mixed:
         raise UnsupportedLayer(
             f"Input {start!r}: its values reach the populations {fed} directly; the "
-            "host sets the bias of one population, which takes nothing else. Put one "
-            "population first, or send the input as spikes"
+            "host sets the bias of one population, which takes nothing else. Send the "
+            "input as spikes (--encoder spikes), or put one population first and train "
+            "again"
         )
     names = {
         node.name
@@ -105,16 +107,25 @@ def _encoder(graph: Graph, sources: dict[str, frozenset[str]]) -> set[str]:
         if sources[node.name] == {start} and not isinstance(node, n.Neurons)
     }
     _refuse_lowpass(graph, names, "before the first population; remove it")
+    for name in names:
+        if isinstance(graph[name], n.Readout):
+            raise _stuck(graph[name])
     return names
 
 
 def _decoder(graph: Graph, sources: dict[str, frozenset[str]]) -> set[str]:
     """Names of the nodes after the last population."""
-    read = sources[graph.output.name]
-    if len(read) != 1 or graph.input.name in read:
+    read, start = sources[graph.output.name], graph.input.name
+    if read == {start}:
+        raise UnsupportedLayer(
+            f"Output {graph.output.name!r}: it is computed from the Input {start!r} "
+            "without a population, so that a core has nothing to do; put a layer with "
+            "ReLU before the last one and train again"
+        )
+    if len(read) != 1 or start in read:
         raise UnsupportedLayer(
             f"Output {graph.output.name!r}: it is computed from {sorted(read)}; one "
-            "population is allowed. Put an activation where they meet"
+            "population is allowed. Put a ReLU where they meet and train again"
         )
     names: set[str] = set()
     waiting = [graph.output.name]
@@ -123,7 +134,7 @@ def _decoder(graph: Graph, sources: dict[str, frozenset[str]]) -> set[str]:
         if not isinstance(node, n.Neurons) and node.name not in names:
             names.add(node.name)
             waiting += node.inputs
-    where = f"after the last population; use Output {graph.output.name!r}'s tau_syn"
+    where = f"after the last population; use tau_syn of Output {graph.output.name!r}"
     _refuse_lowpass(graph, names, where)
     return names
 
@@ -240,10 +251,18 @@ def _weighted(node: Node, shape: Shape) -> Weighted:
         return pooling(node, shape[2])
     if isinstance(node, n.Upsample2D):
         return upsampling(node, shape[2])
-    advice = "use it after the last population only, or put LIF or ReLU in its place"
+    raise _stuck(node)
+
+
+def _stuck(node: Node) -> UnsupportedLayer:
+    """Why this node cannot stand before a population, and what to do."""
+    advice = (
+        "use it after the last population only, or put a ReLU in its place and train "
+        "again"
+    )
     if isinstance(node, n.BatchNorm):
-        advice = "fold it into the layer before it (toolchain.fold)"
-    raise UnsupportedLayer(
-        f"{type(node).__name__} {node.name!r}: it stands before a population, where a "
-        f"core has weights only; {advice}"
+        advice = "fold it into the layer before it (toolchain.passes.fold)"
+    return UnsupportedLayer(
+        f"{type(node).__name__} {node.name!r}: it stands before a population, where "
+        f"only weights may; {advice}"
     )
