@@ -21,7 +21,7 @@ from .models.cotraining.finetune import Progress, Recipe, finetune
 from .models.cotraining.hybrid import HybridNetwork
 from .models.cotraining.rate_control import Band, share_out
 from .models.data.parts import noted
-from .tasks.task import Task, read_task
+from .tasks.task import Task, question_of, read_task
 from .toolchain.bundle.bundle import Bundle, save_bundle
 from .toolchain.graph.graph import Graph
 from .toolchain.graph.nodes import IF, LIF, FloatArray, Node, Output
@@ -29,11 +29,13 @@ from .toolchain.passes.fold import fold
 from .toolchain.passes.legalize.legalize import legalize
 from .toolchain.passes.quantize.layers import layers
 from .toolchain.passes.quantize.quantize import scales_of
+from .toolchain.passes.readout import with_readout, without_readout
 
 CALIBRATION_SAMPLES = 64
 BAND = Band(low=15.0, high=250.0, weight=0.01)  # Hz, of every population
 SHARE = (0.5, 2.0)  # of its share of the spikes that a population should keep between
 SHARE_WEIGHT = 0.05  # of leaving it
+OF_LOGITS = ("cross_entropy", "ce_dice")  # losses of what stands before a softmax
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,9 +95,14 @@ def cotrain(
     task = read_task(data, source.graph, source.metadata, kind=kind, seed=choices.seed)
     lessons = task.lessons(source.recipe)
     assert task.kind is not None
-    choices = replace(choices, loss=choices.loss or task.kind.losses[0])
+    question = task.question
+    choices = replace(choices, loss=choices.loss or task.kind.loss(question))
     shown = lessons.shown[:CALIBRATION_SAMPLES].astype(float)
-    graph = prepare(source.graph, shown, choices)
+    graph, readout = source.graph, None
+    if choices.loss in OF_LOGITS:
+        graph, readout = without_readout(graph)
+        question = question_of(graph)
+    graph = prepare(graph, shown, choices)
     scales = scales_of(graph, shown, dt=choices.dt, moving=True)
     final: dict[str, Progress] = {}
     for phase, recipe, sigma in _phases(choices):
@@ -109,10 +116,12 @@ def cotrain(
             checkpoint=checkpoint,
             resume=resume and checkpoint.exists(),
             augment=lessons.augment,
+            judge=task.kind.judge(question, task.data),
             progress=partial(progress, phase),
         )
         graph = network.to_graph()
     metadata = _metadata(source, task, choices, network, final)
+    graph = with_readout(graph, readout)
     save_bundle(out, Bundle(graph=graph, metadata=metadata))
     return metadata
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @click.option(
     "--model",
     type=PATH,
-    help="Keras .keras or .h5, SavedModel folder or .snn bundle.  [default: a LocNet that ships]",
+    help="Keras .keras or .h5, SavedModel folder or .snn.  [default: a shipped LocNet]",
 )
 @click.option(
     "--data",

@@ -45,8 +45,10 @@ EPOCHS = click.IntRange(min=0)
 )
 @click.option(
     "--loss",
-    type=click.Choice(["iou", "mse", "smooth_l1", "bce_dice"]),
-    help="[default: iou for boxes, bce_dice for masks]",
+    type=click.Choice(
+        "cross_entropy mse huber iou smooth_l1 bce_dice ce_dice".split()
+    ),
+    help="[default: the one that suits the task]",
 )
 @click.option(
     "--max-rate-hz",

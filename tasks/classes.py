@@ -41,11 +41,14 @@ class Classes(Kind):
 
     def suits(self, question: Question, data: Dataset) -> bool:
         outputs = int(np.prod(question.output))
-        flat = max(question.output) == outputs
-        return flat and _classes(data) <= max(outputs, 2)
+        if question.picked:
+            return outputs == 1
+        return max(question.output) == outputs and _classes(data) <= max(outputs, 2)
 
     def metrics(self, question: Question, data: Dataset) -> tuple[Metric, ...]:
         count = max(int(np.prod(question.output)), 2)
+        if question.picked:
+            count = max(_classes(data), 2)
 
         def taken(output: Array) -> Array:
             return chosen(output, question)
@@ -74,14 +77,16 @@ class Classes(Kind):
         top = mean_of(near, f"top-{TOP} accuracy", share=True)
         return (
             accuracy,
-            *([top] if count >= MANY else []),
+            *([top] if count >= MANY and not question.picked else []),
             Metric("balanced accuracy", each, balanced),
         )
 
     def constant(self, answers: Array, question: Question) -> Constant:
         frequent = int(np.bincount(answers).argmax())
         outputs = int(np.prod(question.output))
-        if outputs == 1:
+        if question.picked:
+            answer = np.array([float(frequent)])
+        elif outputs == 1:
             middle = 0.5 if question.probability else 0.0
             answer = np.array([middle + (0.5 if frequent else -0.5)])
         else:
@@ -103,9 +108,10 @@ class Classes(Kind):
         self, examples: Examples, output: Array, question: Question
     ) -> Confusion:
         assert examples.y is not None
-        count = max(int(np.prod(question.output)), 2)
+        found = chosen(output, question)
+        count = max(int(np.prod(question.output)), 2, *(found + 1), *(examples.y + 1))
         counts = np.zeros((count, count), int)
-        np.add.at(counts, (examples.y, chosen(output, question)), 1)
+        np.add.at(counts, (examples.y, found), 1)
         names = examples.classes
         return Confusion(
             classes=tuple(names[i] if i < len(names) else str(i) for i in range(count)),
@@ -122,6 +128,8 @@ KIND = Classes()
 def chosen(output: Array, question: Question) -> Array:
     """The class that each output stands for, (samples,)."""
     flat = _flat(output)
+    if question.picked:
+        return flat[:, 0].astype(int)
     if flat.shape[1] == 1:
         taken: Array = (flat[:, 0] > (0.5 if question.probability else 0)).astype(int)
         return taken

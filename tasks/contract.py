@@ -39,11 +39,13 @@ class Question:
         shape: of a sample, as the network takes it.
         output: of its answer.
         probability: the answer is one (softmax or sigmoid), so 0.5 is its middle.
+        picked: the answer is the number of a class (argmax).
     """
 
     shape: Shape
     output: Shape
     probability: bool = False
+    picked: bool = False
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -198,6 +200,20 @@ class Kind(ABC):
             ),
             shown=x,
             augment=None,
+        )
+
+    def loss(self, question: Question) -> str:
+        """The loss that suits it best, by name."""
+        return self.losses[0]
+
+    def judge(
+        self, question: Question, data: Dataset
+    ) -> tuple[str, Callable[[Array, Array], float]]:
+        """Name of the score that training is judged by, and (outputs, wanted) → it."""
+        metric = self.metrics(question, data)[0]
+        return (
+            metric.name,
+            lambda output, wanted: metric.better * metric.of(output, wanted),
         )
 
     def wanted(self, answers: Array, question: Question) -> Array:

@@ -172,6 +172,9 @@ class Masks(Kind):
             augment=lambda x, y, rng: augment.with_masks(x, rng, size=(height, width)),
         )
 
+    def loss(self, question: Question) -> str:
+        return "ce_dice" if question.output[-1] > 1 else "bce_dice"
+
     def wanted(self, answers: Array, question: Question) -> Array:
         index = _index(answers)
         if question.output[-1] == 1:

@@ -16,7 +16,7 @@ from ..models.data.formats import read_data
 from ..models.data.parts import Parts, parts_of
 from ..toolchain.errors import DataError
 from ..toolchain.graph.graph import Graph
-from ..toolchain.graph.nodes import Array, FloatArray, Sigmoid
+from ..toolchain.graph.nodes import Argmax, Array, FloatArray, Sigmoid, Softmax
 from .agreement import agreement
 from .contract import KINDS, Constant, Examples, Kind, Lessons, Question, find_kind
 
@@ -164,7 +164,8 @@ def question_of(graph: Graph) -> Question:
     return Question(
         shape=graph.input.shape,
         output=graph.shapes[graph.output.name],
-        probability=isinstance(source, Sigmoid),
+        probability=isinstance(source, Sigmoid | Softmax),
+        picked=isinstance(source, Argmax),
     )
 
 

@@ -245,7 +245,7 @@ def test_mask_loss_and_dice():
 
 def test_crossentropy_takes_numbers_and_one_hot():
     logits = tf.constant([[2.0, 0.0, 0.0], [0.0, 0.0, 3.0]])
-    loss = losses.find_loss("crossentropy")
+    loss = losses.find_loss("cross_entropy")
     numbers, hot = np.array([0, 1]), np.eye(3, dtype=np.float32)[[0, 1]]
     a = loss.value(logits, tf.constant(numbers))
     b = loss.value(logits, tf.constant(hot))

@@ -24,6 +24,8 @@ Array = npt.NDArray[Any]
 Samples = tuple[Array, Array]
 """What the network takes and what it should give, (samples, …) each."""
 Augment = Callable[[Array, Array, np.random.Generator], Samples]
+Judge = tuple[str, Callable[[Array, Array], float]]
+"""Name of a score, and (outputs, wanted) → it; the higher the better."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +87,7 @@ def finetune(
     checkpoint: Path | None = None,
     resume: bool = False,
     augment: Augment | None = None,
+    judge: Judge | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Progress:
     """Train the network's weights in place; it ends with those of its best epoch.
@@ -102,6 +105,7 @@ def finetune(
         checkpoint: .npz file, written after every epoch.
         resume: go on from the checkpoint.
         augment: (samples, wanted, generator) → what a batch is trained with.
+        judge: the score to choose the best epoch by; that of the loss where None.
         progress: called after each epoch.
 
     Returns:
@@ -121,7 +125,7 @@ def finetune(
     if resume and checkpoint is None:
         raise DataError("resume: name the checkpoint to go on from")
     tf.config.experimental.enable_op_determinism()
-    trainer = _Trainer(network, train, validation, recipe, augment)
+    trainer = _Trainer(network, train, validation, recipe, augment, judge)
     if resume:
         assert checkpoint is not None
         trainer.restore(load_checkpoint(checkpoint, trainer.identity))
@@ -150,10 +154,12 @@ class _Trainer(Resumable):
         validation: Samples,
         recipe: Recipe,
         augment: Augment | None,
+        judge: Judge | None,
     ) -> None:
         self.network, self.recipe, self.augment = network, recipe, augment
         self.train, self.validation = train, validation
         self.loss = find_loss(recipe.loss)
+        self.label, self.score = judge or (self.loss.label, self.loss.score)
         self.variables = list(network.trainable_variables)
         self.optimizer = tf.keras.optimizers.Adam(global_clipnorm=1.0)
         self.optimizer.build(self.variables)
@@ -225,7 +231,7 @@ class _Trainer(Resumable):
         predicted = np.concatenate(outputs)[: len(x)]
         means = np.concatenate(amounts)[: len(x)].mean(0)
         found = dict(zip(self.measures, means.tolist()))
-        score = self.loss.score(predicted, y)
+        score = self.score(predicted, y)
         kept = all(found[name] <= b.most for name, b in self.budgets.items())
         if kept and score > self.best_score:
             self.best_score, self.best_epoch = score, self.epoch
@@ -237,7 +243,7 @@ class _Trainer(Resumable):
             epochs=self.recipe.epochs,
             loss=loss,
             score=score,
-            label=self.loss.label,
+            label=self.label,
             best_score=self.best_score,
             best_epoch=self.best_epoch,
             rate=found["max_rate_hz"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -35,14 +36,23 @@ class Loss:
 
 
 def find_loss(name: str) -> Loss:
-    """The loss of this name.
+    """The loss of this name, or a function of the user's own, "package.module.name".
+
+    Such a function takes (predicted, wanted) and gives a scalar, its own judge.
 
     Raises:
         DataError: there is none.
     """
-    if name not in LOSSES:
-        raise DataError(f"loss {name!r} is unknown; there are: {', '.join(LOSSES)}")
-    return LOSSES[name]
+    if name in LOSSES:
+        return LOSSES[name]
+    module, _, function = name.rpartition(".")
+    try:
+        own = getattr(import_module(module), function)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise DataError(
+            f"loss {name!r} is unknown; there are: {', '.join(LOSSES)}"
+        ) from error
+    return Loss(own, _minus(own), f"−{function}")
 
 
 def mse(predicted: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:
@@ -98,18 +108,54 @@ def dice_of_probabilities(predicted: Array, wanted: Array) -> float:
     return dice(predicted > 0.5, wanted > 0.5)
 
 
-def crossentropy(predicted: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:
-    """Of the softmax of (samples, classes), the wanted class a number or one-hot."""
-    if wanted.shape.rank == predicted.shape.rank:
-        wanted = tf.argmax(wanted, axis=-1)
-    labels = tf.cast(wanted, tf.int32)
-    return tf.reduce_mean(
-        tf.nn.sparse_softmax_cross_entropy_with_logits(labels, predicted)
-    )
+def huber(predicted: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:
+    """Mean of e² / 2 up to |e| = 1, |e| − ½ beyond. Source: Huber 1964."""
+    error = tf.abs(predicted - wanted)
+    return tf.reduce_mean(tf.where(error < 1, tf.square(error) / 2, error - 0.5))
+
+
+def cross_entropy(
+    predicted: tf.Tensor, wanted: tf.Tensor, smoothing: float = 0.0
+) -> tf.Tensor:
+    """Of the softmax of (…, classes), the wanted class a number (…) or one-hot.
+
+    One output tells two classes apart through its sigmoid.
+
+    Args:
+        smoothing: share of the wanted distribution that is spread over all classes
+            (Szegedy et al. 2016, arXiv 1512.00567, section 7).
+    """
+    classes = predicted.shape[-1]
+    if wanted.shape.rank < predicted.shape.rank:
+        depth = max(classes, 2)
+        wanted = tf.one_hot(tf.cast(wanted, tf.int32), depth, dtype=predicted.dtype)
+    wanted = (1 - smoothing) * wanted + smoothing / wanted.shape[-1]
+    if classes == 1:
+        second = wanted[..., 1:]
+        error = tf.nn.sigmoid_cross_entropy_with_logits(second, predicted)
+    else:
+        error = tf.nn.softmax_cross_entropy_with_logits(wanted, predicted)
+    return tf.reduce_mean(error)
+
+
+def ce_dice(predicted: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:
+    """0.5 · cross-entropy + 0.5 · (1 − mean soft Dice of the classes, over the batch).
+
+    ``bce_dice`` for several classes: outputs (…, classes) before their softmax, the
+    wanted classes (…).
+    """
+    classes = predicted.shape[-1]
+    p = tf.nn.softmax(predicted)
+    true = tf.one_hot(tf.cast(wanted, tf.int32), classes, dtype=p.dtype)
+    p, true = tf.reshape(p, (-1, classes)), tf.reshape(true, (-1, classes))
+    both = tf.reduce_sum(p, 0) + tf.reduce_sum(true, 0)
+    overlap = (2 * tf.reduce_sum(p * true, 0) + 1) / (both + 1)
+    entropy = cross_entropy(predicted, wanted)
+    return 0.5 * entropy + 0.5 * (1 - tf.reduce_mean(overlap))
 
 
 def accuracy(predicted: Array, wanted: Array) -> float:
-    """Share of samples whose largest output is the wanted class."""
+    """Share of samples, or pixels, whose largest output is the wanted class."""
     classes = wanted.argmax(-1) if wanted.ndim == predicted.ndim else wanted
     return float(np.mean(predicted.argmax(-1) == classes))
 
@@ -127,5 +173,7 @@ LOSSES = {
     "smooth_l1": Loss(smooth_l1, _minus(smooth_l1), "−smooth L1"),
     "iou": Loss(box_loss, _mean_iou, "IoU"),
     "bce_dice": Loss(bce_dice, dice_of_probabilities, "Dice"),
-    "crossentropy": Loss(crossentropy, accuracy, "accuracy"),
+    "huber": Loss(huber, _minus(huber), "−huber"),
+    "cross_entropy": Loss(cross_entropy, accuracy, "accuracy"),
+    "ce_dice": Loss(ce_dice, accuracy, "accuracy of pixels"),
 }
