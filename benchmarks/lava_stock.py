@@ -1,7 +1,7 @@
 """How much Lava's stock fixed-point models differ from the arithmetic of the core.
 
 Each line is one small network that uses one feature of the core, run three times: by
-``arithmetic.step`` (what must come out), by the target ``lava``, and by a network of
+``program.step`` (what must come out), by the target ``lava``, and by a network of
 stock processes alone: LIF, LIFReset, Dense, Conv.
 
 Run: python benchmarks/lava_stock.py    (Python 3.10 with lava-nc 0.10.0)
@@ -33,6 +33,7 @@ from snn_deploy.toolchain.program.connections import (
 )
 from snn_deploy.toolchain.program.host import BoolArray, Decoder, SpikeEncoder, Stimulus
 from snn_deploy.toolchain.program.program import Population, Program, SpikeInput, Timing
+from snn_deploy.toolchain.program.step import step
 
 STEPS, SIDE = 200, 8  # per sample; pixels, of 2 channels
 SIZE = SIDE * SIDE * 2
@@ -108,7 +109,7 @@ def network(
 
 
 def specified(program: Program, spikes: BoolArray) -> BoolArray:
-    """Spikes of "out" by ``arithmetic.step``, (samples, steps, neurons)."""
+    """Spikes of "out" by ``program.step``, (samples, steps, neurons)."""
     (p,), (c,) = program.populations, program.connections
     identity = np.eye(SIZE, dtype=np.int64)
     weight = np.stack([synaptic_sum(c, row) for row in identity])
@@ -116,8 +117,8 @@ def specified(program: Program, spikes: BoolArray) -> BoolArray:
     for sample, train in enumerate(spikes):
         state = [np.zeros(p.size, np.int64)] * 3
         arriving = np.vstack([np.zeros((1, SIZE)), train[:-1]]).astype(np.int64)
-        for step, q in enumerate(arriving @ weight):
-            fired[sample, step], *state = core.step(p, q, p.bias, *state)
+        for t, q in enumerate(arriving @ weight):
+            fired[sample, t], *state = step(p, q, p.bias, *state)
     return fired
 
 

@@ -19,6 +19,7 @@ from snn_deploy.deploy import (
     compile_program,
 )
 from snn_deploy.models.cotraining.hybrid import HybridNetwork
+from snn_deploy.models.cotraining.semantics import forward
 from snn_deploy.targets.contract import find_target
 from snn_deploy.tasks.contract import Examples
 from snn_deploy.tasks.task import Task
@@ -173,7 +174,7 @@ def float_simulation(program: Program, exam: Exam) -> dict[str, float]:
 
     @tf.function
     def present(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        seen = network.forward(x, steps, "float")
+        seen = forward(network, x, steps, "float")
         total = tf.add_n([tf.reduce_sum(r, axis=1) for r in seen.rates.values()])
         return seen.output, total / network.neurons
 
@@ -208,7 +209,7 @@ def in_trainer(
     assert network.scales and program.graph is not None
     dt, steps = program.timing.dt, program.timing.steps
     trainer = HybridNetwork(program.graph, network.scales, dt=dt)
-    seen = trainer.forward(tf.constant(samples, tf.float32), steps, record=True)
+    seen = forward(trainer, tf.constant(samples, tf.float32), steps, record=True)
     ours = {
         name: train.numpy().astype(bool).swapaxes(0, 1)
         for name, train in seen.spikes.items()

@@ -30,6 +30,7 @@ from snn_deploy.toolchain.program.host import (
     encode,
 )
 from snn_deploy.toolchain.program.program import Population, Program, SpikeInput, Timing
+from snn_deploy.toolchain.program.step import step
 
 DECAYS = st.one_of(st.sampled_from((0, 1, 200, 4094, 4095)), st.integers(0, 4095))
 V_MINS = st.sampled_from((0, 0, -core.V_LIMIT, -1, -70_000))
@@ -57,7 +58,7 @@ def simulate_oracle(program: Program, stimulus: Stimulus) -> dict[str, BoolArray
                 bias = (
                     stimulus.bias[p.name][sample] if p.name in stimulus.bias else p.bias
                 )
-                fired, *after = core.step(p, q, bias, *state[p.name])
+                fired, *after = step(p, q, bias, *state[p.name])
                 spikes[p.name][sample, t] = fired
                 state[p.name] = np.stack(after)
     return {p.name: spikes[p.name] for p in program.populations}

@@ -12,6 +12,7 @@ from hypothesis.extra import numpy as arrays
 
 from snn_deploy.toolchain.program import arithmetic as core
 from snn_deploy.toolchain.program.program import Population
+from snn_deploy.toolchain.program.step import step
 
 U = st.integers(-(2**23), 2**23 - 1)
 EDGES = st.sampled_from([0, 1, -1, 2**21 - 1, 2**21, -(2**21), -(2**21) - 1])
@@ -90,7 +91,7 @@ def test_step_is_the_equations(
         if spike:
             v, counter = 0, p.refractory
         counter = max(counter - 1, 0)
-        fired, *state = core.step(p, np.array([q]), np.array([bias]), *state)
+        fired, *state = step(p, np.array([q]), np.array([bias]), *state)
         assert (fired[0], *(x[0] for x in state)) == (spike, u, v, counter)
 
 

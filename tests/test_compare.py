@@ -389,7 +389,7 @@ def test_without_a_difference_there_is_no_history():
 
 WRONG_CHIP = """
 import numpy as np
-from snn_deploy.targets.reference import Reference, ReferenceSession
+from snn_deploy.targets.reference.target import Reference, ReferenceSession
 
 class WrongChip(Reference):
     name = "wrong-chip"

@@ -19,6 +19,7 @@ from snn_deploy.toolchain.graph.graph import Graph
 pytest.importorskip("tensorflow", reason="fine-tuning needs TensorFlow (Python 3.10)")
 from snn_deploy.cotraining import Choices, cotrain, prepare  # noqa: E402
 from snn_deploy.models.cotraining.hybrid import HybridNetwork  # noqa: E402
+from snn_deploy.models.cotraining.semantics import forward  # noqa: E402
 
 QUICK = Choices(steps=12, settle=4, adapt_epochs=2, epochs=3, max_rate_hz=400.0)
 
@@ -52,7 +53,7 @@ def test_the_built_integers_are_the_trained_ones(files):
     found = read_model(folder / "tuned.snn")
     network = HybridNetwork(found.graph, found.scales)
     bundle = load_bundle(folder / "out" / "program.snn")
-    seen = network.forward(bundle.samples[:3].astype(np.float32), 12, record=True)
+    seen = forward(network, bundle.samples[:3].astype(np.float32), 12, record=True)
     for layer in report["layers"]:
         spikes = float(np.sum(seen.spikes[layer["name"]])) / 3
         assert layer["spikes"] == pytest.approx(spikes, rel=1e-9), layer["name"]

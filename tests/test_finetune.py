@@ -19,6 +19,7 @@ tf = pytest.importorskip("tensorflow", reason="fine-tuning is TensorFlow's")
 from snn_deploy.models.cotraining.finetune import Recipe, finetune  # noqa: E402
 from snn_deploy.models.cotraining.hybrid import HybridNetwork  # noqa: E402
 from snn_deploy.models.cotraining.rate_control import Band, deviation, share_out  # noqa: E402
+from snn_deploy.models.cotraining.semantics import forward  # noqa: E402
 from snn_deploy.models.data.boxes import iou  # noqa: E402
 from snn_deploy.models.training import losses  # noqa: E402
 
@@ -274,7 +275,7 @@ def test_rate_semantics_count_whole_spikes_right_on_average():
     )
     x = np.repeat([[0.5, 1.2, 2.0, 5.0]], 4000, axis=0)
     net = HybridNetwork(graph, scales_of(graph, x))
-    seen = net.forward(x, 24, "rate")
+    seen = forward(net, x, 24, "rate")
     rates, counts = seen.rates["A"].numpy(), seen.output.numpy() / 0.01 * 0.016
     np.testing.assert_allclose(counts, np.rint(counts), atol=1e-4)  # in 16 steps
     np.testing.assert_allclose(counts.mean(0), rates[0] * 0.016, atol=0.04)

@@ -32,6 +32,7 @@ tf = pytest.importorskip("tensorflow", reason="hybrid networks are TensorFlow's"
 from snn_deploy.models.cotraining import core_neurons  # noqa: E402
 from snn_deploy.models.cotraining import hybrid_neurons as neurons  # noqa: E402
 from snn_deploy.models.cotraining.hybrid import HybridNetwork  # noqa: E402
+from snn_deploy.models.cotraining.semantics import forward  # noqa: E402
 
 STEPS = 24
 NEURONS = {
@@ -88,7 +89,7 @@ def assert_same_spikes(net: HybridNetwork, x: n.FloatArray, steps: int = STEPS) 
     """The forward pass against the core's specification; how many spikes there were."""
     program = deployed(net, x, steps)
     wanted = simulate_oracle(program, encode(program.encoder, x, steps, net.dt))
-    activity = net.forward(x, steps, record=True)
+    activity = forward(net, x, steps, record=True)
     for name, spikes in wanted.items():
         found = activity.spikes[name].numpy().transpose(1, 0, 2)
         for t in range(steps):
@@ -138,8 +139,8 @@ def test_forward_pass_of_any_graph(graph, seed, tau_syn):
 def test_forward_pass_without_xla_is_the_same():
     graph = convolutions("lif, 1 refractory step", 0.005)
     x = np.random.default_rng(1).random((3, 6, 6, 2))
-    plain = network(graph, x, compiled=False).forward(x, STEPS, record=True)
-    fast = network(graph, x).forward(x, STEPS, record=True)
+    plain = forward(network(graph, x, compiled=False), x, STEPS, record=True)
+    fast = forward(network(graph, x), x, STEPS, record=True)
     for name, spikes in plain.spikes.items():
         np.testing.assert_array_equal(spikes, fast.spikes[name])
 
@@ -192,12 +193,12 @@ def test_network_refuses_unknown_names_and_too_few_steps():
     with pytest.raises(DataError, match="gradient 'exact' is unknown"):
         network(graph, x, gradient="exact")
     with pytest.raises(DataError, match="semantics 'exact' is unknown"):
-        network(graph, x).forward(x, STEPS, "exact")
+        forward(network(graph, x), x, STEPS, "exact")
     hasty = Graph(
         tuple(replace(o, settle=0.0) if o is graph.output else o for o in graph.nodes)
     )
     with pytest.raises(DoesNotFit, match="3 steps are run and the network is 4 layers"):
-        network(hasty, x).forward(x, 3)
+        forward(network(hasty, x), x, 3)
 
 
 @pytest.mark.parametrize("tau_syn", [0.0, 0.005])
@@ -206,7 +207,7 @@ def test_float_semantics_give_the_spikes_of_interpret(kind, tau_syn):
     """In float32, so a potential within 1e−5 of the threshold may fall either way."""
     graph = convolutions(kind, tau_syn)
     x = np.random.default_rng(1).random((3, 6, 6, 2))
-    activity = network(graph, x).forward(x, STEPS, "float", record=True)
+    activity = forward(network(graph, x), x, STEPS, "float", record=True)
     names = list(activity.spikes)
     wanted = interpret(graph, x, "spiking", steps=STEPS, record=names)
     for name in names:
@@ -222,7 +223,7 @@ def test_float_gradients_are_those_of_a_plain_loop(kind):
     x = np.random.default_rng(1).random((2, 6, 6, 2)).astype(np.float32)
     net = network(graph, x)
     with tf.GradientTape() as tape:
-        loss = tf.reduce_sum(tf.square(net.forward(x, STEPS, "float").output))
+        loss = tf.reduce_sum(tf.square(forward(net, x, STEPS, "float").output))
     found = tape.gradient(loss, net.trainable_variables)
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(tf.square(_plain_loop(net, x, STEPS)))
@@ -293,7 +294,7 @@ def test_rate_gradient_is_that_of_the_twin_at_the_mean_current():
     x = np.array([[0.5, 1.2, 2.0, 5.0]])
     net = network(legal, x, sigma=0.1)
     with tf.GradientTape() as tape:
-        activity = net.forward(x, 50, record=True)
+        activity = forward(net, x, 50, record=True)
         loss = tf.reduce_sum(activity.output)
     found = tape.gradient(loss, net.biases["a"])
     count = activity.spikes["A"].numpy().sum((0, 1))
@@ -332,7 +333,7 @@ def test_gradient_through_time_is_that_of_a_plain_loop(kind, tau_syn):
     x = rng.random((3, 6)) * 4
     net = network(legalize(graph, tau_syn), x, gradient="time")
     with tf.GradientTape() as tape:
-        activity = net.forward(x, STEPS, record=True)
+        activity = forward(net, x, STEPS, record=True)
         loss = tf.reduce_sum(tf.square(activity.output))
     variables = [net.kernels["b"], net.biases["b"], net.kernels["a"], net.biases["a"]]
     found = tape.gradient(loss, variables)

@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from fnmatch import fnmatch
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,23 @@ def test_a_framework_stays_in_the_file_named_after_it(path):
             assert any(fnmatch(name_of(path), pattern) for pattern in allowed), (
                 f"{name_of(path)} imports {name}; only {allowed} may"
             )
+
+
+def modules_named(path: Path) -> set[Path]:
+    """Files of ours that a file imports anywhere, for its types too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            folder = path.parents[node.level - 1].joinpath(
+                *(node.module or "").split(".")
+            )
+            named = [folder / alias.name for alias in node.names]
+            found |= {p.with_suffix(".py") for p in (folder, *named)}
+    return {other for other in found if other.is_file()}
+
+
+def test_no_circle_not_even_of_types():
+    TopologicalSorter({path: modules_named(path) for path in SHIPPED}).prepare()
 
 
 def test_toolchain_needs_numpy_alone():

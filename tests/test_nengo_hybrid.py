@@ -23,6 +23,7 @@ from snn_deploy.models.cotraining.nengo_hybrid import (  # noqa: E402
     HybridLIF,
     HybridSpikingRectifiedLinear,
 )
+from snn_deploy.models.cotraining.semantics import forward  # noqa: E402
 
 STEPS, SAMPLES, DT, AMPLITUDE, SIGMA = 24, 3, 0.001, 0.01, 0.005
 REST = {"voltage": nengo.dists.Choice([0])}
@@ -184,7 +185,7 @@ def by_our_trainer(c: Case) -> Found:
     variables = [*net.kernels.values(), net.biases["a"], net.biases["b"]]
     assert list(net.kernels) == ["a", "b", "read"]
     with tf.GradientTape() as tape:
-        spikes = net.forward(c.x, STEPS, "float", record=True).spikes
+        spikes = forward(net, c.x, STEPS, "float", record=True).spikes
         y = filtered(spikes["B"] * AMPLITUDE / DT, c.tau_syn, DT)
         output = tf.reduce_mean(y, 0) @ net.kernels["read"]
         loss = tf.reduce_mean(tf.square(output - c.wanted))

@@ -39,7 +39,7 @@ def core_spikes(
     weights: tf.Tensor,
     *sums: tf.Tensor,
 ) -> Spikes:
-    """The recursion of ``toolchain.arithmetic.step`` over all steps, in int32.
+    """The recursion of ``program.step`` over all steps, in int32.
 
     Only 32 bits are used: |x| · keep is split into two products of 12 bits, and sums
     may wrap there, since the core wraps them at fewer bits anyway.

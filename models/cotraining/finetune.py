@@ -18,7 +18,7 @@ from ..training.checkpoint import Resumable, Weights, load_checkpoint, save_chec
 from ..training.losses import find_loss
 from .hybrid import HybridNetwork
 from .rate_control import BUDGETS, Band, Budget, deviation
-from .semantics import Activity, find_semantics
+from .semantics import Activity, find_semantics, forward
 
 Array = npt.NDArray[Any]
 Samples = tuple[Array, Array]
@@ -262,7 +262,7 @@ class _Trainer(Resumable):
             yield self.augment(*batch, rng) if self.augment else batch
 
     def _forward(self, x: tf.Tensor) -> Activity:
-        return self.network.forward(x, self.recipe.steps, self.recipe.semantics)
+        return forward(self.network, x, self.recipe.steps, self.recipe.semantics)
 
     def _present(self, x: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
         activity = self._forward(x)

@@ -23,7 +23,6 @@ from ...toolchain.passes.quantize.rounding import (
 )
 from ...toolchain.program.arithmetic import MAX_BIAS
 from .host_layers import apply, linear
-from .semantics import Activity, find_semantics
 
 GRADIENTS = ("rate", "time")
 IF_UNIT = 64.0  # Hz; a power of two, so that nothing is rounded
@@ -31,11 +30,9 @@ EXACT = 2**24  # float32 holds every whole number up to here
 
 
 class HybridNetwork(tf.Module):
-    """A network whose forward pass is the spiking simulation over time.
+    """Weights that are trained on, and what rounds them as the core does.
 
-    Layer by layer over time: a connection is applied to all samples × steps at once,
-    and only the neurons' recursion runs through the steps. What the forward pass is,
-    is chosen by name (``semantics``).
+    How it runs, is ``semantics.forward``'s to say.
 
     Args:
         graph: legalised (``toolchain.legalize``), the host setting the first
@@ -134,30 +131,6 @@ class HybridNetwork(tf.Module):
                 kernel.assign(tf.clip_by_value(kernel, -most, most))
                 most = MAX_BIAS / scales.current / len(layer.synapses) / unit
                 bias.assign(tf.clip_by_value(bias, -most, most))
-
-    def forward(
-        self,
-        x: tf.Tensor,
-        steps: int,
-        semantics: str = "loihi",
-        *,
-        record: bool = False,
-    ) -> Activity:
-        """Present samples for ``steps`` steps.
-
-        Args:
-            x: (samples, *input shape).
-            steps: at least as many as reach the read-out.
-            semantics: "loihi", "float" or "rate".
-            record: whether to give the spikes.
-
-        Raises:
-            DataError: the semantics are unknown, or no step is left to be read.
-            DoesNotFit: there are not enough steps to reach the last layer.
-        """
-        value, rates, spikes = find_semantics(semantics)(self, x, steps)
-        output = self.host(self.graph.output.name, value, tf.float32)
-        return Activity(output, rates, spikes if record else {})
 
     def kernel(self, name: str) -> tf.Tensor:
         """Weights of a linear node, float32."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -16,10 +16,8 @@ from ...toolchain.passes.quantize.layers import Layer, Synapses
 from ...toolchain.program.arithmetic import WEIGHT_SHIFT
 from .core_neurons import Rate, core_rate, core_spikes, round_bias, trained_spikes
 from .host_layers import linear
+from .hybrid import HybridNetwork
 from .hybrid_neurons import filtered, float_rate, float_spikes
-
-if TYPE_CHECKING:
-    from .hybrid import HybridNetwork
 
 FLOAT_SIGMA = 0.005  # of the float neurons' soft LIF twin (arXiv 2303.12738, 3.1)
 
@@ -142,6 +140,32 @@ def find_semantics(name: str) -> Callable[[HybridNetwork, tf.Tensor, int], Run]:
             f"semantics {name!r} is unknown; there are: {', '.join(SEMANTICS)}"
         )
     return SEMANTICS[name]
+
+
+def forward(
+    net: HybridNetwork,
+    x: tf.Tensor,
+    steps: int,
+    semantics: str = "loihi",
+    *,
+    record: bool = False,
+) -> Activity:
+    """Present samples for ``steps`` steps.
+
+    Args:
+        net: what is run.
+        x: (samples, *input shape).
+        steps: at least as many as reach the read-out.
+        semantics: "loihi", "float" or "rate".
+        record: whether to give the spikes.
+
+    Raises:
+        DataError: the semantics are unknown, or no step is left to be read.
+        DoesNotFit: there are not enough steps to reach the last layer.
+    """
+    value, rates, spikes = find_semantics(semantics)(net, x, steps)
+    output = net.host(net.graph.output.name, value, tf.float32)
+    return Activity(output, rates, spikes if record else {})
 
 
 def _core(net: HybridNetwork, layer: Layer, steps: int) -> Any:

@@ -118,7 +118,7 @@ class SpikeSourceModel(Presentation):
 @requires(CPU)
 @tag("fixed_pt")
 class NeuronsModel(Presentation):
-    """``arithmetic.step`` in Lava: a_in holds q / 64, as Lava's LIF takes it.
+    """``program.step`` in Lava: a_in holds q / 64, as Lava's LIF takes it.
 
     Beyond ``PyLifModelBitAcc``: q and u + bias wrap, refractory steps, v_min, v_max.
     """

@@ -259,7 +259,7 @@ def wrap(x, spare):
 
 @compiled
 def update(tile, q, u, v, rest, bias, fired):
-    """One step of ``arithmetic.step`` for a tile; q is cleared for the next."""
+    """One step of ``program.step`` for a tile; q is cleared for the next."""
     keep_u, keep_v, after = tile.keep_u, tile.keep_v, np.int8(tile.rest)
     v_min, v_max, threshold = tile.v_min, tile.v_max, tile.threshold
     for i in range(fired.size):

@@ -23,7 +23,7 @@ from .tiles import assemble, members
 
 
 class Reference(Target):
-    """Every Program, spike for spike as ``arithmetic.step`` says."""
+    """Every Program, spike for spike as ``program.step`` says."""
 
     name = "reference"
     kind = "integer emulation"

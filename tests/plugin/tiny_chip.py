@@ -10,10 +10,11 @@ import numpy as np
 from snn_deploy.targets.contract import Session, Target, Utilization
 from snn_deploy.toolchain.passes.place.limits import CoreLimits, Limits, Usage
 from snn_deploy.toolchain.passes.place.place import Placement, place
-from snn_deploy.toolchain.program import arithmetic as core
+from snn_deploy.toolchain.program.arithmetic import IntArray
 from snn_deploy.toolchain.program.connections import Connection
 from snn_deploy.toolchain.program.host import BoolArray, Stimulus
 from snn_deploy.toolchain.program.program import Program
+from snn_deploy.toolchain.program.step import step
 
 CORE = CoreLimits(
     compartments=64, input_axons=4096, output_axons=4096, synapse_bits=1 << 20
@@ -73,13 +74,11 @@ class TinySession(Session):
                     if t >= c.delay:
                         q += arriving(c, sent[c.source][:, t - c.delay])
                 bias = stimulus.bias.get(p.name, p.bias)
-                spikes[p.name][:, t], *state[p.name] = core.step(
-                    p, q, bias, *state[p.name]
-                )
+                spikes[p.name][:, t], *state[p.name] = step(p, q, bias, *state[p.name])
         return spikes
 
 
-def arriving(connection: Connection, spikes: BoolArray) -> core.IntArray:
+def arriving(connection: Connection, spikes: BoolArray) -> IntArray:
     """Σ weight · spike, (samples, target neurons), tap by tap."""
     taps, channels = connection.taps, connection.weight.shape[-2:]
     pixels = spikes.reshape(len(spikes), -1, channels[0]).astype(np.int64)

@@ -32,7 +32,7 @@ class SpikeInput:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Population:
-    """Neurons of the core that share their constants; see ``arithmetic.step``.
+    """Neurons of the core that share their constants; see ``step``.
 
     ``scale`` (integer membrane units for one unit of the float model's threshold) and
     ``amplitude`` (output of one spike, integrated over s) lead back to the float model;

@@ -9,11 +9,12 @@ import numpy as np
 
 from ..errors import DataError
 from ..graph.nodes import FloatArray
-from ..program.arithmetic import Q_BITS, V_LIMIT, IntArray, step, wrap
+from ..program.arithmetic import Q_BITS, V_LIMIT, IntArray, wrap
 from ..program.connections import Connection
 from ..program.host import BoolArray, encode
 from ..program.program import Population, Program
 from ..program.recording import Recording
+from ..program.step import step
 from .compare import Difference
 
 BEFORE, AFTER = 8, 4  # steps around a difference that are shown
@@ -85,7 +86,7 @@ def membrane_history(
     spikes: Mapping[str, BoolArray],
     bias: IntArray | None = None,
 ) -> History:
-    """q, u, v, counter and spikes of a neuron, ``arithmetic.step`` by step.
+    """q, u, v, counter and spikes of a neuron, step by ``step``.
 
     Args:
         program: where the neuron is.
