@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..dataset import Dataset
+from ..formats.rows import rows
 from ..pictures import Size
-from ..rows import rows
 
 CLASSES = ("background", "disc", "square")
 RADIUS = 0.15, 0.3  # of a shape, as a fraction of the smaller side
