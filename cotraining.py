@@ -27,6 +27,7 @@ from .toolchain.graph.graph import Graph
 from .toolchain.graph.nodes import IF, LIF, FloatArray, Node, Output
 from .toolchain.passes.fold import fold
 from .toolchain.passes.legalize.legalize import legalize
+from .toolchain.passes.preprocess import NONE, Preprocessing, with_preprocessing
 from .toolchain.passes.quantize.layers import layers
 from .toolchain.passes.quantize.quantize import scales_of
 from .toolchain.passes.readout import with_readout, without_readout
@@ -69,6 +70,7 @@ def cotrain(
     choices: Choices,
     *,
     kind: str | None = None,
+    preprocessing: Preprocessing = NONE,
     resume: bool = False,
     progress: Callable[[str, Progress], None] = lambda phase, now: None,
 ) -> dict[str, Any]:
@@ -82,6 +84,7 @@ def cotrain(
         out: bundle to write.
         choices: how to train.
         kind: of task, by name; None: found out from model and data.
+        preprocessing: how samples were prepared for the model's training.
         resume: go on from the checkpoints.
         progress: told the phase and how it stands, after each epoch.
 
@@ -92,6 +95,7 @@ def cotrain(
         SnnDeployError: something of the above is not in order.
     """
     source = read_model(model)
+    source = replace(source, graph=with_preprocessing(source.graph, preprocessing))
     task = read_task(data, source.graph, source.metadata, kind=kind, seed=choices.seed)
     lessons = task.lessons(source.recipe)
     assert task.kind is not None

@@ -32,6 +32,12 @@ from .toolchain.graph.interpret import interpret
 from .toolchain.graph.nodes import FloatArray
 from .toolchain.passes.fold import fold
 from .toolchain.passes.legalize.legalize import legalize
+from .toolchain.passes.preprocess import (
+    NONE,
+    Preprocessing,
+    preprocessing_of,
+    with_preprocessing,
+)
 from .toolchain.passes.quantize.quantize import quantize
 from .toolchain.passes.quantize.rounding import Scales
 from .toolchain.program.host import SpikeEncoder
@@ -93,6 +99,7 @@ def build(
     data: Path | None,
     *,
     kind: str | None = None,
+    preprocessing: Preprocessing = NONE,
     samples: int | None = None,
     device: str = "loihi1_davies2018",
     settings: Settings,
@@ -106,6 +113,7 @@ def build(
         model: Keras file, SavedModel or .snn; the LocNet that ships where None.
         data: samples of the network's kind, as ``tasks.task.read_task`` takes them.
         kind: of task, by name; None: found out from model and data.
+        preprocessing: how samples were prepared for training.
         samples: how many test samples run on the target; None: all of them where it
             is fast, else ``FEW``.
         device: profile of the energy proxy, a name or a file.
@@ -119,13 +127,14 @@ def build(
     profile, place = load_profile(device), find_target(target)
     with steps("read model and data"):
         source = read_model(model)
+        source = replace(source, graph=with_preprocessing(source.graph, preprocessing))
         task = read_task(data, source.graph, source.metadata, kind=kind)
         if samples is None and not place.fast:
             samples = FEW
         test = task.test(samples)
     if source.choices:
         settings = as_tuned(settings, source.choices)
-    notes = task.notes
+    notes = task.notes + _prepared(source.graph)
     if not source.scales:
         with steps("run the float ANN on training samples"):
             notes += check_reading(task, source.graph, force=force)
@@ -164,6 +173,11 @@ def build(
         picture=task.picture(test.first(SHOWN), shown.output),
         shown=shown,
     )
+
+
+def _prepared(graph: Graph) -> tuple[str, ...]:
+    """How the host prepares samples, for the report."""
+    return (f"preprocessing: {preprocessing_of(graph) or 'none'}",)
 
 
 def _bundle(program: Program, source: Model, task: Task) -> Bundle:

@@ -17,8 +17,10 @@ from .options import (
     TASK,
     consoles,
     json_option,
+    preprocessing,
     say,
     show,
+    taken_preprocessing,
 )
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 @click.option(
     "--out", type=PATH, help="Folder to write.  [default: build/MODEL-TARGET]"
 )
+@preprocessing
 @TASK
 @click.option(
     "--samples",
@@ -101,11 +104,13 @@ def build(
     from .. import deploy
 
     stdout, stderr = consoles()
+    prepared = taken_preprocessing(choices)
     made = deploy.build(
         target,
         model,
         data,
         kind=kind,
+        preprocessing=prepared,
         samples=samples,
         device=device,
         settings=deploy.Settings(**choices),

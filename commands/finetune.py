@@ -10,7 +10,17 @@ from typing import Any
 import click
 
 from ..toolchain.errors import TargetUnavailable
-from .options import AMOUNT, COUNT, DATA, PATH, TASK, consoles, say
+from .options import (
+    AMOUNT,
+    COUNT,
+    DATA,
+    PATH,
+    TASK,
+    consoles,
+    preprocessing,
+    say,
+    taken_preprocessing,
+)
 
 EPOCHS = click.IntRange(min=0)
 
@@ -21,6 +31,7 @@ EPOCHS = click.IntRange(min=0)
 )
 @click.argument("model", type=PATH)
 @click.option("--data", type=PATH, help=DATA)
+@preprocessing
 @TASK
 @click.option("--out", type=PATH, required=True, help="Bundle (.snn) to write.")
 @click.option(
@@ -45,9 +56,7 @@ EPOCHS = click.IntRange(min=0)
 )
 @click.option(
     "--loss",
-    type=click.Choice(
-        "cross_entropy mse huber iou smooth_l1 bce_dice ce_dice".split()
-    ),
+    type=click.Choice("cross_entropy mse huber iou smooth_l1 bce_dice ce_dice".split()),
     help="[default: the one that suits the task]",
 )
 @click.option(
@@ -95,6 +104,7 @@ def finetune(
             "pip install 'snn-deploy[keras]'"
         ) from error
     _, stderr = consoles()
+    prepared = taken_preprocessing(choices)
 
     def progress(phase: str, now: Any) -> None:
         say(
@@ -110,6 +120,7 @@ def finetune(
         out,
         cotraining.Choices(**choices),
         kind=kind,
+        preprocessing=prepared,
         resume=resume,
         progress=progress,
     )

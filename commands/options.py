@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ..calibration.report.report import Report
+    from ..toolchain.passes.preprocess import Preprocessing
 
 
 class Counts(click.ParamType):
@@ -31,7 +35,26 @@ class Counts(click.ParamType):
         return tuple(int(part) for part in parts)
 
 
+class Numbers(click.ParamType):
+    """Numbers with commas between them."""
+
+    name = "X[,X,…]"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
+        """The numbers; those given as a default are taken as they are."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            numbers = tuple(float(part) for part in str(value).split(","))
+        except ValueError:
+            numbers = (math.nan,)
+        if not all(map(math.isfinite, numbers)):
+            self.fail(f"{value!r} is not a number, or numbers as 0.5,0.4,0.3", param)
+        return numbers
+
+
 COUNTS = Counts()
+NUMBERS = Numbers()
 PATH = click.Path(path_type=Path)
 COUNT = click.IntRange(min=1)
 AMOUNT = click.FloatRange(min=0, min_open=True)
@@ -62,6 +85,24 @@ DEVICE = click.option(
     default="loihi1_davies2018",
     show_default=True,
     help="Device profile of the energy proxy: a name or a .toml file.",
+)
+PREPROCESSING = (
+    click.option(
+        "--scale", type=NUMBERS, default=(1.0,), help="The network takes x · scale, …"
+    ),
+    click.option("--offset", type=NUMBERS, default=(0.0,), help="… + offset, …"),
+    click.option("--mean", type=NUMBERS, default=(0.0,), help="… − mean, …"),
+    click.option(
+        "--std",
+        type=NUMBERS,
+        default=(1.0,),
+        help="… / std: a number, or one a channel with commas between them.",
+    ),
+    click.option(
+        "--channels-first",
+        is_flag=True,
+        help="Samples are stored as (channels, height, width).",
+    ),
 )
 PIPED_WIDTH = 110  # columns, where standard output is no terminal
 
@@ -99,3 +140,16 @@ def show(report: Report, stdout: Console, as_json: bool) -> None:
         click.echo(json.dumps(asdict(report), indent=2, ensure_ascii=False))
     else:
         print_report(report, stdout)
+
+
+def preprocessing(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say how samples were prepared for training."""
+    return reduce(lambda f, add: add(f), reversed(PREPROCESSING), command)
+
+
+def taken_preprocessing(choices: dict[str, Any]) -> Preprocessing:
+    """What these options say, taken out of a verb's choices."""
+    from ..toolchain.passes.preprocess import Preprocessing
+
+    names = ("scale", "offset", "mean", "std", "channels_first")
+    return Preprocessing(**{name: choices.pop(name) for name in names})

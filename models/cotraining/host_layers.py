@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 from ...toolchain.graph import nodes as n
+from ...toolchain.graph.preparation import ChannelsLast, Rescale
 
 
 def linear(node: n.Linear, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
@@ -44,10 +45,18 @@ def _norm(node: n.BatchNorm, x: tf.Tensor) -> tf.Tensor:
     return x * tf.constant(node.scale, x.dtype) + tf.constant(node.offset, x.dtype)
 
 
+def _rescale(node: Rescale, x: tf.Tensor) -> tf.Tensor:
+    return x * tf.constant(node.scale, x.dtype) + tf.constant(node.offset, x.dtype)
+
+
 _OPERATIONS: dict[type[n.Node], Callable[..., tf.Tensor]] = {
     n.AvgPool2D: _pool,
     n.Upsample2D: _upsample,
     n.BatchNorm: _norm,
+    ChannelsLast: lambda node, x: tf.transpose(x, (0, *range(2, len(x.shape)), 1)),
+    Rescale: lambda node, x: (
+        x * node.scale.astype(x.dtype.name) + node.offset.astype(x.dtype.name)
+    ),
     n.Flatten: lambda node, x: tf.reshape(x, (-1, math.prod(x.shape[1:]))),
     n.Reshape: lambda node, x: tf.reshape(x, (-1, *node.shape)),
     n.Add: lambda node, *xs: tf.add_n(xs),

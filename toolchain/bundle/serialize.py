@@ -16,12 +16,14 @@ from ..errors import BundleError
 from ..graph import nodes
 from ..graph.graph import Graph
 from ..graph.nodes import Array, FloatArray, Shape
+from ..graph.preparation import ChannelsLast, Rescale
 from ..program import connections, host, program
 from ..program.arithmetic import IntArray
 
 CLASSES: Mapping[str, type] = {
     kind.__name__: kind
     for kind in (
+        *(ChannelsLast, Rescale),
         *(Graph, nodes.Input, nodes.Dense, nodes.Conv2D, nodes.ConvTranspose2D),
         *(nodes.AvgPool2D, nodes.Upsample2D, nodes.BatchNorm, nodes.Flatten),
         *(nodes.Reshape, nodes.Add, nodes.Concat, nodes.Lowpass),

@@ -14,6 +14,7 @@ from ..errors import DataError, ModelError
 from . import nodes as n
 from .graph import Graph
 from .nodes import FloatArray, Padding
+from .preparation import ChannelsLast, Rescale
 
 
 def interpret(
@@ -281,6 +282,8 @@ _OPERATIONS: dict[type[n.Node], Callable[..., FloatArray]] = {
     n.AvgPool2D: _pool,
     n.Upsample2D: _upsample,
     n.BatchNorm: lambda node, x: x * node.scale + node.offset,
+    ChannelsLast: lambda node, x: np.moveaxis(x, 1, -1),
+    Rescale: lambda node, x: x * node.scale + node.offset,
     n.Flatten: lambda node, x: x.reshape(len(x), -1),
     n.Reshape: lambda node, x: x.reshape(len(x), *node.shape),
     n.Add: lambda node, *xs: sum(xs[1:], xs[0]),
