@@ -16,6 +16,8 @@ from typing import Any
 
 from .calibration.balance import balance
 from .calibration.membrane import with_time_constant
+from .calibration.report.report import Score
+from .deploy import ann as float_answers
 from .model_files import Model, read_model
 from .models.cotraining.finetune import Progress, Recipe, finetune
 from .models.cotraining.hybrid import HybridNetwork
@@ -124,7 +126,8 @@ def cotrain(
             progress=partial(progress, phase),
         )
         graph = network.to_graph()
-    metadata = _metadata(source, task, choices, network, final)
+    scores = ann_scores(task, source.graph)
+    metadata = _metadata(source, task, scores, choices, network, final)
     graph = with_readout(graph, readout)
     save_bundle(out, Bundle(graph=graph, metadata=metadata))
     return metadata
@@ -171,6 +174,13 @@ def settling(depth: int, steps: int) -> int:
     return way + max(0, steps - way) // 4
 
 
+def ann_scores(task: Task, graph: Graph) -> tuple[Score, ...]:
+    """How well the ANN does on all test samples, to stand beside what becomes of it."""
+    test = task.test(None)
+    answers = {"ANN before fine-tuning": float_answers(graph, test.x)}
+    return tuple(s for s in task.scores(test, answers) if s.name in answers)
+
+
 def _bands(network: HybridNetwork, choices: Choices) -> dict[str, Band] | None:
     """Each population near its share of the spikes; None where all may fire alike."""
     if choices.max_rate_hz is None:
@@ -215,6 +225,7 @@ def _phases(choices: Choices) -> list[tuple[str, Recipe, float]]:
 def _metadata(
     source: Model,
     task: Task,
+    ann: tuple[Score, ...],
     choices: Choices,
     network: HybridNetwork,
     final: dict[str, Progress],
@@ -225,6 +236,7 @@ def _metadata(
         "task": task.kind.name if task.kind else None,
         "data": task.data.source,
         "finetuned": {
+            "ann": [asdict(score) for score in ann],
             "choices": asdict(choices),
             "scales": {name: asdict(s) for name, s in network.scales.items()},
             "validation": {

@@ -21,8 +21,10 @@ from .calibration.overflow import Overflow, check_overflow
 from .calibration.readout import calibrate_readout
 from .calibration.report.picture import Answers, save_picture
 from .calibration.report.report import Report, StepTime, measure
-from .model_files import Model, read_model, read_program
-from .targets.contract import find_target
+from .model_files import Model, read_model
+from .targets.contract import Target, find_target
+from .tasks.built import read_built
+from .tasks.predictions import check_predictions, save_predictions
 from .tasks.reading import check_reading
 from .tasks.task import Task, read_task
 from .toolchain.bundle.bundle import Bundle, save_bundle
@@ -149,8 +151,7 @@ def build(
         recording = (
             shown if len(test) <= SHOWN else session.run(test.x, record="counts")
         )
-    spiking = "float SNN" if place.kind == "float simulation" else "integer SNN"
-    answers = {spiking: recording.output}
+    answers = {_spiking(place): recording.output}
     if not source.scales:  # a fine-tuned network's rates are no answer of their own
         with steps("run the float ANN"):
             answers["float ANN"] = ann(source.graph, test.x)
@@ -173,6 +174,11 @@ def build(
         picture=task.picture(test.first(SHOWN), shown.output),
         shown=shown,
     )
+
+
+def _spiking(place: Target) -> str:
+    """What the network is on this target, in words."""
+    return "float SNN" if place.kind == "float simulation" else "integer SNN"
 
 
 def _prepared(graph: Graph) -> tuple[str, ...]:
@@ -292,24 +298,52 @@ def write(made: Build, folder: Path) -> None:
 
 
 def run(
-    bundle: Path, target: str, *, samples: int, steps: int | None, device: str
+    bundle: Path,
+    target: str,
+    *,
+    samples: int | None,
+    steps: int | None,
+    device: str,
+    data: Path | None = None,
+    predictions: Path | None = None,
 ) -> Report:
-    """Run the samples in a bundle on a target → its Report, without scores.
+    """Run samples through a built Program on a target → its Report.
+
+    Args:
+        bundle: of a build.
+        target: name of a target.
+        samples: how many; None: all of ``data``, else ``SHOWN`` of the bundle's.
+        steps: per sample; the Program's where None.
+        device: profile of the energy proxy, a name or a file.
+        data: new samples, with or without labels; those in the bundle where None.
+        predictions: file for the answers, .csv or .npz.
 
     Raises:
-        SnnDeployError: something of the above is not in order.
+        SnnDeployError: something of the above is not in order; nothing was written.
     """
     profile, place = load_profile(device), find_target(target)
-    program, given = read_program(bundle, samples)
-    with place.load(program) as session:
-        recording = session.run(given, steps)
-        return measure(
-            program,
-            recording,
-            profile,
-            source=f"samples in {bundle}",
-            utilization=session.utilization,
+    if predictions is not None:
+        check_predictions(predictions)
+    built = read_built(bundle)
+    asked = built.read(data) if data else built.stored
+    if samples is None and data is None:
+        samples = min(SHOWN, len(asked))
+    exam = built.examples(asked, samples)
+    with place.load(built.program) as session:
+        recording = session.run(exam.x, steps, record="counts")
+        utilization = session.utilization
+    if predictions is not None:
+        save_predictions(
+            predictions, exam.unit, recording.output, built.question, built.classes
         )
+    return measure(
+        built.program,
+        recording,
+        profile,
+        source=f"samples in {data or bundle}",
+        scores=built.scores(asked, exam, {_spiking(place): recording.output}),
+        utilization=utilization,
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -334,7 +368,8 @@ def compare(
         SnnDeployError: something of the above is not in order.
     """
     places = [find_target(name) for name in targets]
-    program, given = read_program(bundle, samples)
+    built = read_built(bundle)
+    program, given = built.program, built.examples(built.stored, samples).x
     recordings = []
     for place in places:
         with place.load(program) as session:

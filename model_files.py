@@ -8,17 +8,13 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from .calibration.report.report import Score
 from .models.training.checkpoint import ATTRIBUTE, read_metadata
 from .toolchain.bundle.bundle import load_bundle
-from .toolchain.errors import BundleError, DataError, ModelError
+from .toolchain.errors import ModelError
 from .toolchain.frontends.keras import read_keras
 from .toolchain.graph.graph import Graph
-from .toolchain.graph.nodes import FloatArray
 from .toolchain.passes.quantize.rounding import Scales
-from .toolchain.program.program import Program
 
 Metadata = Mapping[str, Any]
 SHIPPED = "locnet.snn"
@@ -55,6 +51,9 @@ class Model:
     @property
     def before(self) -> tuple[Score, ...]:
         """How well the ANN did from which it was fine-tuned, on all test samples."""
+        finetuned = self.metadata.get("finetuned")
+        if isinstance(finetuned, dict) and "ann" in finetuned:
+            return tuple(Score(**score) for score in finetuned["ann"])
         known = self.metadata.get("scores", {}).get("test", {})
         return tuple(
             Score(
@@ -105,23 +104,3 @@ def _metadata(path: Path) -> Metadata:
         if ATTRIBUTE not in file.attrs:
             return {}
     return read_metadata(path)
-
-
-def read_program(path: Path, samples: int) -> tuple[Program, FloatArray]:
-    """The Program in a bundle, and the first of the samples that travel with it.
-
-    Raises:
-        BundleError: the bundle is not in order, or holds no Program or no samples.
-    """
-    bundle = load_bundle(path)
-    if bundle.program is None or bundle.samples is None:
-        raise BundleError(
-            f"Bundle {str(path)!r}: it holds no Program with samples; name a "
-            "program.snn that `snn-deploy build` wrote"
-        )
-    if samples > len(bundle.samples):
-        raise DataError(
-            f"Bundle {str(path)!r}: {samples} samples are asked for; it holds "
-            f"{len(bundle.samples)}"
-        )
-    return bundle.program, bundle.samples[:samples].astype(np.float64)

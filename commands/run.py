@@ -6,31 +6,60 @@ from pathlib import Path
 
 import click
 
-from .options import BUNDLE, COUNT, DEVICE, STEPS, TARGET, consoles, json_option, show
+from .options import (
+    BUNDLE,
+    COUNT,
+    DEVICE,
+    PATH,
+    STEPS,
+    TARGET,
+    consoles,
+    json_option,
+    say,
+    show,
+)
 
 
 @click.command(
     epilog="Example: snn-deploy run build/locnet-reference/program.snn "
-    "--target loihi-emulator --samples 4"
+    "--target loihi-emulator --data new.npz --predictions answers.csv"
 )
 @BUNDLE
 @TARGET
-@click.option("--samples", type=COUNT, default=16, show_default=True)
+@click.option("--data", type=PATH, help="New samples; those in the bundle otherwise.")
+@click.option(
+    "--samples", type=COUNT, help="[default: all of --data, else 16 of the bundle's]"
+)
+@click.option(
+    "--predictions", type=PATH, help="File to write the answers to, .csv or .npz."
+)
 @STEPS
 @DEVICE
 @json_option("the report")
 def run(
     bundle: Path,
     target: str,
-    samples: int,
+    data: Path | None,
+    samples: int | None,
+    predictions: Path | None,
     steps: int | None,
     device: str,
     as_json: bool,
 ) -> None:
-    """Run the samples in a BUNDLE on a target; report firing rates and energy."""
+    """Run samples through a BUNDLE on a target; report firing rates and energy."""
     from .. import deploy
 
     stdout, stderr = consoles()
     with stderr.status(f"running on {target}"):
-        report = deploy.run(bundle, target, samples=samples, steps=steps, device=device)
+        report = deploy.run(
+            bundle,
+            target,
+            samples=samples,
+            steps=steps,
+            device=device,
+            data=data,
+            predictions=predictions,
+        )
     show(report, stdout, as_json)
+    if predictions is not None:
+        say(stderr, f"wrote {predictions}")

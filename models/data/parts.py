@@ -69,9 +69,10 @@ def parts_of(
     order = sorted(set(labels))
     dealt = split(order, seed, block)
     where = {order[i]: part for part in PARTS for i in getattr(dealt, part)}
-    return _collected(
-        [where[label] for label in labels], f"test part of a split of seed {seed}"
-    )
+    how = f"test part of a split of seed {seed}"
+    if known is None and "finetuned" not in metadata:
+        how += " (what the network was trained on is not known here)"
+    return _collected([where[label] for label in labels], how)
 
 
 def noted(

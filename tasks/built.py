@@ -1,0 +1,149 @@
+"""A built Program with the question it answers, and samples to ask it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..calibration.report.report import Score
+from ..models.data.dataset import Dataset
+from ..models.data.formats.formats import read_data
+from ..models.data.formats.rows import rows
+from ..toolchain.bundle.bundle import load_bundle
+from ..toolchain.errors import BundleError, DataError
+from ..toolchain.graph.graph import Graph
+from ..toolchain.graph.nodes import Array
+from ..toolchain.program.host import BiasEncoder
+from ..toolchain.program.program import Program
+from .contract import KINDS, Examples, Kind, Question, find_kind
+from .task import question_of
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Built:
+    """What a build left in its bundle.
+
+    Attributes:
+        program: to run.
+        question: what it takes and gives.
+        kind: of task; None where the build had no labels.
+        stored: the samples that travel with it, and their labels.
+        classes: names of the classes; None where answers are no classes.
+    """
+
+    program: Program
+    question: Question
+    kind: Kind | None
+    stored: Dataset
+    classes: tuple[str, ...] | None
+
+    def examples(self, data: Dataset, count: int | None) -> Examples:
+        """The first ``count`` samples, or all, as the Program takes them.
+
+        Raises:
+            DataError: there are fewer, or they have another shape.
+        """
+        if count is not None and count > len(data):
+            raise DataError(
+                f"{data.source}: {count} samples are asked for; it holds {len(data)}"
+            )
+        chosen = np.arange(len(data) if count is None else count)
+        return Examples(
+            x=data.read(chosen, self.question.shape).astype(np.float64),
+            y=None if data.answers is None else data.answers[chosen],
+            unit=tuple(data.names[i] for i in chosen),
+            whole=np.ones(len(chosen), bool),
+            classes=data.classes,
+        )
+
+    def read(self, path: Path) -> Dataset:
+        """New samples, with or without labels.
+
+        Raises:
+            DataError: they cannot be read, or their answers do not suit.
+        """
+        kinds = [self.kind] if self.kind else map(find_kind, KINDS)
+        for kind in kinds:
+            if kind.recognises(path):
+                return kind.read(path, self.question)
+        data = read_data(path)
+        if self.kind is not None and data.answers is not None:
+            held = data.answers
+            data = self.kind.checked(data, self.question)
+            if not self.kind.suits(self.question, data):
+                raise DataError(
+                    f"{data.source}: its answers, {held.dtype} of shape "
+                    f"{held.shape[1:]}, are none that this network gives, "
+                    f"{self.question.output}; {self.kind.name} want {self.kind.asks}"
+                )
+        return data
+
+    def scores(
+        self, data: Dataset, examples: Examples, answers: Mapping[str, Array]
+    ) -> tuple[Score, ...]:
+        """How well it does, where there are labels."""
+        if self.kind is None or examples.y is None:
+            return ()
+        return self.kind.scores(examples, answers, self.question, data)
+
+
+def read_built(path: Path) -> Built:
+    """The Program in a bundle, its samples and what is asked of them.
+
+    Raises:
+        BundleError: the bundle is not in order, or holds no Program or no samples.
+    """
+    bundle = load_bundle(path)
+    program, samples = bundle.program, bundle.samples
+    if program is None or samples is None:
+        raise BundleError(
+            f"Bundle {str(path)!r}: it holds no Program with samples; name a "
+            "program.snn that `snn-deploy build` wrote"
+        )
+    question = _question(program, samples.shape[1:])
+    name, labels, classes = _noted(bundle.metadata, len(samples))
+    kind = find_kind(name) if name else None
+    return Built(
+        program=program,
+        question=question,
+        kind=kind,
+        stored=rows(
+            f"Bundle {str(path)!r}", samples, labels, kind=name, classes=classes
+        ),
+        classes=classes if name == "classes" else None,
+    )
+
+
+def _noted(
+    metadata: Mapping[str, Any], count: int
+) -> tuple[str | None, Array | None, tuple[str, ...]]:
+    """Kind, labels and class names as a build notes them; nothing that is damaged."""
+    name, classes = metadata.get("task"), metadata.get("classes")
+    if name not in KINDS:
+        return None, None, ()
+    names = tuple(map(str, classes)) if isinstance(classes, list) else ()
+    try:
+        labels = np.array(metadata.get("labels"))
+    except ValueError:
+        return name, None, names
+    if labels.dtype.kind not in "iufb" or len(labels) != count:
+        return name, None, names
+    return name, labels, names
+
+
+def _question(program: Program, shape: tuple[int, ...]) -> Question:
+    """As ``question_of`` has it of the network that was built."""
+    decoder: Graph = program.decoder.graph
+    asked = question_of(decoder)
+    if isinstance(program.encoder, BiasEncoder):
+        shape = program.encoder.graph.input.shape
+    return Question(
+        shape=shape,
+        output=asked.output,
+        probability=asked.probability,
+        picked=asked.picked,
+    )
