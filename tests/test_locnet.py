@@ -80,7 +80,7 @@ def test_locnet_has_the_papers_layers():
 
 
 def test_the_default_fits_a_chip_many_times():
-    neurons = sum(math.prod(n.output_shape[1:]) for n in populations(locnet()))
+    neurons = sum(math.prod(n.output.shape[1:]) for n in populations(locnet()))
     assert neurons == 27_104 < 128 * 1024 / 4
 
 

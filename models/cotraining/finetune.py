@@ -14,6 +14,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from ...toolchain.errors import DataError
+from ..training.adam import Adam
 from ..training.checkpoint import Resumable, Weights, load_checkpoint, save_checkpoint
 from ..training.losses import find_loss
 from .hybrid import HybridNetwork
@@ -161,8 +162,7 @@ class _Trainer(Resumable):
         self.loss = find_loss(recipe.loss)
         self.label, self.score = judge or (self.loss.label, self.loss.score)
         self.variables = list(network.trainable_variables)
-        self.optimizer = tf.keras.optimizers.Adam(global_clipnorm=1.0)
-        self.optimizer.build(self.variables)
+        self.optimizer = Adam(self.variables, most=1.0)
         self.budgets = {
             name: Budget(kind(network, recipe.steps), getattr(recipe, name))
             for name, kind in BUDGETS.items()
@@ -203,7 +203,7 @@ class _Trainer(Resumable):
     @property
     def memory(self) -> list[tf.Variable]:
         multipliers = [budget.multiplier for budget in self.budgets.values()]
-        return [*self.optimizer.variables(), *multipliers]
+        return [*self.optimizer.memory, *multipliers]
 
     def start(self) -> Progress:
         """Judge the network as it was given."""
@@ -213,7 +213,7 @@ class _Trainer(Resumable):
         """See every training sample once, then judge."""
         share = self.epoch / self.recipe.epochs
         rate = self.recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
-        self.optimizer.learning_rate.assign(rate)
+        self.optimizer.rate.assign(rate)
         losses = [float(self.step(x, y)) for x, y in self._batches()]
         self.epoch += 1
         return self.judge(float(np.mean(losses)))
@@ -279,8 +279,8 @@ class _Trainer(Resumable):
                 self.network, activity.rates, self.recipe.band, self.recipe.bands or {}
             )
             total += sum(b.penalty(activity.rates) for b in self.budgets.values())
-        gradients = tape.gradient(total, self.variables)
-        self.optimizer.apply_gradients(zip(gradients, self.variables))
+        unused = tf.UnconnectedGradients.ZERO
+        self.optimizer.apply(tape.gradient(total, self.variables, None, unused))
         self.network.constrain()
         for budget in self.budgets.values():
             budget.adapt(activity.rates, self.recipe.dual_rate)

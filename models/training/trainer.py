@@ -18,6 +18,7 @@ from ... import __version__
 from ...toolchain.errors import DataError
 from ..data.split import Split
 from ..networks.recipe import CaeRecipe, Recipe
+from .adam import Adam
 from .checkpoint import (
     Resumable,
     Weights,
@@ -79,8 +80,7 @@ class Trainer(Resumable):
         self.identity = asdict(recipe) | {"data": fingerprint}
         self.seed, self.epochs = recipe.seed, recipe.epochs
         self.learning_rate = recipe.learning_rate
-        self.optimizer = tf.keras.optimizers.Adam()
-        self.optimizer.build(model.trainable_variables)
+        self.optimizer = Adam(model.trainable_variables)
         self.step = tf.function(self._step, reduce_retracing=True)
         self.epoch = self.best_epoch = 0
         self.best_score = -1.0
@@ -114,12 +114,12 @@ class Trainer(Resumable):
 
     @property
     def memory(self) -> Sequence[tf.Variable]:
-        return self.optimizer.variables()  # type: ignore[no-any-return]
+        return self.optimizer.memory
 
     def run_epoch(self) -> Progress:
         """See every training sample once, changed at random, then validate."""
         rate = 0.5 * (1 + math.cos(math.pi * self.epoch / self.epochs))
-        self.optimizer.learning_rate.assign(self.learning_rate * rate)
+        self.optimizer.rate.assign(self.learning_rate * rate)
         rng = np.random.default_rng([self.seed, self.epoch])
         losses = [float(self.step(*batch)) for batch in self.batches(rng)]
         self.epoch += 1
@@ -134,8 +134,7 @@ class Trainer(Resumable):
     def _step(self, *batch: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
             loss = self.loss(*batch)
-        variables = self.model.trainable_variables
-        self.optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables))
+        self.optimizer.apply(tape.gradient(loss, self.optimizer.variables))
         return loss
 
 
@@ -192,7 +191,7 @@ def run(
 
 
 def _save(model: tf.keras.Model, path: Path, metadata: dict[str, Any]) -> None:
-    model.save(path, save_format="h5", include_optimizer=False)
+    model.save(path)
     write_metadata(path, metadata)
 
 
