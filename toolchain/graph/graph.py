@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import TypeVar
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import ModelError
 from .nodes import Array, Input, Node, Output, Shape
+from .text import graph_text
 
 N = TypeVar("N", bound=Node)
 
@@ -31,6 +32,34 @@ class Graph:
     """
 
     nodes: tuple[Node, ...]
+
+    @classmethod
+    def chain(cls, *nodes: Node) -> Graph:
+        """The Graph in which a node without inputs takes the node before it.
+
+        >>> from .nodes import Flatten
+        >>> print(Graph.chain(Input("x", shape=(2, 3)), Flatten("flat"), Output("y")))
+        x: Input() → 2×3
+        flat: Flatten(x) → 6
+        y: Output(flat) → 6
+        """
+        before = [None, *nodes]
+        return cls(
+            tuple(
+                node
+                if node.inputs or last is None
+                else replace(node, inputs=(last.name,))
+                for last, node in zip(before, nodes)
+            )
+        )
+
+    def __str__(self) -> str:
+        """A line a node (``text``); an output's shape is ? where shapes do not meet."""
+        try:
+            shapes = self.shapes
+        except ModelError:
+            shapes = {}
+        return graph_text(self.nodes, shapes)
 
     def __getitem__(self, name: str) -> Node:
         """The node of this name; KeyError where there is none."""

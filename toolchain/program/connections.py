@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..graph.nodes import Padding, Shape, conv_shape, transpose_shape
+from ..graph.text import array_text, field_text, kernel_text
 from .arithmetic import WEIGHT_SHIFT, IntArray
 
 
@@ -42,6 +43,17 @@ class Connection:
     weight: IntArray
     exponent: int = 0
     delay: int = 1  # steps
+
+    def __str__(self) -> str:
+        """One line: ends, kernel, bits of the mantissas, and the rest."""
+        largest = int(np.abs(self.weight.astype(np.int64)).max(initial=0))
+        bits = (largest // 2).bit_length() + 1  # mantissas are even
+        words = [f"{self.source} → {self.target}: {type(self).__name__}"]
+        words += [kernel_text(self.weight), f"weight {array_text(self.weight)}"]
+        words += [f"{bits} bits exponent {self.exponent} delay {self.delay}"]
+        for name in ("stride", "padding"):
+            words += field_text(name, getattr(self, name, ()))
+        return " ".join(words)
 
     @property
     def source_shape(self) -> Shape:

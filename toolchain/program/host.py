@@ -6,6 +6,7 @@ handed the same integers.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -16,6 +17,7 @@ from ..errors import DataError
 from ..graph.graph import Graph
 from ..graph.interpret import interpret, readout_weights
 from ..graph.nodes import FloatArray
+from ..graph.text import field_text, number_text
 from .arithmetic import MAX_BIAS, IntArray, round_bias
 
 BoolArray = npt.NDArray[np.bool_]
@@ -31,6 +33,11 @@ class BiasEncoder:
     graph: Graph
     population: str
     scale: float  # bias units for one unit of J
+
+    def __str__(self) -> str:
+        """Its line, and the Graph indented."""
+        title = f"BiasEncoder → {self.population}: scale {number_text(self.scale)}"
+        return f"{title}\n{textwrap.indent(str(self.graph), '    ')}"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -48,6 +55,14 @@ class SpikeEncoder:
     coding: str = "rate"
     max_rate: float = 1000.0  # Hz
     seed: int = 0
+
+    def __str__(self) -> str:
+        """One line."""
+        rate = number_text(self.max_rate)
+        return (
+            f"SpikeEncoder → {self.population}: {self.coding}, up to {rate} Hz, "
+            f"seed {self.seed}"
+        )
 
 
 Encoder = BiasEncoder | SpikeEncoder
@@ -68,6 +83,13 @@ class Decoder:
     amplitude: float
     settle: float = 0.0  # s left out at the start
     tau_syn: float = 0.0  # s, 0: plain mean
+
+    def __str__(self) -> str:
+        """Its line, and the Graph indented."""
+        words = [f"{self.population} → Decoder:"]
+        for name in ("amplitude", "settle", "tau_syn"):
+            words += field_text(name, getattr(self, name))
+        return f"{' '.join(words)}\n{textwrap.indent(str(self.graph), '    ')}"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

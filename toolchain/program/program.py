@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import DoesNotFit, ModelError
 from ..graph.graph import Graph
 from ..graph.nodes import Shape
+from ..graph.text import array_text, number_text, shape_text
 from . import arithmetic as core
 from .arithmetic import IntArray
 from .connections import Connection, ConvConnection, ConvTransposeConnection
@@ -28,6 +29,10 @@ class SpikeInput:
     def size(self) -> int:
         """Number of neurons."""
         return math.prod(self.shape)
+
+    def __str__(self) -> str:
+        """One line: name and shape."""
+        return f"{self.name}: SpikeInput {shape_text(self.shape)}"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -56,6 +61,15 @@ class Population:
         """Number of neurons."""
         return math.prod(self.shape)
 
+    def __str__(self) -> str:
+        """One line of its integers; v_max where it is not the core's own limit."""
+        top = "" if self.v_max == core.V_LIMIT else f" v_max {self.v_max}"
+        return (
+            f"{self.name}: Population {shape_text(self.shape)} δ_u {self.decay_u} "
+            f"δ_v {self.decay_v} θ {self.threshold} r {self.refractory} "
+            f"v_min {self.v_min}{top} bias {array_text(self.bias)}"
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
@@ -63,6 +77,10 @@ class Timing:
 
     dt: float  # s, one timestep
     steps: int  # steps per sample
+
+    def __str__(self) -> str:
+        """As the last line of a Program's text."""
+        return f"timing: {self.steps} steps of {number_text(self.dt)} s"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -76,6 +94,16 @@ class Program:
     decoder: Decoder
     timing: Timing
     graph: Graph | None = None  # the spiking float network the integers stand for
+
+    def __str__(self) -> str:
+        """A line for each part in order of flow; not the float network it stands for.
+
+        Of weights, biases and the host's Graphs as much is shown as in ``graph.text``.
+        """
+        lines: list[object] = [self.encoder, *self.inputs]
+        for population in self.populations:
+            lines += [*self.incoming(population.name), population]
+        return "\n".join(map(str, [*lines, self.decoder, self.timing]))
 
     def __getitem__(self, name: str) -> Population | SpikeInput:
         """The population or spike input of this name; KeyError where there is none."""
