@@ -18,7 +18,7 @@ import numpy as np
 from ..calibration.report.picture import Answers
 from ..calibration.report.report import Confusion, Score
 from ..models.data.dataset import Dataset
-from ..models.data.formats import read_data
+from ..models.data.formats.formats import read_data
 from ..models.data.parts import Parts
 from ..toolchain.errors import DataError
 from ..toolchain.graph.nodes import Array, FloatArray, Shape

@@ -12,7 +12,7 @@ import numpy as np
 from ..calibration.report.picture import Answers
 from ..calibration.report.report import Confusion, Score
 from ..models.data.dataset import Dataset, IndexArray
-from ..models.data.formats import read_data
+from ..models.data.formats.formats import read_data
 from ..models.data.parts import Parts, parts_of
 from ..toolchain.errors import DataError
 from ..toolchain.graph.graph import Graph

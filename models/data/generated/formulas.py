@@ -6,7 +6,7 @@ import numpy as np
 
 from ....toolchain.graph.nodes import FloatArray
 from ..dataset import Dataset
-from ..rows import rows
+from ..formats.rows import rows
 
 INPUTS = 8
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..dataset import Dataset
 from ..pictures import Size
-from ..rows import rows
+from ..formats.rows import rows
 
 CLASSES = ("background", "disc", "square")
 RADIUS = 0.15, 0.3  # of a shape, as a fraction of the smaller side

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ...toolchain.errors import DataError
-from ...toolchain.graph.nodes import Array, Shape
-from .dataset import Dataset, IndexArray
-from .digest import content_digest
+from ....toolchain.errors import DataError
+from ....toolchain.graph.nodes import Array, Shape
+from ..dataset import Dataset, IndexArray
+from ..digest import content_digest
 
 
 def rows(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from ...toolchain.errors import DataError
+from ....toolchain.errors import DataError
 from .arrays import is_arrays, read_arrays
-from .dataset import Dataset
+from ..dataset import Dataset
 from .folders import is_class_folder, read_class_folder
 from .tables import is_table, read_csv
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from ...toolchain.errors import DataError
-from ...toolchain.graph.nodes import Array
-from .dataset import Dataset
+from ....toolchain.errors import DataError
+from ....toolchain.graph.nodes import Array
+from ..dataset import Dataset
 from .rows import rows
 
 NAMES = ("x", "y", "x_train", "y_train", "x_test", "y_test")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ...toolchain.errors import DataError
-from ...toolchain.graph.nodes import Array
-from .dataset import Dataset
-from .files import read_lines
+from ....toolchain.errors import DataError
+from ....toolchain.graph.nodes import Array
+from ..dataset import Dataset
+from ..files import read_lines
 from .rows import rows
 
 ANSWER = ("y", "label", "class", "target", "answer")

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ...toolchain.errors import DataError
-from ...toolchain.graph.nodes import Array, Shape
-from .dataset import Dataset, IndexArray
-from .digest import file_digest
-from .pictures import read_picture
+from ....toolchain.errors import DataError
+from ....toolchain.graph.nodes import Array, Shape
+from ..dataset import Dataset, IndexArray
+from ..digest import file_digest
+from ..pictures import read_picture
 
 PARTS = {"train": "train", "training": "train", "test": "test", "val": "train"}
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".webp")
