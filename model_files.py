@@ -64,7 +64,7 @@ class Model:
 
 
 def read_model(path: Path | None) -> Model:
-    """A Keras .keras, .h5 or SavedModel, a .snn bundle of a Graph, or the LocNet that ships.
+    """A Keras .keras, .h5 or SavedModel, a Graph's .snn, or the LocNet that ships.
 
     Raises:
         ModelError: it is missing, damaged, or no network.

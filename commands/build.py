@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 @click.option(
     "--model",
     type=PATH,
-    help="Keras .keras or .h5, SavedModel folder or .snn bundle.  [default: a LocNet that ships]",
+    help="Keras .keras, .h5 or SavedModel, or .snn bundle.  [default: a LocNet that "
+    "ships]",
 )
 @click.option(
     "--data",
