@@ -1,0 +1,81 @@
+"""Small Keras models, and their files: run it to write those of the Keras installed.
+
+    python tests/keras_models.py tests/keras3
+
+writes each as model.save does (.keras and .h5 under Keras 3; .h5 and SavedModel under
+Keras 2) beside NAME.npz, which holds samples x and Keras' own answers y.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from snn_deploy.models.networks.neurons import SoftLIF
+
+layers = tf.keras.layers
+KERAS = tf.keras.__version__.split(".")[0]
+SUFFIXES = {"2": (".h5", ""), "3": (".keras", ".h5")}[KERAS]
+
+
+def randomised(model, seed=0):
+    """The model with random biases and batch statistics, where Keras starts at 0."""
+    draw = np.random.default_rng(seed)
+    for variable in model.weights:
+        if "float" in str(variable.dtype):
+            low = 0.3 if "variance" in variable.name or "gamma" in variable.name else -1
+            variable.assign(draw.uniform(low, 1, variable.shape))
+    return model
+
+
+def chain(shape, *stack):
+    return randomised(tf.keras.Sequential([tf.keras.Input(shape), *stack]))
+
+
+def branches():
+    """Two convolutions whose names are not their order, a norm, Add and Concatenate."""
+    image = tf.keras.Input((5, 4, 2), name="image")
+    x = layers.Conv2D(2, 3, 2, "same", activation="relu", name="z")(image)
+    y = layers.BatchNormalization(name="norm", scale=False)(x)
+    y = layers.Conv2D(2, 2, padding="same", use_bias=False, name="a")(y)
+    x = layers.Concatenate()([y, layers.Add()([x, y])])
+    x = layers.Dense(3, name="last")(layers.Flatten()(x))
+    return randomised(tf.keras.Model(image, layers.Softmax(name="classes")(x)))
+
+
+def sequence():
+    """A Dense on every place of a sequence, then on all."""
+    return chain(
+        *((4, 3), layers.Dense(4, "relu"), layers.Dropout(0.5), layers.Flatten()),
+        layers.Dense(2, "tanh"),
+    )
+
+
+def pixels():
+    """Soft LIF neurons, and a class for every pixel."""
+    return chain(
+        *((3, 3, 1), layers.Conv2DTranspose(2, 2, 2), SoftLIF(amplitude=0.01)),
+        layers.Conv2D(3, 1, activation="log_softmax"),
+    )
+
+
+MODELS = {"branches": branches, "sequence": sequence, "pixels": pixels}
+
+
+def write(folder: Path) -> None:
+    """Every model in every form that this Keras writes, with its answers."""
+    for name, make in MODELS.items():
+        model = make()
+        shape = model.input_shape[1:]
+        x = np.random.default_rng(1).normal(size=(3, *shape)).astype(np.float32)
+        y = np.asarray(model(x, training=False))
+        np.savez(folder / f"{name}.npz", x=x, y=y)
+        for suffix in SUFFIXES:
+            model.save(folder / f"{name}{suffix}")
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))
