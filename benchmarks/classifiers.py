@@ -33,7 +33,7 @@ CONVERTED = (16, 64)  # steps
 SHAPES = {"digits": (8, 8, 1), "faces or airplanes": (32, 48, 3)}
 FILTERS = {"digits": (16, 32), "faces or airplanes": (8, 16, 32)}
 EPOCHS = {"digits": 60, "faces or airplanes": 30}
-ADAPT, TUNE = 60, 20  # epochs of fine-tuning
+ADAPT, TUNE = 200, 60  # epochs of fine-tuning, the defaults
 
 
 def main() -> None:
