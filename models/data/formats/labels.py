@@ -75,7 +75,7 @@ def first_bad(array: Array) -> int | None:
     """The first row that holds NaN or an infinite number."""
     if array.dtype.kind != "f":
         return None
-    good = np.isfinite(array).reshape(len(array), -1).all(1)
+    good = np.isfinite(array).all(tuple(range(1, array.ndim)))
     return None if good.all() else int(np.argmin(good))
 
 
