@@ -62,7 +62,7 @@ BAD = {
     "one class": (["a/1.png"], "it holds one class, 'a'; at least two are needed, or"),
     "beside": (["a/1.png", "b/1.png", "x.png"], "'x.png' and 'a/1.png' lie at diff"),
     "deeper": (["a/1.png", "b/c/1.png"], "'b/c/1.png' and 'a/1.png' lie at different"),
-    "too deep": (["w/train/a/b/1.png", "w/train/b/1.png"], "is deeper; move it"),
+    "too deep": (["a/1.png", "b/c/d/e/1.png"], "is deeper; move it"),
     "no part": (["train/a/1.png", "extra/b/1.png"], "it holds extra, train; either"),
     "no classes": (["train/1.png", "test/1.png"], "it holds test, train; either"),
     "tested alone": (
