@@ -19,6 +19,7 @@ from ..calibration.report.picture import Answers
 from ..calibration.report.report import Confusion, Score
 from ..models.data.dataset import Dataset
 from ..models.data.formats.formats import read_data
+from ..models.data.formats.reading import Reading
 from ..models.data.parts import Parts
 from ..toolchain.errors import DataError
 from ..toolchain.graph.nodes import Array, FloatArray, Shape
@@ -126,7 +127,7 @@ class Kind(ABC):
         Raises:
             DataError: they are missing, damaged, or no data of this kind.
         """
-        return self.checked(read_data(path), question)
+        return self.checked(read_data(path, Reading(kind=self.name)), question)
 
     def checked(self, data: Dataset, question: Question) -> Dataset:
         """Arrays, tables or folders that any kind may have, where they are this one's.

@@ -55,21 +55,25 @@ def unreadable(path: Path, error: Exception) -> str:
     return f"{path}: it cannot be read ({reason}); change its name or permissions"
 
 
+def entries(folder: Path) -> list[Path]:
+    """Files and folders in a folder, by name; hidden ones are left out.
+
+    Raises:
+        DataError: the folder cannot be read.
+    """
+    try:
+        return sorted(e for e in folder.iterdir() if not e.name.startswith("."))
+    except OSError as error:
+        raise DataError(unreadable(folder, error)) from error
+
+
 def list_files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     """The files of these suffixes in a folder, by name; hidden ones are left out.
 
     Raises:
         DataError: the folder cannot be read, or there is no such file.
     """
-    try:
-        entries = sorted(folder.iterdir())
-    except OSError as error:
-        raise DataError(unreadable(folder, error)) from error
-    found = [
-        file
-        for file in entries
-        if file.name.lower().endswith(suffixes) and not file.name.startswith(".")
-    ]
+    found = [e for e in entries(folder) if e.name.lower().endswith(suffixes)]
     if not found:
         raise DataError(
             f"{folder}: it holds no {' or '.join(suffixes)}; at least one is needed"

@@ -1,4 +1,4 @@
-"""A folder for each class, with its pictures; perhaps train/ and test/ above them."""
+"""Folders of pictures: one for each class, perhaps train/ and test/ above them."""
 
 from __future__ import annotations
 
@@ -11,47 +11,29 @@ from ....toolchain.graph.nodes import Array, Shape
 from ..dataset import Dataset, IndexArray
 from ..digest import file_digest
 from ..pictures import read_picture
+from .layout import holds, layout_of, list_names
+from .memory import demand_memory
+from .reading import Reading
 
-PARTS = {"train": "train", "training": "train", "test": "test", "val": "train"}
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".webp")
 
 
-def is_class_folder(path: Path) -> bool:
-    """Whether there are folders in it, and pictures in one of these."""
-    return path.is_dir() and any(
-        _pictures(inner) for top in (path, *_folders(path)) for inner in _folders(top)
-    )
+def is_pictures(path: Path) -> bool:
+    """Whether this is a folder with pictures in it, or in folders in it."""
+    return path.is_dir() and holds(path, SUFFIXES)
 
 
-def read_class_folder(path: Path) -> Dataset:
+def read_pictures(path: Path, reading: Reading) -> Dataset:
     """Pictures as samples, their folder as class; classes are sorted by name.
 
-    Pictures are 0 … 1, resized to what the network takes. Folders named train and test
-    above the classes' own are its parts.
+    Pictures are 0 … 1, resized to what the network takes. Without folders there are no
+    labels.
 
     Raises:
         DataError: a class has no pictures, or there is only one class.
     """
-    tops = {top.name.lower(): top for top in _folders(path)}
-    split = {"train", "test"} <= {PARTS.get(name, "") for name in tops}
-    parts = [t for n, t in tops.items() if n in PARTS] if split else [path]
-    classes = tuple(sorted({inner.name for top in parts for inner in _folders(top)}))
-    files: list[Path] = []
-    labels: list[int] = []
-    part: list[str] = []
-    for top in parts:
-        for index, name in enumerate(classes):
-            found = _pictures(top / name)
-            if not found:
-                raise DataError(
-                    f"{top / name}: there are no pictures of this class "
-                    f"({', '.join(SUFFIXES)}); add some, or remove the folder"
-                )
-            files += found
-            labels += [index] * len(found)
-            part += [PARTS[top.name.lower()] if split else ""] * len(found)
-    if len(classes) < 2:
-        raise DataError(f"{path}: one class, {classes}; at least two are needed")
+    names = list_names(path, SUFFIXES)
+    layout = layout_of(str(path), names)
 
     def read(indices: IndexArray, shape: Shape) -> Array:
         if len(shape) != 3 or shape[2] not in (1, 3):
@@ -60,26 +42,23 @@ def read_class_folder(path: Path) -> Dataset:
                 f"network takes {shape}; give its samples as arrays (.npz with x and y)"
             )
         size = (shape[0], shape[1], shape[2])
-        drawn = [read_picture(files[i], size) for i in indices]
-        return np.stack(drawn) if drawn else np.zeros((0, *shape), np.float32)
+        demand_memory(
+            f"{path}: {len(indices)} pictures of {size}",
+            4 * len(indices) * size[0] * size[1] * size[2],
+            "use fewer pictures",
+        )
+        found = np.empty((len(indices), *size), np.float32)
+        for picture, index in zip(found, indices):
+            picture[:] = read_picture(path / names[index], size)
+        return found
 
     return Dataset(
         source=path.resolve().name,
-        names=tuple(file.relative_to(path).as_posix() for file in files),
+        names=names,
         read=read,
-        digest=lambda indices: tuple(file_digest(files[i]) for i in indices),
-        answers=np.array(labels, np.int64),
-        classes=classes,
-        kind="classes",
-        part=tuple(part) if split else None,
+        digest=lambda indices: tuple(file_digest(path / names[i]) for i in indices),
+        answers=layout.labels,
+        classes=layout.classes,
+        kind=None if layout.labels is None else "classes",
+        part=layout.part,
     )
-
-
-def _folders(path: Path) -> list[Path]:
-    return sorted(p for p in path.iterdir() if p.is_dir() and p.name[0] != ".")
-
-
-def _pictures(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return []
-    return sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)

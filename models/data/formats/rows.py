@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,65 +12,48 @@ from ....toolchain.errors import DataError
 from ....toolchain.graph.nodes import Array, Shape
 from ..dataset import Dataset, IndexArray
 from ..digest import content_digest
+from .labels import Labels, first_bad
+from .memory import demand_memory
+from .npy import OBJECTS
+
+PORTION = 2**24  # bytes that are read at a time
 
 
 def rows(
     source: str,
     x: Any,
-    y: Array | None = None,
+    labels: Labels | None = None,
     *,
-    kind: str | None = None,
-    classes: tuple[str, ...] = (),
+    names: Sequence[str] | None = None,
     part: Sequence[str] | None = None,
     unlabelled: int = 0,
 ) -> Dataset:
-    """Samples x (samples, …), their answers y (samples, …), as they are held or mapped.
+    """Samples x (samples, …) with their answers; x may lie in a file and stays there.
 
-    Nothing is scaled: whole numbers stay the values they are.
+    Nothing is scaled: whole numbers stay the values they are. A digest is of the
+    numbers that the network would take, whatever type and shape they are stored in.
 
     Args:
         source: the data, in words.
-        x: samples; an array, a memory map, or a chain of them (``Chain``).
-        y: answers; None without labels. Without ``kind`` it is found out
-            (``labels_of``).
-        kind: of task.
-        classes: names of the classes.
+        x: samples; anything with shape and dtype, of which slices are arrays.
+        labels: answers, one a sample.
+        names: of the samples, in words; "row 0", … where None.
         part: "train" or "test" for each.
-        unlabelled: so many samples at the start have no answer in y.
-
-    Raises:
-        DataError: lengths differ, there are no samples, or they are no numbers.
+        unlabelled: so many samples at the start have no answer.
     """
-    if x.ndim < 2 or not len(x) or not x[0].size:
-        raise DataError(
-            f"{source}: x has shape {x.shape}; samples (samples, …), at least one, are "
-            "needed"
-        )
-    if x.dtype.kind not in "fiub":
-        raise DataError(
-            f"{source}: x is {x.dtype}; numbers are needed (objects are never read, "
-            "as they could execute anything)"
-        )
-    answers, found = y, kind
-    if y is not None:
-        if len(y) + unlabelled != len(x):
-            raise DataError(
-                f"{source}: x has {len(x) - unlabelled} samples, y {len(y)} answers; "
-                "give one answer for each sample"
-            )
-        if kind is None:
-            answers, found, classes = labels_of(source, y, x.shape)
+    names = names or row_names("", len(x))
+    answers = None if labels is None else labels.answers
     if answers is not None and unlabelled:
         empty = np.zeros((unlabelled, *answers.shape[1:]), answers.dtype)
         answers = np.concatenate([empty, answers])
     return Dataset(
         source=source,
-        names=tuple(f"row {i}" for i in range(len(x))),
-        read=lambda indices, shape: _read(source, x, indices, shape),
-        digest=lambda indices: tuple(content_digest(np.asarray(x[i])) for i in indices),
+        names=tuple(names),
+        read=lambda indices, shape: _read(source, x, names, indices, shape),
+        digest=lambda indices: _digests(x, indices),
         answers=answers,
-        classes=classes,
-        kind=found,
+        classes=() if labels is None else labels.classes,
+        kind=None if labels is None else labels.kind,
         part=None if part is None else tuple(part),
         shape=tuple(x.shape[1:]),
         labelled=np.arange(len(x)) >= unlabelled if unlabelled else None,
@@ -77,81 +61,96 @@ def rows(
     )
 
 
-def labels_of(
-    source: str, y: Array, shape: Shape
-) -> tuple[Array, str, tuple[str, ...]]:
-    """Answers in their kind's form, the kind, and names of classes.
+def row_names(part: str, count: int) -> tuple[str, ...]:
+    """ "row 0", "row 1", …; of a part "test row 0", …."""
+    start = f"{part} row ".lstrip()
+    return tuple(f"{start}{i}" for i in range(count))
 
-    Whole numbers from 0 on, rows that are one-hot, and texts are classes; an array as
-    large as the samples' pictures is masks; other numbers are values.
 
-    Raises:
-        DataError: they are no numbers or texts, not finite, or negative classes.
+def demand_samples(source: str, name: str, x: Any) -> None:
+    """Raise DataError where an array holds no samples of numbers."""
+    shape = x.shape
+    if shape is None or len(shape) < 2 or not math.prod(shape):
+        raise DataError(
+            f"{source}: {name} has shape {shape}; (samples, …) is needed, at least one "
+            "sample of at least one number"
+        )
+    if x.dtype.kind not in "fiub":
+        raise DataError(
+            f"{source}: {name} is {x.dtype}; numbers are needed ({OBJECTS})"
+        )
+
+
+def demand_shape(source: str, held: Shape, shape: Shape) -> None:
+    """Raise DataError where samples of shape ``held`` are none of ``shape``.
+
+    Axes of size 1 may be there or not; where one of them is a vector it holds the
+    other's numbers in C order.
     """
-    if y.dtype.kind in "US":
-        texts = np.asarray(y).astype(str).reshape(len(y), -1)
-        if texts.shape[1] != 1:
-            raise DataError(f"{source}: y has shape {y.shape}; one text a sample")
-        names, index = np.unique(texts[:, 0], return_inverse=True)
-        return index.astype(np.int64), "classes", tuple(map(str, names))
-    if y.dtype.kind not in "fiub":
-        raise DataError(
-            f"{source}: y is {y.dtype}; whole numbers, one-hot rows, texts or values "
-            "are allowed (objects are never read, as they could execute anything)"
-        )
-    y = np.asarray(y)
-    if y.dtype.kind == "f" and not np.isfinite(y).all():
-        row = int(np.flatnonzero(~np.isfinite(y.reshape(len(y), -1)).all(1))[0])
-        raise DataError(f"{source}: y of row {row} is not finite; repair or remove it")
-    picture = len(shape) >= 3 and y.ndim >= 3 and y.shape[1:3] == shape[1:3]
-    whole = y.dtype.kind in "iub"
-    if picture:
-        return _classes(source, y.reshape(y.shape[:3])), "masks", ()
-    if whole and y.size == len(y):
-        return _classes(source, y.reshape(-1)), "classes", ()
-    flat = y.reshape(len(y), -1)
-    ones = ((flat == 0) | (flat == 1)).all() and (flat.sum(1) == 1).all()
-    if y.ndim == 2 and y.shape[1] > 1 and ones:
-        return flat.argmax(1).astype(np.int64), "classes", ()
-    return y.astype(np.float64).reshape(len(y), *(y.shape[1:] or (1,))), "values", ()
+    squeezed, wanted = (tuple(n for n in s if n != 1) for s in (held, shape))
+    vector = len(held) == 1 or len(shape) == 1
+    if squeezed == wanted or (vector and math.prod(held) == math.prod(shape)):
+        return
+    advice = "give samples of that shape"
+    if (*held[1:], held[0]) == shape:
+        advice = "say --channels-first where their first axis is the channels"
+    raise DataError(
+        f"{source}: samples have shape {held} and the network takes {shape}; {advice}"
+    )
 
 
-def _classes(source: str, y: Array) -> Array:
-    if y.dtype.kind == "f" and (y != np.floor(y)).any():
-        raise DataError(
-            f"{source}: y is a picture of fractions; masks are whole numbers, the "
-            "class of each pixel (0 and 1 where there is one object)"
-        )
-    if y.min() < 0:
-        raise DataError(
-            f"{source}: y holds the label {int(y.min())}; classes are counted from 0"
-        )
-    return y.astype(np.int64)
-
-
-def _read(source: str, x: Any, indices: IndexArray, shape: Shape) -> Array:
+def _read(
+    source: str, x: Any, names: Sequence[str], indices: IndexArray, shape: Shape
+) -> Array:
     """Rows as float32 of the shape that the network takes."""
     held = tuple(x.shape[1:])
-    order = np.argsort(indices, kind="stable")
-    drawn = np.asarray(x[np.asarray(indices)[order]], np.float32)
-    found = np.empty_like(drawn)
-    found[order] = drawn
-    if not np.isfinite(found).all():
-        bad = int(np.flatnonzero(~np.isfinite(found.reshape(len(found), -1)).all(1))[0])
-        raise DataError(
-            f"{source}: row {indices[bad]} of x is not finite; repair or remove it"
-        )
-    squeezed = [tuple(n for n in s if n != 1) for s in (held, shape)]
-    vector = len(held) == 1 or len(shape) == 1
-    same = int(np.prod(held)) == int(np.prod(shape))
-    if held == shape or squeezed[0] == squeezed[1] or (vector and same):
-        return found.reshape(len(found), *shape)
-    if len(held) == 3 and (*held[1:], held[0]) == shape:
-        raise DataError(
-            f"{source}: samples have shape {held} and the network takes {shape}; say "
-            "--channels-first where their first axis is the channels"
-        )
-    raise DataError(
-        f"{source}: samples have shape {held} and the network takes {shape}; give "
-        "samples of that shape"
+    demand_shape(source, held, shape)
+    demand_memory(
+        f"{source}: {len(indices)} samples of shape {held}",
+        4 * len(indices) * math.prod(held),
+        "use fewer samples",
     )
+    wanted, place = np.unique(np.asarray(indices, np.intp), return_inverse=True)
+    found = np.empty((len(wanted), *held), np.float32)
+    at = 0
+    with np.errstate(over="ignore"):  # what no float32 holds is refused below
+        for first, last in _runs(wanted, x):
+            found[at : at + last - first] = _slice(source, x, first, last)
+            at += last - first
+    bad = first_bad(found)
+    if bad is not None:
+        raise DataError(
+            f"{source}: x of {names[wanted[bad]]} is not finite as a 32-bit float; "
+            "correct or remove the sample"
+        )
+    return found[place].reshape(len(indices), *shape)
+
+
+def _digests(x: Any, indices: IndexArray) -> tuple[str, ...]:
+    found = {}
+    for first, last in _runs(np.unique(np.asarray(indices, np.intp)), x):
+        with np.errstate(over="ignore", invalid="ignore"):
+            block = np.asarray(x[first:last]).astype("<f4")
+        for i, row in enumerate(block.reshape(last - first, -1), first):
+            found[i] = content_digest(row)
+    return tuple(found[i] for i in np.asarray(indices).tolist())
+
+
+def _runs(indices: IndexArray, x: Any) -> Iterator[tuple[int, int]]:
+    """First and last + 1 of the neighbours among rising indices, a portion at most."""
+    most = max(PORTION // (x.dtype.itemsize * math.prod(x.shape[1:])), 1)
+    breaks = np.flatnonzero(np.diff(indices) != 1) + 1
+    for run in np.split(indices, breaks):
+        for start in range(0, len(run), most):
+            some = run[start : start + most]
+            yield int(some[0]), int(some[-1]) + 1
+
+
+def _slice(source: str, x: Any, first: int, last: int) -> Array:
+    try:
+        return np.asarray(x[first:last])
+    except (OSError, RuntimeError) as error:  # HDF5 unpacks only now
+        raise DataError(
+            f"{source}: x of rows {first} to {last - 1} cannot be read ({error}); save "
+            "it again"
+        ) from error

@@ -6,6 +6,7 @@ import numpy as np
 
 from ....toolchain.graph.nodes import FloatArray
 from ..dataset import Dataset
+from ..formats.labels import Labels
 from ..formats.rows import rows
 
 INPUTS = 8
@@ -17,7 +18,7 @@ def formula_data(count: int, seed: int) -> Dataset:
     Sample ``i`` of a seed is the same whatever the count.
     """
     x = np.random.default_rng(seed).random((count, INPUTS))
-    return rows("a generated function", x, formula(x)[:, None], kind="values")
+    return rows("a generated function", x, Labels(formula(x)[:, None], "values"))
 
 
 def formula(x: FloatArray) -> FloatArray:

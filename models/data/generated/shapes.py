@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..dataset import Dataset
+from ..formats.labels import Labels
 from ..formats.rows import rows
 from ..pictures import Size
 
@@ -34,4 +35,4 @@ def shape_data(count: int, seed: int, size: Size) -> Dataset:
             light[inside] = rng.uniform(0.3, 0.7) + 0.2
         light += rng.normal(0, NOISE, light.shape)
         images[i] = np.clip(light, 0, 1)[..., None]
-    return rows("generated shapes", images, masks, kind="masks", classes=CLASSES)
+    return rows("generated shapes", images, Labels(masks, "masks", CLASSES))
