@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
+from fractions import Fraction
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,12 +45,12 @@ class Numbers(click.ParamType):
         if isinstance(value, tuple):
             return value
         try:
-            numbers = tuple(float(part) for part in str(value).split(","))
-        except ValueError:
-            numbers = (math.nan,)
-        if not all(map(math.isfinite, numbers)):
-            self.fail(f"{value!r} is not a number, or numbers as 0.5,0.4,0.3", param)
-        return numbers
+            return tuple(float(Fraction(part)) for part in str(value).split(","))
+        except (ValueError, ArithmeticError):
+            self.fail(
+                f"{value!r} is not a number (0.5, 1/255), or numbers as 0.5,0.4,0.3",
+                param,
+            )
 
 
 COUNTS = Counts()

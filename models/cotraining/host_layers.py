@@ -41,11 +41,7 @@ def _upsample(node: n.Upsample2D, x: tf.Tensor) -> tf.Tensor:
     return tf.repeat(tf.repeat(x, node.factor[0], axis=1), node.factor[1], axis=2)
 
 
-def _norm(node: n.BatchNorm, x: tf.Tensor) -> tf.Tensor:
-    return x * tf.constant(node.scale, x.dtype) + tf.constant(node.offset, x.dtype)
-
-
-def _rescale(node: Rescale, x: tf.Tensor) -> tf.Tensor:
+def _norm(node: n.BatchNorm | Rescale, x: tf.Tensor) -> tf.Tensor:
     return x * tf.constant(node.scale, x.dtype) + tf.constant(node.offset, x.dtype)
 
 
@@ -54,9 +50,7 @@ _OPERATIONS: dict[type[n.Node], Callable[..., tf.Tensor]] = {
     n.Upsample2D: _upsample,
     n.BatchNorm: _norm,
     ChannelsLast: lambda node, x: tf.transpose(x, (0, *range(2, len(x.shape)), 1)),
-    Rescale: lambda node, x: (
-        x * node.scale.astype(x.dtype.name) + node.offset.astype(x.dtype.name)
-    ),
+    Rescale: _norm,
     n.Flatten: lambda node, x: tf.reshape(x, (-1, math.prod(x.shape[1:]))),
     n.Reshape: lambda node, x: tf.reshape(x, (-1, *node.shape)),
     n.Add: lambda node, *xs: tf.add_n(xs),

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import ModelError
 from .nodes import Array, Input, Node, Output, Shape
+from .preparation import ChannelsLast, Rescale
 from .text import graph_text
 
 N = TypeVar("N", bound=Node)
@@ -87,6 +88,16 @@ class Graph:
     def input(self) -> Input:
         """The one Input."""
         return self._only(Input)
+
+    @property
+    def prepared(self) -> Node:
+        """The last of the sample's preprocessing on the host; Input without any."""
+        node: Node = self.input
+        while True:
+            after = self.consumers(node.name)
+            if len(after) != 1 or not isinstance(after[0], ChannelsLast | Rescale):
+                return node
+            node = after[0]
 
     @property
     def output(self) -> Output:

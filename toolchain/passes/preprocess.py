@@ -8,10 +8,11 @@ import numpy as np
 
 from ..errors import ModelError
 from ..graph.graph import Graph
-from ..graph.nodes import FloatArray, Node
+from ..graph.nodes import FloatArray, Node, Shape
 from ..graph.preparation import ChannelsLast, Rescale
 
 Numbers = tuple[float, ...]
+SHOWN = 4  # channels whose numbers are said
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,51 +43,78 @@ def with_preprocessing(graph: Graph, how: Preprocessing) -> Graph:
         graph: the network for prepared samples.
         how: what was done to them for training.
 
+    A network that has this preprocessing already (a fine-tuned one) stays as it is.
+
     Raises:
-        ModelError: the network has preprocessing already, or numbers do not meet its
-            channels.
+        ModelError: the network has another preprocessing already, or numbers do not
+            meet its channels.
     """
     if how == NONE:
         return graph
+    start, shape = graph.input, graph.shapes[graph.prepared.name]
+    added = _nodes(start.name, shape, how)
     if preprocessing_of(graph):
+        if _content(added) == _content(_chain(graph)):
+            return graph
         raise ModelError(
-            f"Input {graph.input.name!r}: the network has its preprocessing "
+            f"Input {start.name!r}: the network has its preprocessing "
             f"({preprocessing_of(graph)}), which is applied; leave out --scale, "
             "--offset, --mean, --std and --channels-first"
         )
-    if not all(value > 0 for value in how.std):
-        raise ModelError(f"--std is {how.std}; numbers greater than 0 are needed")
-    start, shape = graph.input, graph.input.shape
-    added: list[Node] = []
-    name = start.name
     if how.channels_first:
-        first = replace(start, shape=(shape[-1], *shape[:-1]))
-        added.append(ChannelsLast(f"{start.name}.channels_last", (name,)))
-    else:
-        first = start
-    if replace(how, channels_first=False) != NONE:
-        name = added[-1].name if added else name
-        added.append(_rescale(f"{start.name}.rescaled", name, how))
+        shape = (shape[-1], *shape[:-1])
     name = added[-1].name
     rest = [
         replace(node, inputs=tuple(name if i == start.name else i for i in node.inputs))
         for node in graph.nodes
         if node is not start
     ]
-    made = Graph((first, *added, *rest))
+    made = Graph((replace(start, shape=shape), *added, *rest))
     made.check()
     return made
 
 
+def _nodes(start: str, shape: Shape, how: Preprocessing) -> list[Node]:
+    """What ``how`` is for a network that takes ``shape``, behind ``start``."""
+    if not all(value > 0 for value in how.std):
+        raise ModelError(f"--std is {how.std}; numbers greater than 0 are needed")
+    if not all(how.scale):
+        raise ModelError(f"--scale is {how.scale}; other numbers than 0 are needed")
+    added: list[Node] = []
+    name = start
+    if how.channels_first:
+        if len(shape) < 2:
+            raise ModelError(
+                f"Input {start!r}: the network takes {shape}, which has no axis beside "
+                "its channels; leave out --channels-first"
+            )
+        name = f"{start}.channels_last"
+        added.append(ChannelsLast(name, (start,)))
+    if replace(how, channels_first=False) != NONE:
+        added.append(_rescale(f"{start}.rescaled", name, how))
+    return added
+
+
 def preprocessing_of(graph: Graph) -> str:
     """What the host does to a sample first, in words; "" where nothing."""
-    words = []
-    for node in graph.nodes:
-        if isinstance(node, ChannelsLast):
-            words.append("channels first")
-        elif isinstance(node, Rescale):
-            words.append(f"x · {_words(node.scale)} + {_words(node.offset)}")
+    found = _chain(graph)
+    words = [_formula(node) for node in found if isinstance(node, Rescale)]
+    if any(isinstance(node, ChannelsLast) for node in found):
+        words.append("channels first")
     return ", ".join(words)
+
+
+def _chain(graph: Graph) -> list[Node]:
+    """The preprocessing behind the Input."""
+    return [node for node in graph.nodes if isinstance(node, ChannelsLast | Rescale)]
+
+
+def _content(nodes: list[Node]) -> list[object]:
+    """What nodes of preprocessing do, names apart."""
+    return [
+        (node.scale.tolist(), node.offset.tolist()) if isinstance(node, Rescale) else ()
+        for node in nodes
+    ]
 
 
 def _rescale(name: str, source: str, how: Preprocessing) -> Rescale:
@@ -106,6 +134,34 @@ def _rescale(name: str, source: str, how: Preprocessing) -> Rescale:
     return Rescale(name, (source,), scale=factor.copy(), offset=term.copy())
 
 
+def _formula(node: Rescale) -> str:
+    text = "x"
+    if (node.scale != 1).any():
+        text += f" · {_words(node.scale)}"
+    if not node.offset.any():
+        return text
+    if len(set(node.offset.tolist())) == 1:
+        sign = "−" if node.offset[0] < 0 else "+"
+        return f"{text} {sign} {_words(np.abs(node.offset))}"
+    return f"{text} + {_words(node.offset)}"
+
+
 def _words(numbers: FloatArray) -> str:
-    texts = [f"{number:.6g}" for number in numbers.tolist()]
-    return texts[0] if len(texts) == 1 else f"({', '.join(texts)})"
+    """One number, or those of the first channels."""
+    texts = list(map(_number, numbers.tolist()))
+    if len(set(texts)) == 1:
+        return texts[0]
+    more = ", …" if len(texts) > SHOWN else ""
+    return f"({', '.join(texts[:SHOWN])}{more})"
+
+
+def _number(value: float) -> str:
+    """Six digits, or a whole number's inverse.
+
+    >>> _number(1 / 255), _number(0.00392157), _number(-0.5), _number(0.0127)
+    ('1/255', '1/255', '−0.5', '0.0127')
+    """
+    inverse = round(1 / value) if 1e-6 < abs(value) < 0.2 else 0
+    if inverse and f"{1 / inverse:.6g}" == f"{value:.6g}":
+        return f"1/{inverse}".replace("1/-", "−1/")
+    return f"{value:.6g}".replace("-", "−")

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from ..errors import DataError
 from ..graph.graph import Graph
 from ..graph.interpret import interpret, readout_weights
-from ..graph.nodes import FloatArray
+from ..graph.nodes import Array, FloatArray, Shape
 from ..graph.text import field_text, number_text
 from .arithmetic import MAX_BIAS, IntArray, round_bias
 
@@ -48,25 +48,59 @@ class SpikeEncoder:
         rate: regular spikes at x · max_rate, each neuron with its own phase in 0 … 1
             drawn from ``seed``;
         latency: one spike at step round((1 − x) · (steps − 1)), none for x = 0;
-        events: the sample is the spikes itself, (steps, …), not 0 meaning a spike.
+        events: the sample is the spikes itself, (steps, …) of 0 and 1.
+
+    ``graph`` is the preprocessing before that; of events, of each step. None: there is
+    none, and no shape is demanded.
     """
 
     population: str
     coding: str = "rate"
     max_rate: float = 1000.0  # Hz
     seed: int = 0
+    graph: Graph | None = None
 
     def __str__(self) -> str:
-        """One line."""
+        """Its line, and the preprocessing indented, where there is any."""
         rate = number_text(self.max_rate)
-        return (
+        title = (
             f"SpikeEncoder → {self.population}: {self.coding}, up to {rate} Hz, "
             f"seed {self.seed}"
         )
+        if self.graph is None or self.graph.prepared is self.graph.input:
+            return title
+        return f"{title}\n{textwrap.indent(str(self.graph), '    ')}"
 
 
 Encoder = BiasEncoder | SpikeEncoder
 CODINGS = ("rate", "latency", "events")
+ENCODERS = ("bias", "spikes", "events")
+"""How a sample enters, as users say it."""
+
+
+def spike_encoder(name: str, population: str, dt: float) -> SpikeEncoder | None:
+    """The encoder of this name, of ``ENCODERS``; None where the host sets biases.
+
+    A value of 1 sends a spike every step.
+
+    Args:
+        name: "bias", "spikes" or "events".
+        population: that sends the spikes (``Graph.prepared``).
+        dt: s.
+    """
+    if name == "bias":
+        return None
+    coding = "events" if name == "events" else "rate"
+    return SpikeEncoder(population=population, coding=coding, max_rate=1 / dt)
+
+
+def mean_over_steps(events: Array) -> FloatArray:
+    """What events are to a network of rates: (samples, steps, …) → (samples, …).
+
+    An input of 1 sends a spike every step, so the mean is the share of steps with one.
+    """
+    mean: FloatArray = np.asarray(events).mean(axis=1, dtype=np.float64)
+    return mean
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -140,7 +174,10 @@ def encode(
             spikes={},
             current={name: current},
         )
-    spikes = _spikes(encoder, samples, steps, dt)
+    if encoder.coding == "events":
+        spikes = _events(encoder, samples, steps, number)
+    else:
+        spikes = _spikes(encoder, samples, steps, dt)
     return Stimulus(
         samples=count, steps=steps, bias={}, spikes={encoder.population: spikes}
     )
@@ -148,27 +185,47 @@ def encode(
 
 def _apply(graph: Graph, samples: FloatArray) -> FloatArray:
     """One sample at a time: a matrix product's last bit may depend on its rows."""
-    if samples.shape[1:] != graph.input.shape:
-        raise DataError(
-            f"samples: each has shape {samples.shape[1:]}, the network takes "
-            f"{graph.input.shape}"
-        )
+    _demand_shape(samples.shape[1:], graph.input.shape)
     name = graph.output.name
     return np.stack([interpret(graph, sample[None])[name][0] for sample in samples])
+
+
+def _demand_shape(given: Shape, taken: Shape) -> None:
+    if given != taken:
+        raise DataError(f"samples: each has shape {given}, the network takes {taken}")
+
+
+def _events(
+    encoder: SpikeEncoder, samples: FloatArray, steps: int, number: int
+) -> BoolArray:
+    held = samples.shape[1] if samples.ndim > 1 else 0
+    if held < steps:
+        raise DataError(
+            f"samples: they hold {held} steps of events, {steps} are to be run; "
+            "run fewer steps"
+        )
+    shown, graph = samples[:, :steps], encoder.graph
+    for i, sample in enumerate(shown):
+        strange = sample[(sample != 0) & (sample != 1)]
+        if strange.size:
+            raise DataError(
+                f"sample {number + i}: it holds {strange[0]:g} events of a neuron in "
+                "one step; 0 or 1 is allowed, since a neuron sends one spike a step. "
+                "Bin them into more steps, or say where there is at least one (x > 0)"
+            )
+    if graph is not None:
+        _demand_shape(shown.shape[1:], (steps, *graph.input.shape))
+        name = graph.output.name
+        shown = np.stack([interpret(graph, sample)[name] for sample in shown])
+    sent: BoolArray = shown.reshape(len(shown), steps, -1) != 0
+    return sent
 
 
 def _spikes(
     encoder: SpikeEncoder, samples: FloatArray, steps: int, dt: float
 ) -> BoolArray:
-    if encoder.coding == "events":
-        held = samples.shape[1] if samples.ndim > 1 else 0
-        if held < steps:
-            raise DataError(
-                f"samples: they hold {held} steps of events, {steps} are to be run; "
-                "run fewer steps"
-            )
-        events: BoolArray = samples[:, :steps].reshape(len(samples), steps, -1) != 0
-        return events
+    if encoder.graph is not None:
+        samples = _apply(encoder.graph, samples)
     x = np.clip(samples.reshape(len(samples), 1, -1), 0.0, 1.0)
     t = np.arange(steps)[:, None]
     if encoder.coding == "latency":

@@ -176,7 +176,7 @@ def _check_host(program: Program) -> None:
     encoder, decoder = program.encoder, program.decoder
     given = [p.name for p in program.inputs]
     if isinstance(encoder, SpikeEncoder):
-        fed, graph_out = given, None
+        fed, graph_out = given, encoder.graph
         if encoder.coding not in CODINGS or not encoder.max_rate > 0:
             raise ModelError(
                 f"SpikeEncoder: coding {encoder.coding!r} at {encoder.max_rate} Hz; "

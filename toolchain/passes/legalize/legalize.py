@@ -15,6 +15,7 @@ from ...errors import UnsupportedLayer
 from ...graph import nodes as n
 from ...graph.graph import Graph
 from ...graph.nodes import Node, Shape
+from ...graph.preparation import ChannelsLast, Rescale
 from .affine import Affine, added, concatenated, reshaped, through, with_bias
 from .compose import LinearMap, Weighted, pooling, upsampling
 
@@ -36,7 +37,8 @@ def legalize(
         graph: a Graph without BatchNorm between populations (``fold`` removes them).
         tau_syn: s, of every connection that has no Lowpass yet.
         input_spikes: the sample is sent as spikes, so that the first layers too become
-            one linear node behind a Lowpass: a connection on the core.
+            one linear node behind a Lowpass: a connection on the core. Preprocessing
+            stays on the host before that.
 
     Raises:
         ModelError: the graph is inconsistent.
@@ -46,7 +48,7 @@ def legalize(
     graph.check()
     sources = _sources(graph)
     decoder = _decoder(graph, sources)
-    encoder = set() if input_spikes else _encoder(graph, sources)
+    encoder = _prepared(graph) if input_spikes else _encoder(graph, sources)
     host = encoder | decoder
     rewriting = _Rewriting(graph, tau_syn, host)
     for node in graph.nodes:
@@ -83,6 +85,16 @@ def _sources(graph: Graph) -> dict[str, frozenset[str]]:
         else:
             sources[node.name] = frozenset().union(*(sources[i] for i in node.inputs))
     return sources
+
+
+def _prepared(graph: Graph) -> set[str]:
+    """Names of the nodes that prepare a sample before it is sent as spikes."""
+    names: set[str] = set()
+    node = graph.prepared
+    while node is not graph.input:
+        names.add(node.name)
+        node = graph[node.inputs[0]]
+    return names
 
 
 def _encoder(graph: Graph, sources: dict[str, frozenset[str]]) -> set[str]:
@@ -210,7 +222,8 @@ class _Rewriting:
         shape = self.graph.shapes[node.name]
         if isinstance(node, n.Lowpass):
             node = _synapse(self.graph, node)
-        if isinstance(node, n.Input | n.Neurons | n.Lowpass):
+        sends = node is self.graph.prepared or isinstance(node, n.Neurons)
+        if sends or isinstance(node, n.Lowpass):
             return Affine({node.name: None}, np.zeros(shape))
         values = [self.value(name) for name in node.inputs]
         if isinstance(node, n.Flatten | n.Reshape):
@@ -224,9 +237,10 @@ class _Rewriting:
 
 def _synapse(graph: Graph, node: n.Lowpass) -> n.Lowpass:
     """The first Lowpass that does what this one does, behind a population."""
-    if not isinstance(graph[node.inputs[0]], n.Input | n.Neurons):
+    source = graph[node.inputs[0]]
+    if source is not graph.prepared and not isinstance(source, n.Neurons):
         raise UnsupportedLayer(
-            f"Lowpass {node.name!r}: it filters {node.inputs[0]!r}; put it directly "
+            f"Lowpass {node.name!r}: it filters {source.name!r}; put it directly "
             "behind a population"
         )
     return next(
@@ -262,6 +276,8 @@ def _stuck(node: Node) -> UnsupportedLayer:
     )
     if isinstance(node, n.BatchNorm):
         advice = "fold it into the layer before it (toolchain.passes.fold)"
+    if isinstance(node, ChannelsLast | Rescale):
+        advice = "put it directly behind the Input, as preprocessing on the host"
     return UnsupportedLayer(
         f"{type(node).__name__} {node.name!r}: it stands before a population, where "
         f"only weights may; {advice}"

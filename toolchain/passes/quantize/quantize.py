@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from ...errors import DataError, DoesNotFit, ModelError
 from ...graph.graph import Graph
 from ...graph.interpret import interpret
-from ...graph.nodes import FloatArray, Input, Lowpass, Neurons, Node, Output
+from ...graph.nodes import (
+    FloatArray,
+    Input,
+    Lowpass,
+    Neurons,
+    Node,
+    Output,
+)
+from ...graph.preparation import Rescale
 from ...program.host import BiasEncoder, Decoder, Encoder, SpikeEncoder
 from ...program.program import Program, SpikeInput, Timing
 from .layers import Layer, layers
@@ -38,8 +47,9 @@ def quantize(
             first population's bias.
         steps: steps per sample.
         dt: s.
-        encoder: how the Input sends spikes, its ``population`` the Input's name; a
-            value of 1 is max_rate. None: the host sets the first population's bias.
+        encoder: how the sample sends spikes, its ``population`` the name of the
+            Input, or of the last of its preprocessing; a value of 1 is max_rate.
+            None: the host sets the first population's bias.
         weight_bits: of the weights, with their sign.
         scales: population → scales to round with; None: ``scales_of`` chooses them.
 
@@ -48,7 +58,7 @@ def quantize(
         DataError: the samples are none, or not what the graph takes.
         DoesNotFit: a number is beyond what the core can hold.
     """
-    found = layers(graph)
+    found, start = layers(graph), graph.prepared.name
     _check_encoder(graph, found, encoder, dt)
     if scales is None:
         scales = scales_of(
@@ -56,9 +66,7 @@ def quantize(
         )
     program = Program(
         inputs=(
-            (SpikeInput(name=graph.input.name, shape=graph.input.shape),)
-            if encoder
-            else ()
+            (SpikeInput(name=start, shape=graph.shapes[start]),) if encoder else ()
         ),
         populations=tuple(
             round_population(layer, scales[layer.population.name], dt)
@@ -69,7 +77,11 @@ def quantize(
             for layer in found
             for synapses in layer.synapses
         ),
-        encoder=encoder or _bias_encoder(graph, found, scales),
+        encoder=(
+            replace(encoder, graph=_until(graph, start, f"{start}.sent"))
+            if encoder
+            else _bias_encoder(graph, found, scales)
+        ),
         decoder=_decoder(graph),
         timing=Timing(dt=dt, steps=steps),
         graph=graph,
@@ -100,7 +112,7 @@ def scales_of(
         )
     amplitudes = {x.name: x.amplitude for x in graph.nodes if isinstance(x, Neurons)}
     if encoder:
-        amplitudes[graph.input.name] = 1 / encoder.max_rate
+        amplitudes[graph.prepared.name] = 1 / encoder.max_rate
     return {
         layer.population.name: choose_scales(
             layer,
@@ -117,17 +129,24 @@ def scales_of(
 def _check_encoder(
     graph: Graph, found: tuple[Layer, ...], encoder: SpikeEncoder | None, dt: float
 ) -> None:
-    start = graph.input.name
+    start = graph.prepared.name
     sends = any(isinstance(node, Lowpass) for node in graph.consumers(start))
     if encoder and (not sends or encoder.population != start):
         raise ModelError(
             f"SpikeEncoder: it sends the spikes of {encoder.population!r}; name the "
-            f"Input {start!r}, and legalize with input_spikes=True"
+            f"Input or the last of its preprocessing, {start!r}, and legalize with "
+            "input_spikes=True"
         )
     if sends and not encoder:
         raise ModelError(
             f"Input {start!r}: it sends spikes; give a SpikeEncoder, or legalize "
             "without input_spikes"
+        )
+    scaled = any(isinstance(node, Rescale) for node in _until(graph, start, "").nodes)
+    if encoder and encoder.coding == "events" and scaled:
+        raise ModelError(
+            f"SpikeEncoder: events are spikes, 0 or 1, and {start!r} would rescale "
+            "them; leave out --scale, --offset, --mean and --std"
         )
     fed = [layer.population.name for layer in found if not layer.synapses]
     if len(fed) != (encoder is None):
@@ -144,14 +163,19 @@ def _check_encoder(
 
 def _current(graph: Graph, layer: Layer) -> Graph:
     """The host's part of the network, up to the J of the first population."""
-    wanted = {layer.population.inputs[0]}
+    name = f"{layer.population.name}.current"
+    return _until(graph, layer.population.inputs[0], name)
+
+
+def _until(graph: Graph, last: str, name: str) -> Graph:
+    """The Graph up to the node ``last``, its Output called ``name``."""
+    wanted = {last}
     kept: list[Node] = []
     for node in reversed(graph.nodes):
         if node.name in wanted:
             kept.insert(0, node)
             wanted |= set(node.inputs)
-    output = Output(f"{layer.population.name}.current", layer.population.inputs)
-    return Graph((*kept, output))
+    return Graph((*kept, Output(name, (last,))))
 
 
 def _peak(graph: Graph, layer: Layer, samples: FloatArray) -> float:
