@@ -16,7 +16,7 @@ from snn_deploy.models.data.generated.blobs import blob_data  # noqa: E402
 from snn_deploy.models.data.masks import split_subjects  # noqa: E402
 from snn_deploy.models.networks.cae import cae  # noqa: E402
 from snn_deploy.models.networks.recipe import CaeRecipe  # noqa: E402
-from snn_deploy.models.training.checkpoint import read_metadata  # noqa: E402
+from snn_deploy.models.training.metadata import read_metadata  # noqa: E402
 from snn_deploy.models.training.train_cae import train_cae  # noqa: E402
 from snn_deploy.targets.contract import find_target  # noqa: E402
 from snn_deploy.tasks.task import GENERATED, read_task  # noqa: E402
@@ -183,7 +183,7 @@ def test_the_command_line_trains_and_builds_on_a_folder(data, tmp_path, monkeypa
     scores = read_metadata("cae.h5")["scores"]
     words = (
         "build --target reference --model cae.h5 --data cells --steps 16 --out built "
-        "--samples 24 --json"
+        "--samples 24 --json --force"
     ).split()
     done = CliRunner().invoke(cli, words)
     assert done.exit_code == 0, done.output

@@ -37,14 +37,14 @@ def train_cae(
     progress: Callable[[Progress], None] | None = None,
     command: str = "",
 ) -> dict[str, Any]:
-    """Train a CAE and write it to ``out`` (.h5), metadata included.
+    """Train a CAE and write it to ``out``, metadata included.
 
     The split is by subject (``split_subjects``), the score pooled Dice. For the rest
     see ``trainer.run``.
 
     Args:
         data: slices of ``recipe.size``.
-        out: where the model goes, as Keras HDF5.
+        out: where the model goes: .h5, or Keras 3's .keras.
         recipe: how to train.
         resume: go on from the checkpoint.
         progress: called after each epoch.
@@ -92,8 +92,9 @@ class _CaeTrainer(Trainer):
         return bce_dice(self.model(images, training=True), masks)
 
     def judge(self) -> tuple[float, None]:
-        found = _masks(self.model, self.validation)
-        return dice(found, self.validation.masks), None
+        values = self.model.predict(self.validation.images, batch_size=64, verbose=0)
+        self.demand_finite("a mask that the network gives", values)
+        return dice(values > 0.5, self.validation.masks), None
 
     def deployable(self) -> tf.keras.Model:
         return self.model
