@@ -15,6 +15,8 @@ from tiny_files import write_pictures
 from snn_deploy.models.data import augment
 from snn_deploy.models.data.boxes import iou, load_folder
 from snn_deploy.models.data.generated.scenes import scene_data, scenes
+from snn_deploy.models.data.parts import parts_of
+from snn_deploy.tasks.boxes import dataset_of
 from snn_deploy.toolchain.errors import DataError, ModelError
 from snn_deploy.toolchain.frontends.keras import read_keras
 from snn_deploy.toolchain.graph.interpret import interpret
@@ -116,6 +118,8 @@ def test_the_model_says_how_it_was_made(data, trained):
     assert metadata["command"] == "snn-deploy train locnet"
     assert metadata["versions"]["tensorflow"] == tf.__version__
     assert not list(trained.parent.glob(".*"))
+    known = parts_of(dataset_of(data, "data"), metadata, seed=1)
+    assert known.how == "test part of the model's split"  # by what the samples hold
 
 
 def test_its_scores_can_be_measured_again(data, trained):

@@ -21,6 +21,7 @@ from ..data.masks import (
     mean_mask,
     split_subjects,
 )
+from ..data.parts import joined
 from ..data.split import Split
 from ..networks.cae import cae
 from ..networks.recipe import CaeRecipe
@@ -73,7 +74,12 @@ class _CaeTrainer(Trainer):
 
     def __init__(self, recipe: CaeRecipe, data: MaskData, parts: Split) -> None:
         model = cae(recipe.size, recipe.channels, normalised=recipe.normalised)
-        super().__init__(recipe, model, data.names, parts, _fingerprint(data))
+        slices = np.bincount(data.volume)
+        units = {
+            name: joined([digest] * count)
+            for name, digest, count in zip(data.names, data.digests, slices)
+        }
+        super().__init__(recipe, model, units, parts, _fingerprint(data))
         self.data, self.batch = data, recipe.batch
         learn = data.take(parts.train)
         both = np.concatenate([learn.images, learn.masks], axis=-1, dtype=np.float32)

@@ -72,7 +72,8 @@ class _LocNetTrainer(Trainer):
         model = self._network(
             normalised_to=recipe.target_rate, rate_noise=recipe.rate_noise
         )
-        super().__init__(recipe, model, data.names, parts, _fingerprint(data))
+        units = dict(zip(data.names, data.digests))
+        super().__init__(recipe, model, units, parts, _fingerprint(data))
         height, width, channels = recipe.size
         fine = (height * augment.FINENESS, width * augment.FINENESS, channels)
         learn, validation = data.take(parts.train), data.take(parts.validation)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import platform
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from ... import __version__
+from ..data.parts import PARTS
 from ..data.split import Split
 from ..networks.recipe import CaeRecipe, Recipe
 from .adam import Adam
@@ -62,7 +63,7 @@ class Trainer(Resumable):
         self,
         recipe: Recipe | CaeRecipe,
         model: tf.keras.Model,
-        names: Sequence[str],
+        units: Mapping[str, str],
         parts: Split,
         fingerprint: str,
     ) -> None:
@@ -71,11 +72,11 @@ class Trainer(Resumable):
         Args:
             recipe: how to train.
             model: its weights are trained in place.
-            names: of what is split.
+            units: name → digest of what is split, in its order.
             parts: of it that train, choose and test.
             fingerprint: of the data, equal where they are.
         """
-        self.model, self.names, self.parts = model, names, parts
+        self.model, self.units, self.parts = model, units, parts
         start = {"data": fingerprint, "initial weights": digest(self.weights())}
         self.identity = asdict(recipe) | start
         self.seed, self.epochs = recipe.seed, recipe.epochs
@@ -197,10 +198,8 @@ def _metadata(trainer: Trainer, model: tf.keras.Model, command: str) -> dict[str
         "recipe": trainer.identity,
         "best_epoch": trainer.best_epoch,
         "scores": trainer.scores(model),
-        "split": {
-            name: [trainer.names[i] for i in getattr(trainer.parts, name)]
-            for name in ("train", "validation", "test")
-        },
+        "split": _of_parts(trainer.parts, list(trainer.units)),
+        "digests": _of_parts(trainer.parts, list(trainer.units.values())),
         "versions": {
             "snn-deploy": __version__,
             "python": platform.python_version(),
@@ -209,6 +208,10 @@ def _metadata(trainer: Trainer, model: tf.keras.Model, command: str) -> dict[str
         },
         "command": command,
     }
+
+
+def _of_parts(parts: Split, values: Sequence[str]) -> dict[str, list[str]]:
+    return {name: [values[i] for i in getattr(parts, name)] for name in PARTS}
 
 
 @contextmanager
