@@ -10,7 +10,7 @@ from typing import Any
 
 from .calibration.operations import core_macs
 from .calibration.report.report import Score
-from .models.training.checkpoint import ATTRIBUTE, read_metadata
+from .models.training.metadata import find_metadata
 from .toolchain.bundle.bundle import load_bundle
 from .toolchain.errors import ModelError
 from .toolchain.frontends.keras import read_keras
@@ -103,7 +103,7 @@ def read_model(path: Path | None) -> Model:
             "folder or a .snn bundle is allowed"
         )
     if path.suffix != ".snn":
-        return Model(read_keras(path), _metadata(path))
+        return Model(read_keras(path), find_metadata(path) or {})
     bundle = load_bundle(path)
     if bundle.graph is None:
         raise ModelError(
@@ -111,15 +111,3 @@ def read_model(path: Path | None) -> Model:
             "with `snn-deploy run`"
         )
     return Model(bundle.graph, bundle.metadata)
-
-
-def _metadata(path: Path) -> Metadata:
-    """What `snn-deploy train` noted in a .h5; nothing for other files."""
-    import h5py
-
-    if not path.is_file() or not h5py.is_hdf5(path):
-        return {}
-    with h5py.File(path, "r") as file:
-        if ATTRIBUTE not in file.attrs:
-            return {}
-    return read_metadata(path)

@@ -15,6 +15,7 @@ from .options import (
     COUNT,
     DATA,
     PATH,
+    SEED,
     TASK,
     consoles,
     preprocessing,
@@ -84,7 +85,7 @@ EPOCHS = click.IntRange(min=0)
     show_default=True,
     help="Epochs without a better score before it ends; 0: never.",
 )
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=SEED, default=0, show_default=True)
 @click.option("--resume", is_flag=True, help="Go on where an interrupted run stopped.")
 def finetune(
     model: Path,
@@ -100,8 +101,8 @@ def finetune(
         from .. import cotraining
     except ImportError as error:
         raise TargetUnavailable(
-            f"Fine-tuning: TensorFlow cannot be imported ({error}); on Python 3.10, "
-            "pip install 'snn-deploy[keras]'"
+            f"Fine-tuning: TensorFlow cannot be imported ({error}); on Python "
+            "3.10 to 3.13, pip install 'snn-deploy[keras]'"
         ) from error
     _, stderr = consoles()
     prepared = taken_preprocessing(choices)

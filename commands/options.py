@@ -59,6 +59,7 @@ PATH = click.Path(path_type=Path)
 COUNT = click.IntRange(min=1)
 AMOUNT = click.FloatRange(min=0, min_open=True)
 WEIGHT = click.FloatRange(min=0)
+SEED = click.IntRange(0, 2**32 - 1)
 BOXES = (
     "Folder with images/ and boxes.csv, or 101_ObjectCategories/NAME of Caltech-101."
 )

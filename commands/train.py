@@ -20,6 +20,7 @@ from .options import (
     COUNTS,
     MASKS,
     PATH,
+    SEED,
     WEIGHT,
     command_line,
     consoles,
@@ -41,7 +42,12 @@ def training_options(
     """The options of every network's training, with these help text and defaults."""
     options = (
         click.option("--data", type=PATH, help=data),
-        click.option("--out", type=PATH, required=True, help="Keras .h5 to write."),
+        click.option(
+            "--out",
+            type=PATH,
+            required=True,
+            help="Keras .h5 to write, or .keras (TensorFlow 2.16 or newer).",
+        ),
         click.option(
             "--size",
             type=(COUNT, COUNT, click.Choice(["1", "3"])),
@@ -63,7 +69,7 @@ def training_options(
         click.option(
             "--learning-rate", type=AMOUNT, default=learning_rate, show_default=True
         ),
-        click.option("--seed", type=int, default=0, show_default=True),
+        click.option("--seed", type=SEED, default=0, show_default=True),
         click.option(
             "--block",
             type=COUNT,
@@ -163,6 +169,7 @@ def _train(
     module, function = which
     _, stderr = consoles()
     recipe.check()
+    _module("saving").check_model_file(out)
     learn = getattr(_module(module), function)
     with _module("trainer").progress_bar(recipe.epochs) as progress:
         metadata = learn(
@@ -184,6 +191,6 @@ def _module(name: str) -> Any:
         return import_module(f"..models.training.{name}", __package__)
     except ImportError as error:
         raise TargetUnavailable(
-            f"Training: TensorFlow cannot be imported ({error}); on Python 3.10, "
-            "pip install 'snn-deploy[keras]'"
+            f"Training: TensorFlow cannot be imported ({error}); on Python 3.10 "
+            "to 3.13, pip install 'snn-deploy[keras]'"
         ) from error

@@ -14,11 +14,13 @@ from snn_deploy.deploy import Settings, Steps, build, compile_program  # noqa: E
 from snn_deploy.model_files import read_model  # noqa: E402
 from snn_deploy.models.data.generated.blobs import blob_data  # noqa: E402
 from snn_deploy.models.data.masks import split_subjects  # noqa: E402
+from snn_deploy.models.data.parts import parts_of  # noqa: E402
 from snn_deploy.models.networks.cae import cae  # noqa: E402
 from snn_deploy.models.networks.recipe import CaeRecipe  # noqa: E402
-from snn_deploy.models.training.checkpoint import read_metadata  # noqa: E402
+from snn_deploy.models.training.metadata import read_metadata  # noqa: E402
 from snn_deploy.models.training.train_cae import train_cae  # noqa: E402
 from snn_deploy.targets.contract import find_target  # noqa: E402
+from snn_deploy.tasks.masks import dataset_of  # noqa: E402
 from snn_deploy.tasks.task import GENERATED, read_task  # noqa: E402
 from snn_deploy.toolchain.errors import DataError, ModelError  # noqa: E402
 from snn_deploy.toolchain.frontends.keras import from_keras  # noqa: E402
@@ -111,6 +113,8 @@ def test_the_model_says_how_it_was_made(data, trained):
     parts = metadata["split"]
     expected = split_subjects(data, 0)
     assert parts["test"] == [data.names[i] for i in expected.test]
+    known = parts_of(dataset_of(data, "data"), metadata, seed=1)
+    assert known.how == "test part of the model's split"  # by what the samples hold
     assert sorted(sum(parts.values(), [])) == sorted(data.names)
     assert set(metadata["scores"]["test"]) == {
         "mean_mask_dice",
@@ -183,7 +187,7 @@ def test_the_command_line_trains_and_builds_on_a_folder(data, tmp_path, monkeypa
     scores = read_metadata("cae.h5")["scores"]
     words = (
         "build --target reference --model cae.h5 --data cells --steps 16 --out built "
-        "--samples 24 --json"
+        "--samples 24 --json --force"
     ).split()
     done = CliRunner().invoke(cli, words)
     assert done.exit_code == 0, done.output

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
+import zipfile
 
 import numpy as np
 import pytest
+from PIL import Image
+from tiny_files import write_pictures
 
 from snn_deploy.models.data import augment
-from snn_deploy.models.data.boxes import iou
+from snn_deploy.models.data.boxes import iou, load_folder
 from snn_deploy.models.data.generated.scenes import scene_data, scenes
+from snn_deploy.models.data.parts import parts_of
+from snn_deploy.tasks.boxes import dataset_of
 from snn_deploy.toolchain.errors import DataError, ModelError
+from snn_deploy.toolchain.frontends.keras import read_keras
+from snn_deploy.toolchain.graph.interpret import interpret
 
 SIZE = (16, 24, 1)
 
@@ -72,7 +81,9 @@ def test_light_stays_in_range():
 tf = pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
 
 from snn_deploy.models.networks.recipe import Recipe  # noqa: E402
-from snn_deploy.models.training.checkpoint import read_metadata  # noqa: E402
+from snn_deploy.models.training.metadata import read_metadata  # noqa: E402
+from snn_deploy.models.training.output import demand_room  # noqa: E402
+from snn_deploy.models.training.saving import KERAS_3, save_model  # noqa: E402
 from snn_deploy.models.training.train_locnet import train  # noqa: E402
 from snn_deploy.models.training.trainer import Progress, progress_bar  # noqa: E402
 
@@ -107,6 +118,8 @@ def test_the_model_says_how_it_was_made(data, trained):
     assert metadata["command"] == "snn-deploy train locnet"
     assert metadata["versions"]["tensorflow"] == tf.__version__
     assert not list(trained.parent.glob(".*"))
+    known = parts_of(dataset_of(data, "data"), metadata, seed=1)
+    assert known.how == "test part of the model's split"  # by what the samples hold
 
 
 def test_its_scores_can_be_measured_again(data, trained):
@@ -198,11 +211,102 @@ def test_bad_numbers_are_refused(data, tmp_path, change, words):
 
 
 def test_where_the_model_goes_is_checked_first(data, tmp_path):
-    for out in (tmp_path / "model.keras", tmp_path / "none" / "model.h5"):
-        with pytest.raises(DataError, match="name a .h5 file"):
-            train(data, out, RECIPE)
+    (tmp_path / "folder.h5").mkdir()
+    for out, words in {
+        "model.snn": "name a .h5 or .keras file",
+        "none/model.h5": "there is no folder",
+        "folder.h5": "it is a folder",
+    }.items():
+        with pytest.raises(DataError, match=words):
+            train(data, tmp_path / out, RECIPE)
+    assert [path.name for path in tmp_path.iterdir()] == ["folder.h5"]
 
 
-def test_metadata_of_another_file_is_refused(tmp_path):
-    with pytest.raises(ModelError, match="no training metadata"):
-        read_metadata(tmp_path / "none.h5")
+@pytest.mark.skipif(KERAS_3, reason="Keras 3 writes .keras")
+def test_keras_2_writes_no_zip(data, tmp_path):
+    with pytest.raises(DataError, match="writes no .keras; name a .h5 file"):
+        train(data, tmp_path / "model.keras", RECIPE)
+
+
+@pytest.mark.skipif(not KERAS_3, reason="Keras 2 writes no .keras")
+def test_a_zip_holds_the_network_of_the_h5_and_its_metadata(data, trained, tmp_path):
+    out = tmp_path / "model.keras"
+    train(data, out, RECIPE, command="snn-deploy train locnet")
+    for one, other in zip(weights(out), weights(trained)):
+        np.testing.assert_array_equal(one, other)
+    assert read_metadata(out)["split"] == read_metadata(trained)["split"]
+    zipped, flat = read_keras(out), read_keras(trained)
+    x = data.take(range(3)).images(SIZE).astype(float)
+    np.testing.assert_array_equal(
+        interpret(zipped, x)[zipped.output.name], interpret(flat, x)[flat.output.name]
+    )
+
+
+@pytest.mark.parametrize("ending", [".h5", *([".keras"] if KERAS_3 else [])])
+def test_metadata_of_any_size_are_kept(tmp_path, ending):
+    """Of 60,000 samples, much more than an HDF5 attribute holds."""
+    model = tf.keras.Sequential([tf.keras.Input((2,)), tf.keras.layers.Dense(1)])
+    names = [f"class/picture number {i}.png" for i in range(60_000)]
+    for metadata in ({"split": {"train": names}}, {"split": {}}):
+        save_model(model, tmp_path / f"model{ending}", metadata)
+        assert read_metadata(tmp_path / f"model{ending}") == metadata
+        tf.keras.models.load_model(tmp_path / f"model{ending}")
+        assert len(read_keras(tmp_path / f"model{ending}").nodes) == 3
+
+
+def test_metadata_of_another_file_are_refused(tmp_path):
+    (tmp_path / "text.h5").write_text("no model")
+    for name in ("none.h5", "text.h5"):
+        with pytest.raises(ModelError, match="no training metadata"):
+            read_metadata(tmp_path / name)
+    with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
+        archive.writestr("snn-deploy.json", "{")
+    with pytest.raises(ModelError, match="training metadata are damaged"):
+        read_metadata(tmp_path / "model.keras")
+
+
+def test_training_that_runs_away_stops_and_writes_nothing(data, tmp_path):
+    recipe = dataclasses.replace(RECIPE, learning_rate=1e30)
+    with pytest.raises(DataError, match="is not finite.* lower the learning rate"):
+        train(data, tmp_path / "model.h5", recipe)
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_pictures_under_the_same_names_are_other_data(tmp_path):
+    pictures = write_pictures(tmp_path / "pictures")
+    recipe = dataclasses.replace(RECIPE, size=(8, 12, 3), epochs=1)
+    train(load_folder(pictures), tmp_path / "model.h5", recipe)
+    for path in (pictures / "images").iterdir():
+        Image.new("RGB", (24, 16), "red").save(path)
+    with pytest.raises(ModelError, match="another data"):
+        train(load_folder(pictures), tmp_path / "model.h5", recipe, resume=True)
+
+
+def test_a_full_disk_is_one_sentence(tmp_path):
+    """A limit on the size of files stands for it: writing fails in the same place."""
+    code = (
+        "import resource, signal, sys\n"
+        "from pathlib import Path\n"
+        "import numpy as np\n"
+        "from snn_deploy.models.training.checkpoint import *\n"
+        "from snn_deploy.toolchain.errors import DataError\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000))\n"
+        "many = [np.random.default_rng(0).random(9000)]\n"
+        "state = Checkpoint(recipe={}, epoch=1, best_epoch=1, best_score=0.5,\n"
+        "                   weights=many, best_weights=many, optimizer=many)\n"
+        "try:\n"
+        "    save_checkpoint(Path(sys.argv[1]), state)\n"
+        "except DataError as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "model.h5.checkpoint.npz")],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "checkpoint.npz: it cannot be written (File too large)" in done.stdout
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(DataError, match=r"model.h5: it may have 10{18} bytes"):
+        demand_room(tmp_path / "model.h5", 10**18)

@@ -138,10 +138,12 @@ def _digests(data: Dataset) -> dict[str, str]:
     held: dict[str, list[str]] = {}
     for unit, digest in zip(data.unit, each):
         held.setdefault(unit, []).append(digest)
-    return {
-        unit: blake2b("".join(digests).encode(), digest_size=8).hexdigest()
-        for unit, digests in held.items()
-    }
+    return {unit: joined(digests) for unit, digests in held.items()}
+
+
+def joined(digests: Sequence[str]) -> str:
+    """The digest of a unit, of its samples' digests."""
+    return blake2b("".join(digests).encode(), digest_size=8).hexdigest()
 
 
 def _labels(data: Dataset) -> list[str]:

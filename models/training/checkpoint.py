@@ -1,23 +1,29 @@
-"""What training writes: checkpoints to go on from, and models with their metadata."""
+"""Checkpoints: where training stands, written down, and gone on from."""
 
 from __future__ import annotations
 
+import io
 import json
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 
-from ...toolchain.errors import ModelError
+from ...toolchain.errors import DataError, ModelError
+from ..data.digest import content_digest
+from .output import write_atomically
 
-ATTRIBUTE = "snn_deploy_metadata"
 Weights = Sequence[npt.NDArray[Any]]
+
+
+def digest(arrays: Iterable[npt.NDArray[Any]]) -> str:
+    """Of all the arrays, in their order."""
+    each = "".join(map(content_digest, arrays))
+    return content_digest(np.frombuffer(each.encode(), np.uint8))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -37,7 +43,8 @@ class Resumable:
     """Training that can be written down after any epoch, and gone on with.
 
     Attributes:
-        identity: the recipe and a fingerprint of the data: equal where training is.
+        identity: the recipe, and digests of the data and of the weights it began
+            with: equal where training is.
         epoch: epochs run.
         best_epoch, best_score, best_weights: the best network so far.
     """
@@ -60,6 +67,15 @@ class Resumable:
     def memory(self) -> Sequence[Any]:
         """TensorFlow's variables that must be restored besides the weights."""
         raise NotImplementedError
+
+    def demand_finite(self, what: str, values: Any) -> None:
+        """Raise DataError where a number that training gave is none."""
+        if not np.isfinite(values).all():
+            raise DataError(
+                f"Training: {what} in epoch {self.epoch + 1} is not finite, so nothing "
+                "more can be learned; lower the learning rate, or look for extreme "
+                "values in the data"
+            )
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go back to where a checkpoint was written."""
@@ -84,7 +100,11 @@ class Resumable:
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write the checkpoint (.npz), whole or not at all."""
+    """Write the checkpoint (.npz), whole or not at all.
+
+    Raises:
+        DataError: it cannot be written.
+    """
     arrays = {
         f"{kind}/{i:03d}": array
         for kind in ("weights", "best_weights", "optimizer")
@@ -95,12 +115,13 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         for name in ("recipe", "epoch", "best_epoch", "best_score")
     }
     text = np.frombuffer(json.dumps(numbers).encode(), np.uint8)
-    write_atomically(path, lambda temporary: _savez(temporary, arrays, text))
+    file = io.BytesIO()  # of a full disk, np.savez itself says something else
+    np.savez(file, json=text, **arrays)
+    write_atomically(path, lambda temporary: _write(temporary, file))
 
 
-def _savez(path: Path, arrays: dict[str, Any], text: npt.NDArray[Any]) -> None:
-    with path.open("wb") as file:
-        np.savez(file, json=text, **arrays)
+def _write(path: Path, file: io.BytesIO) -> None:
+    path.write_bytes(file.getbuffer())
 
 
 def load_checkpoint(path: Path, recipe: dict[str, Any]) -> Checkpoint:
@@ -131,38 +152,3 @@ def load_checkpoint(path: Path, recipe: dict[str, Any]) -> Checkpoint:
             "the options it was started with, or train without resume"
         )
     return checkpoint
-
-
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Have ``write`` fill a temporary file beside ``path``, then move it there."""
-    temporary = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
-    try:
-        write(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_metadata(path: Path, metadata: dict[str, Any]) -> None:
-    """Keep ``metadata`` as JSON in the model file (.h5)."""
-    with h5py.File(path, "r+") as file:
-        file.attrs[ATTRIBUTE] = json.dumps(metadata)
-
-
-def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """What ``train`` says of the model in this .h5: split, seed, scores, versions, …
-
-    Raises:
-        ModelError: the file is missing, no HDF5, or was not written by ``train``.
-    """
-    try:
-        with h5py.File(path, "r") as file:
-            found = json.loads(file.attrs[ATTRIBUTE])
-    except (OSError, KeyError, ValueError) as error:
-        raise ModelError(
-            f"{path}: it holds no training metadata ({ATTRIBUTE}); give a model "
-            "written by snn-deploy train"
-        ) from error
-    if not isinstance(found, dict):
-        raise ModelError(f"{path}: its {ATTRIBUTE} is no JSON object")
-    return found

@@ -21,6 +21,7 @@ from ..data.masks import (
     mean_mask,
     split_subjects,
 )
+from ..data.parts import joined
 from ..data.split import Split
 from ..networks.cae import cae
 from ..networks.recipe import CaeRecipe
@@ -37,14 +38,14 @@ def train_cae(
     progress: Callable[[Progress], None] | None = None,
     command: str = "",
 ) -> dict[str, Any]:
-    """Train a CAE and write it to ``out`` (.h5), metadata included.
+    """Train a CAE and write it to ``out``, metadata included.
 
     The split is by subject (``split_subjects``), the score pooled Dice. For the rest
     see ``trainer.run``.
 
     Args:
         data: slices of ``recipe.size``.
-        out: where the model goes, as Keras HDF5.
+        out: where the model goes: .h5, or Keras 3's .keras.
         recipe: how to train.
         resume: go on from the checkpoint.
         progress: called after each epoch.
@@ -73,7 +74,12 @@ class _CaeTrainer(Trainer):
 
     def __init__(self, recipe: CaeRecipe, data: MaskData, parts: Split) -> None:
         model = cae(recipe.size, recipe.channels, normalised=recipe.normalised)
-        super().__init__(recipe, model, data.names, parts, _fingerprint(data))
+        slices = np.bincount(data.volume)
+        units = {
+            name: joined([digest] * count)
+            for name, digest, count in zip(data.names, data.digests, slices)
+        }
+        super().__init__(recipe, model, units, parts, _fingerprint(data))
         self.data, self.batch = data, recipe.batch
         learn = data.take(parts.train)
         both = np.concatenate([learn.images, learn.masks], axis=-1, dtype=np.float32)
@@ -92,8 +98,9 @@ class _CaeTrainer(Trainer):
         return bce_dice(self.model(images, training=True), masks)
 
     def judge(self) -> tuple[float, None]:
-        found = _masks(self.model, self.validation)
-        return dice(found, self.validation.masks), None
+        values = self.model.predict(self.validation.images, batch_size=64, verbose=0)
+        self.demand_finite("a mask that the network gives", values)
+        return dice(values > 0.5, self.validation.masks), None
 
     def deployable(self) -> tf.keras.Model:
         return self.model

@@ -30,20 +30,20 @@ def train(
     progress: Callable[[Progress], None] | None = None,
     command: str = "",
 ) -> dict[str, Any]:
-    """Train a LocNet and write it to ``out`` (.h5), metadata included.
+    """Train a LocNet and write it to ``out``, metadata included.
 
     The score is mean IoU. For the rest see ``trainer.run``.
 
     Args:
         data: pictures and boxes.
-        out: where the model goes, as Keras HDF5.
+        out: where the model goes: .h5, or Keras 3's .keras.
         recipe: how to train.
         resume: go on from the checkpoint.
         progress: called after each epoch.
         command: how the user asked for this, for the metadata.
 
     Returns:
-        The metadata (``checkpoint.read_metadata``).
+        The metadata (``metadata.read_metadata``).
 
     Raises:
         DataError: a number of the recipe, a picture or ``out`` is wrong.
@@ -72,7 +72,8 @@ class _LocNetTrainer(Trainer):
         model = self._network(
             normalised_to=recipe.target_rate, rate_noise=recipe.rate_noise
         )
-        super().__init__(recipe, model, data.names, parts, _fingerprint(data))
+        units = dict(zip(data.names, data.digests))
+        super().__init__(recipe, model, units, parts, _fingerprint(data))
         height, width, channels = recipe.size
         fine = (height * augment.FINENESS, width * augment.FINENESS, channels)
         learn, validation = data.take(parts.train), data.take(parts.validation)
@@ -96,6 +97,7 @@ class _LocNetTrainer(Trainer):
     def judge(self) -> tuple[float, float]:
         images, boxes = self.validation
         predicted, *activities = self.rates.predict(images, verbose=0)
+        self.demand_finite("a box that the network gives", predicted)
         rate = np.mean([a.mean() for a in activities]) / self.recipe.amplitude
         return float(iou(predicted, boxes).mean()), float(rate)
 
@@ -136,7 +138,7 @@ class _LocNetTrainer(Trainer):
 
 
 def _fingerprint(data: BoxData) -> str:
-    text = "\n".join(data.names).encode() + data.boxes.tobytes()
+    text = "\n".join((*data.names, *data.digests)).encode() + data.boxes.tobytes()
     return hashlib.sha256(text).hexdigest()
 
 

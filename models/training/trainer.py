@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import platform
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,18 +15,18 @@ import numpy as np
 import tensorflow as tf
 
 from ... import __version__
-from ...toolchain.errors import DataError
+from ..data.parts import PARTS
 from ..data.split import Split
 from ..networks.recipe import CaeRecipe, Recipe
 from .adam import Adam
 from .checkpoint import (
     Resumable,
     Weights,
+    digest,
     load_checkpoint,
     save_checkpoint,
-    write_atomically,
-    write_metadata,
 )
+from .saving import check_model_file, save_model
 
 Batch = tuple[Any, ...]
 Scores = dict[str, dict[str, float]]
@@ -63,7 +63,7 @@ class Trainer(Resumable):
         self,
         recipe: Recipe | CaeRecipe,
         model: tf.keras.Model,
-        names: Sequence[str],
+        units: Mapping[str, str],
         parts: Split,
         fingerprint: str,
     ) -> None:
@@ -72,12 +72,13 @@ class Trainer(Resumable):
         Args:
             recipe: how to train.
             model: its weights are trained in place.
-            names: of what is split.
+            units: name → digest of what is split, in its order.
             parts: of it that train, choose and test.
             fingerprint: of the data, equal where they are.
         """
-        self.model, self.names, self.parts = model, names, parts
-        self.identity = asdict(recipe) | {"data": fingerprint}
+        self.model, self.units, self.parts = model, units, parts
+        start = {"data": fingerprint, "initial weights": digest(self.weights())}
+        self.identity = asdict(recipe) | start
         self.seed, self.epochs = recipe.seed, recipe.epochs
         self.learning_rate = recipe.learning_rate
         self.optimizer = Adam(model.trainable_variables)
@@ -122,8 +123,9 @@ class Trainer(Resumable):
         self.optimizer.rate.assign(self.learning_rate * rate)
         rng = np.random.default_rng([self.seed, self.epoch])
         losses = [float(self.step(*batch)) for batch in self.batches(rng)]
-        self.epoch += 1
+        self.demand_finite("the loss", losses)
         score, hz = self.judge()
+        self.epoch += 1
         if score > self.best_score:
             self.best_score, self.best_epoch = score, self.epoch
             self.best_weights = self.weights()
@@ -147,7 +149,7 @@ def run(
     progress: Callable[[Progress], None] | None = None,
     command: str = "",
 ) -> dict[str, Any]:
-    """Train to the last epoch and write the best network to ``out`` (.h5).
+    """Train to the last epoch and write the best network to ``out`` (.h5, .keras).
 
     The network kept is the one of the best score on the validation samples; the test
     samples are looked at once, afterwards. Each epoch leaves a checkpoint
@@ -157,21 +159,21 @@ def run(
     Args:
         start: makes the trainer, once TensorFlow's randomness is fixed.
         seed: to fix it with.
-        out: where the model goes, as Keras HDF5, with its metadata.
+        out: where the model goes, with its metadata: .h5, or Keras 3's .keras.
         resume: go on from the checkpoint.
         progress: called after each epoch.
         command: how the user asked for this, for the metadata.
 
     Returns:
-        The metadata (``checkpoint.read_metadata``).
+        The metadata (``metadata.read_metadata``).
 
     Raises:
-        DataError: ``out`` is wrong.
+        DataError: ``out`` is wrong or cannot be written, or the loss or an output is
+            no longer finite.
         ModelError: the checkpoint is missing, damaged or of another recipe.
     """
     out = Path(out)
-    if out.suffix != ".h5" or not out.parent.is_dir():
-        raise DataError(f"{out}: name a .h5 file in an existing folder for the model")
+    check_model_file(out)
     tf.config.experimental.enable_op_determinism()
     tf.keras.utils.set_random_seed(seed)
     trainer = start()
@@ -186,13 +188,8 @@ def run(
     trainer.use(trainer.best_weights)
     model = trainer.deployable()
     metadata = _metadata(trainer, model, command)
-    write_atomically(out, lambda path: _save(model, path, metadata))
+    save_model(model, out, metadata)
     return metadata
-
-
-def _save(model: tf.keras.Model, path: Path, metadata: dict[str, Any]) -> None:
-    model.save(path)
-    write_metadata(path, metadata)
 
 
 def _metadata(trainer: Trainer, model: tf.keras.Model, command: str) -> dict[str, Any]:
@@ -201,10 +198,8 @@ def _metadata(trainer: Trainer, model: tf.keras.Model, command: str) -> dict[str
         "recipe": trainer.identity,
         "best_epoch": trainer.best_epoch,
         "scores": trainer.scores(model),
-        "split": {
-            name: [trainer.names[i] for i in getattr(trainer.parts, name)]
-            for name in ("train", "validation", "test")
-        },
+        "split": _of_parts(trainer.parts, list(trainer.units)),
+        "digests": _of_parts(trainer.parts, list(trainer.units.values())),
         "versions": {
             "snn-deploy": __version__,
             "python": platform.python_version(),
@@ -213,6 +208,10 @@ def _metadata(trainer: Trainer, model: tf.keras.Model, command: str) -> dict[str
         },
         "command": command,
     }
+
+
+def _of_parts(parts: Split, values: Sequence[str]) -> dict[str, list[str]]:
+    return {name: [values[i] for i in getattr(parts, name)] for name in PARTS}
 
 
 @contextmanager

@@ -91,15 +91,15 @@ def _read_h5(path: Path) -> KerasModel:
 def _read_zip(path: Path) -> KerasModel:
     """What ``model.save("….keras")`` wrote: two of its members; others are not read."""
     with zipfile.ZipFile(path) as archive:
-        tree = parse(_member(path, archive, "config.json", MAX_JSON))
-        weights = _member(path, archive, "model.weights.h5", MAX_BYTES)
+        tree = parse(member(path, archive, "config.json", MAX_JSON))
+        weights = member(path, archive, "model.weights.h5", MAX_BYTES)
     config = tree["config"]
     layers = config["layers"] if "layers" in config else ()
     with open_hdf5(io.BytesIO(weights), f"Model {str(path)!r}") as file:
         return KerasModel(config, _numbered_weights(layers, file))
 
 
-def _member(path: Path, archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
+def member(path: Path, archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
     """One member, of at most ``limit`` bytes whatever the zip's tables say."""
     found = [member for member in archive.infolist() if member.filename == name]
     if len(found) != 1:
