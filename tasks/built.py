@@ -12,6 +12,7 @@ import numpy as np
 from ..calibration.report.report import Score
 from ..models.data.dataset import Dataset
 from ..models.data.formats.formats import read_data
+from ..models.data.formats.labels import Labels
 from ..models.data.formats.rows import rows
 from ..toolchain.bundle.bundle import load_bundle
 from ..toolchain.errors import BundleError, DataError
@@ -112,7 +113,9 @@ def read_built(path: Path) -> Built:
         question=question,
         kind=kind,
         stored=rows(
-            f"Bundle {str(path)!r}", samples, labels, kind=name, classes=classes
+            f"Bundle {str(path)!r}",
+            samples,
+            None if labels is None or name is None else Labels(labels, name, classes),
         ),
         classes=classes if name == "classes" else None,
     )

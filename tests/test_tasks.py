@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from small_networks import fitted, fitted_masks, save, stripes
 
 from snn_deploy.commands.cli import cli
+from snn_deploy.models.data.formats.labels import Labels
 from snn_deploy.models.data.formats.rows import rows
 from snn_deploy.models.data.generated.formulas import formula_data
 from snn_deploy.models.data.generated.shapes import shape_data
@@ -199,7 +200,7 @@ def test_every_kind_scores_the_truth_best_and_its_constant_worse(kind):
         ),
     }[kind](rng.integers(0, 3, 30))
     task = find_kind(kind)
-    data = rows("made", np.ones((30, *question.shape)), answers, kind=kind)
+    data = rows("made", np.ones((30, *question.shape)), Labels(answers, kind))
     assert task.suits(question, data)
     constant = task.constant(answers, question)
     trivial = np.broadcast_to(constant.answer, (30, *constant.answer.shape))
