@@ -181,7 +181,7 @@ def test_another_reading_that_fits_better_is_named_and_works(tmp_path):
     followed = built(tmp_path, *words, "--scale", "2", "--offset", "-1")
     better = scores(followed)["accuracy", "float ANN"]
     assert better > scores(plain)["accuracy", "float ANN"] + 0.1
-    assert any("x · 2 + -1" in note for note in followed["notes"])
+    assert any("preprocessing: x · 2 − 1" in note for note in followed["notes"])
 
 
 @pytest.mark.parametrize("kind", KINDS)
