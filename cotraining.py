@@ -239,6 +239,7 @@ def _metadata(
             "ann": [asdict(score) for score in ann],
             "choices": asdict(choices),
             "scales": {name: asdict(s) for name, s in network.scales.items()},
+            "macs": source.macs(input_spikes=False),
             "validation": {
                 phase: {"score": now.best_score, "label": now.label}
                 for phase, now in final.items()

@@ -17,6 +17,7 @@ import numpy as np
 
 from .calibration.balance import MAX_RATE, balance
 from .calibration.energy import load_profile
+from .calibration.operations import with_macs
 from .calibration.overflow import Overflow, check_overflow
 from .calibration.readout import calibrate_readout
 from .calibration.report.picture import Answers, save_picture
@@ -144,6 +145,8 @@ def build(
     program, overflows = compile_program(
         source.graph, calibration, settings, steps, source.scales
     )
+    spikes = settings.encoder == "spikes"
+    program = with_macs(program, source.macs(input_spikes=spikes))
     with steps(f"load on {target}"):
         session = place.load(program)
     with session, steps(f"run {len(test)} samples"):

@@ -8,6 +8,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
+from .calibration.operations import core_macs
 from .calibration.report.report import Score
 from .models.training.checkpoint import ATTRIBUTE, read_metadata
 from .toolchain.bundle.bundle import load_bundle
@@ -41,6 +42,24 @@ class Model:
         """What it was fine-tuned with (``cotraining.Choices``); None otherwise."""
         found = self.metadata.get("finetuned")
         return found["choices"] if isinstance(found, dict) else None
+
+    def macs(self, *, input_spikes: bool) -> Mapping[str, int] | None:
+        """Population → MACs of the ANN that its synapses take the place of.
+
+        A fine-tuned network, in whose weights pooling is folded, was told them; None
+        where it was not.
+
+        Args:
+            input_spikes: whether the first layers run on the core.
+        """
+        found = self.metadata.get("finetuned")
+        if not isinstance(found, dict):
+            return core_macs(self.graph, input_spikes=input_spikes)
+        told = found.get("macs")
+        whole = isinstance(told, dict) and all(
+            type(count) is int and count >= 0 for count in told.values()
+        )
+        return told if whole else None
 
     @property
     def recipe(self) -> Metadata:

@@ -1,4 +1,4 @@
-"""What was counted: firing rates, spikes, synaptic operations, multiply-accumulates.
+"""What was counted: firing rates, spikes, synapses, synaptic operations.
 
 Everything comes from spike counts, so a Recording of counts alone is enough. Figures
 "per inference" are means over the recorded samples.
@@ -13,16 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..toolchain.errors import DataError
-from ..toolchain.graph.graph import Graph
-from ..toolchain.graph.nodes import Conv2D, ConvTranspose2D, Dense, Node
-from ..toolchain.program.connections import (
-    Connection,
-    ConvConnection,
-    ConvTransposeConnection,
-)
+from ..toolchain.program.connections import Connection
 from ..toolchain.program.host import BiasEncoder
 from ..toolchain.program.program import Population, Program, SpikeInput
 from ..toolchain.program.recording import Recording
+from .operations import macs
 
 SATURATED = 0.95
 """Share of the spikes it could fire from which a neuron counts as saturated.
@@ -69,9 +64,14 @@ class LayerStatistics:
     too; so do the spikes of the last steps, which arrive after the presentation."""
     spikes_per_synapse: float | None
     """synaptic_operations / synapses; None without outgoing synapses."""
-    dense_macs: int
-    """Multiply-accumulates into this layer, were it one of a conventional network:
-    its incoming synapses. The encoder's and decoder's are ``HostStatistics``."""
+    incoming_synapses: int
+    """Into this layer, those of weight 0 too."""
+    nonzero_synapses: int
+    """Of these, the ones whose weight is not 0."""
+    macs: int | None
+    """Multiply-accumulates of the conventional network that the incoming synapses take
+    the place of (``Population.macs``); None where they are not known. The encoder's
+    and decoder's are ``HostStatistics``."""
     neuron_updates: int
     """Neurons · steps; 0 for a spike input, which is not on the core."""
     active_updates: float
@@ -113,6 +113,7 @@ def total_statistics(program: Program, recording: Recording) -> LayerStatistics:
     latency = _latency(program)
     counts = [_counts(recording, p) for p in program.populations]
     most = [_most_spikes(p, recording.steps, latency) for p in program.populations]
+    known = [p.macs for p in program.populations]
     return _row(
         "total",
         np.concatenate(counts, axis=1),
@@ -120,7 +121,9 @@ def total_statistics(program: Program, recording: Recording) -> LayerStatistics:
         recording,
         synapses=sum(layer.synapses for layer in layers),
         synaptic_operations=sum(layer.synaptic_operations for layer in layers),
-        dense_macs=sum(layer.dense_macs for layer in layers),
+        incoming_synapses=sum(layer.incoming_synapses for layer in layers),
+        nonzero_synapses=sum(layer.nonzero_synapses for layer in layers),
+        macs=None if None in known else sum(m for m in known if m is not None),
         neuron_updates=sum(layer.neuron_updates for layer in layers),
         active_updates=sum(layer.active_updates for layer in layers),
     )
@@ -130,36 +133,11 @@ def host_statistics(program: Program) -> HostStatistics:
     """Multiply-accumulates of the Program's encoder and decoder."""
     encoder = program.encoder
     return HostStatistics(
-        encoder_macs=macs(encoder.graph) if isinstance(encoder, BiasEncoder) else 0,
-        decoder_macs=macs(program.decoder.graph),
+        encoder_macs=(
+            sum(macs(encoder.graph).values()) if isinstance(encoder, BiasEncoder) else 0
+        ),
+        decoder_macs=sum(macs(program.decoder.graph).values()),
     )
-
-
-def macs(graph: Graph) -> int:
-    """Multiply-accumulates of a Graph's weighted sums, one sample.
-
-    Dense, Conv2D and ConvTranspose2D; products with padding are not counted, nor are
-    biases, pooling and normalisation.
-    """
-    return sum(_node_macs(graph, node) for node in graph.nodes)
-
-
-def _node_macs(graph: Graph, node: Node) -> int:
-    if isinstance(node, Dense):
-        return node.weight.size
-    if isinstance(node, (Conv2D, ConvTranspose2D)):
-        transposed = isinstance(node, ConvTranspose2D)
-        geometry = ConvTransposeConnection if transposed else ConvConnection
-        connection = geometry(
-            source=node.inputs[0],
-            target=node.name,
-            weight=node.weight,
-            shape=graph.shapes[node.inputs[0]],
-            stride=node.stride,
-            padding=node.padding,
-        )
-        return _synapses(connection)
-    return 0
 
 
 def _layer(
@@ -169,6 +147,7 @@ def _layer(
     latency: dict[str, int],
 ) -> LayerStatistics:
     counts = _counts(recording, population)
+    incoming = program.incoming(population.name)
     outgoing = program.outgoing(population.name)
     steps = recording.steps if isinstance(population, Population) else 0  # on the core
     return _row(
@@ -178,7 +157,9 @@ def _layer(
         recording,
         synapses=sum(_synapses(c) for c in outgoing),
         synaptic_operations=_operations(counts, outgoing),
-        dense_macs=sum(_synapses(c) for c in program.incoming(population.name)),
+        incoming_synapses=sum(_synapses(c) for c in incoming),
+        nonzero_synapses=sum(c.nonzero for c in incoming),
+        macs=population.macs if isinstance(population, Population) else 0,
         neuron_updates=population.size * steps,
         active_updates=float(np.minimum(counts, steps).sum() / len(counts)),
     )
@@ -192,7 +173,9 @@ def _row(
     *,
     synapses: int,
     synaptic_operations: float,
-    dense_macs: int,
+    incoming_synapses: int,
+    nonzero_synapses: int,
+    macs: int | None,
     neuron_updates: int,
     active_updates: float,
 ) -> LayerStatistics:
@@ -215,7 +198,9 @@ def _row(
         synapses=synapses,
         synaptic_operations=synaptic_operations,
         spikes_per_synapse=synaptic_operations / synapses if synapses else None,
-        dense_macs=dense_macs,
+        incoming_synapses=incoming_synapses,
+        nonzero_synapses=nonzero_synapses,
+        macs=macs,
         neuron_updates=neuron_updates,
         active_updates=active_updates,
         inactive_updates=neuron_updates - active_updates,

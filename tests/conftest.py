@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -14,3 +16,17 @@ sys.path.insert(0, str(Path(__file__).parent))
 settings.register_profile("judged", derandomize=True, deadline=None)
 if os.environ.get("CI"):
     settings.load_profile("judged")
+
+
+@pytest.fixture
+def run_cli(monkeypatch) -> Callable[..., int]:
+    """``run_cli(*words)``: the exit code of ``snn-deploy words…``, run in here."""
+    from snn_deploy.__main__ import main
+
+    def run(*words: object) -> int:
+        monkeypatch.setattr(sys, "argv", ["snn-deploy", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return int(ended.value.code or 0)
+
+    return run

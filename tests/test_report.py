@@ -39,6 +39,7 @@ def program() -> Program:
         populations=tuple(
             Population(
                 name=name,
+                macs=45_000 if name == "dense" else 0,
                 shape=(size,),
                 decay_u=4095,
                 decay_v=100,
@@ -148,6 +149,26 @@ def test_a_newer_schema_is_refused(report, tmp_path):
         Report.from_json(path)
 
 
+def test_an_older_schema_says_how_to_get_a_new_report(report, tmp_path):
+    path = tmp_path / "report.json"
+    replace(report, schema=1).to_json(path)
+    with pytest.raises(DataError, match="schema is 1, of an older.*`snn-deploy run`"):
+        Report.from_json(path)
+
+
+def test_break_even_is_read_from_the_macs_of_the_ann(report):
+    a_mac = report.total.synaptic_operations / 45_000
+    text = " ".join(shown(report, 110).split())
+    assert f"sparsity {a_mac:.0f} synaptic operations a MAC" in text
+    assert "break-even" in text
+    unknown = replace(report.layers[2], macs=None)
+    layers, total = (*report.layers[:2], unknown), replace(report.total, macs=None)
+    text = shown(replace(report, layers=layers, total=total), 110)
+    assert "the ANN's MACs are not known" in text and "break-even" not in text
+    (row,) = (line for line in text.splitlines() if line.startswith("dense"))
+    assert row.split()[-3] == "–"
+
+
 def damage(table: dict, how: str) -> None:
     if how == "missing":
         del table["layers"][0]["silent"]
@@ -202,13 +223,13 @@ def test_the_table_shows_every_figure_whole_at_any_width(report, width):
         f"{dense.median_rate.hz:.0f}",
         f"{dense.p99_rate.hz:.0f}",
         f"{dense.mean_rate.per_step:.3f}",
-        f"{dense.median_rate.per_step:.3f}",
-        f"{dense.p99_rate.per_step:.3f}",
         f"{100 * dense.silent:.0f}",
         f"{100 * dense.saturated:.0f}",
         f"{dense.spikes / 1e3:.1f}k",
         "0",
         "6.00M",
+        "0",
+        "45.0k",
         f"{report.energy.layers[2].total.value * 1e6:.2f}",
         "µJ",
     ]
@@ -229,7 +250,7 @@ def test_below_the_table_stands_what_the_figures_are(report):
         "energy proxy, not a measurement: ",
         "synaptic operation 23.6 pJ [23.6–35.5, SIM]",
         "excluded: host encoder and decoder, x86 cores,",
-        "spikes per synapse and inference",
+        "synaptic operations a MAC of the ANN that the core takes the place of",
         "dense: |q| reached 9 on the calibration data and could reach 4194304",
         "mean IoU: integer SNN 0.812 (counted) · constant box 0.640 (counted)",
         "next snn-deploy compare X",

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_programs import identity, programs, simulate_oracle, stimuli
 
+from snn_deploy.calibration.overflow import synaptic_sums
 from snn_deploy.calibration.statistics import (
     host_statistics,
     layer_statistics,
-    macs,
     total_statistics,
 )
 from snn_deploy.toolchain.errors import DataError
@@ -62,6 +62,13 @@ def synapses(connection: Connection) -> list[tuple[int, int]]:
     return pairs
 
 
+def nonzero_synapses(c: Connection) -> int:
+    """Of 1 through each synapse whose weight is not 0, every target's sum."""
+    ones = replace(c, weight=(c.weight != 0).astype(np.int16), exponent=-6)
+    every = np.ones((c.delay + 1, math.prod(c.source_shape)), bool)
+    return int(synaptic_sums(ones, every)[-1].sum())
+
+
 def recording(program: Program, stimulus) -> Recording:
     spikes = {**stimulus.spikes, **simulate_oracle(program, stimulus)}
     return Recording(
@@ -95,7 +102,9 @@ def test_every_count_equals_counting_one_by_one(data):
         )
         assert layer.synaptic_operations == visited / len(spikes), layer.name
         incoming = [len(synapses(c)) for c in program.incoming(layer.name)]
-        assert layer.dense_macs == sum(incoming), layer.name
+        assert layer.incoming_synapses == sum(incoming), layer.name
+        nonzero = sum(nonzero_synapses(c) for c in program.incoming(layer.name))
+        assert layer.nonzero_synapses == nonzero, layer.name
         assert layer.spikes == pytest.approx(spikes.sum() / len(spikes))
         rates = spikes.mean(axis=(0, 1))
         assert layer.mean_rate.per_step == pytest.approx(rates.mean())
@@ -117,7 +126,12 @@ def test_total_is_the_sum_of_the_layers(data):
     layers = layer_statistics(program, result)
     total = total_statistics(program, result)
     assert total.neurons == program.neurons
-    for field in ("synapses", "synaptic_operations", "dense_macs", "inactive_updates"):
+    for field in (
+        "synapses",
+        "synaptic_operations",
+        "incoming_synapses",
+        "inactive_updates",
+    ):
         expected = sum(getattr(layer, field) for layer in layers)
         assert getattr(total, field) == pytest.approx(expected), field
     assert total.active_updates == pytest.approx(total.spikes)
@@ -187,7 +201,9 @@ def test_figures_of_a_network_small_enough_to_count_by_hand():
     assert a.saturated == 0.25  # 9 of (20 − 2) / 2 spikes, in the first sample
     assert a.synaptic_operations == 10.5 * 3
     assert a.spikes_per_synapse == 10.5 * 3 / 12
-    assert (a.dense_macs, b.dense_macs) == (4, 12)
+    assert (a.incoming_synapses, b.incoming_synapses) == (4, 12)
+    assert (a.nonzero_synapses, b.nonzero_synapses) == (4, 0)
+    assert (inputs.macs, a.macs) == (0, None)
     assert (a.active_updates, a.inactive_updates) == (10.5, 80 - 10.5)
     assert (b.silent, b.synaptic_operations, b.spikes_per_synapse) == (1.0, 0.0, None)
 
@@ -245,8 +261,8 @@ def test_macs_of_the_host_leave_padding_out():
     )
     graph.check()
     inside = 2 + 3 + 2  # of three windows of three pixels over five and a border
-    assert macs(graph) == inside**2 * 2 * 4 + 9 * 4 * 4 * 1 + 16 * 3
+    expected = inside**2 * 2 * 4 + 9 * 4 * 4 * 1 + 16 * 3
     encoder = BiasEncoder(graph=graph, population="b", scale=1.0)
     host = host_statistics(replace(chain(1), encoder=encoder))
-    assert (host.encoder_macs, host.decoder_macs) == (macs(graph), 0)
+    assert (host.encoder_macs, host.decoder_macs) == (expected, 0)
     assert host_statistics(chain(1)).encoder_macs == 0

@@ -24,7 +24,7 @@ from ..statistics import (
     total_statistics,
 )
 
-SCHEMA = 1
+SCHEMA = 2
 Label = Literal["counted", "estimated (proxy)", "measured"]
 LABELS: Mapping[str, Label] = {
     "layers": "counted",
@@ -147,6 +147,12 @@ class Report:
             raise DataError(
                 f"Report {str(path)!r}: its schema is {schema}, this version reads up "
                 f"to {SCHEMA}; install a newer snn-deploy"
+            )
+        if schema < SCHEMA:
+            raise DataError(
+                f"Report {str(path)!r}: its schema is {schema}, of an older version "
+                "that counted the MACs of folded weights; run the program.snn beside "
+                "it again with `snn-deploy run`"
             )
         table.pop("labels", None)
         try:

@@ -22,13 +22,13 @@ HEADERS = (
     "med.\nHz",
     "p99\nHz",
     "mean\n/step",
-    "med.\n/step",
-    "p99\n/step",
     "silent\n%",
     "sat.\n%",
     "spikes\n/inf.",
     "synops\n/inf.",
-    "dense\nMACs",
+    "syn-\napses",
+    "not 0\n%",
+    "ANN\nMACs",
     "energy\nproxy",
 )
 PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
@@ -89,12 +89,14 @@ def _cells(report: Report, layer: LayerStatistics, joules: float) -> list[str]:
         str(layer.neurons),
         str(cores[0]) if cores else "–",
         *(three_digits(rate.hz) for rate in rates),
-        *(f"{rate.per_step:.3f}" for rate in rates),
+        f"{layer.mean_rate.per_step:.3f}",
         f"{100 * layer.silent:.0f}",
         f"{100 * layer.saturated:.0f}",
         shorten(layer.spikes),
         shorten(layer.synaptic_operations),
-        shorten(layer.dense_macs),
+        shorten(layer.incoming_synapses),
+        _percent(layer.nonzero_synapses, layer.incoming_synapses),
+        "–" if layer.macs is None else shorten(layer.macs),
         energy(joules),
     ]
 
@@ -103,14 +105,7 @@ def _lines(report: Report) -> list[tuple[str, str]]:
     lines = [("run", _run(report)), ("figures", _figures(report))]
     lines += zip(("energy", "", ""), _energy_lines(report))
     if report.total.spikes_per_synapse is not None:
-        lines.append(
-            (
-                "sparsity",
-                f"{three_digits(report.total.spikes_per_synapse)} spikes per synapse "
-                "and inference; published break-even with a conventional network: "
-                "1.72 (Davidson & Furber 2021), 0.15–1.38 (Dampfhoffer et al. 2022)",
-            )
-        )
+        lines.append(("sparsity", _sparsity(report)))
     used = report.utilization.get("total", {}).items()
     if used:
         lines.append(("use", " · ".join(f"{n} {u} of {m}" for n, (u, m) in used)))
@@ -121,6 +116,25 @@ def _lines(report: Report) -> list[tuple[str, str]]:
         lines.append(("confused", _mistakes(report.confusion)))
     lines += [("note", note) for note in report.notes]
     return lines
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.0f}" if whole else "–"
+
+
+def _sparsity(report: Report) -> str:
+    """Synaptic operations for each MAC of the ANN that they take the place of."""
+    total = report.total
+    assert total.spikes_per_synapse is not None
+    a_synapse = f"{three_digits(total.spikes_per_synapse)} a synapse"
+    if not total.macs:
+        return f"{a_synapse} and inference; the ANN's MACs are not known here"
+    return (
+        f"{three_digits(total.synaptic_operations / total.macs)} synaptic operations a "
+        f"MAC of the ANN that the core takes the place of, {a_synapse}; published "
+        "break-even with a conventional network: 1.72 (Davidson & Furber 2021), "
+        "0.15–1.38 (Dampfhoffer et al. 2022)"
+    )
 
 
 def _run(report: Report) -> str:
@@ -135,8 +149,8 @@ def _run(report: Report) -> str:
 
 def _figures(report: Report) -> str:
     return (
-        "counted: rates, spikes, synops (of the spikes that a layer sends), MACs (into "
-        "it) · estimated (proxy): energy · measured: "
+        "counted: rates, spikes, synops (of the spikes that a layer sends), synapses "
+        "and the ANN's MACs (into it) · estimated (proxy): energy · measured: "
         f"{report.wall_time:.2f} s for all samples on this computer"
     )
 

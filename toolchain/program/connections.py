@@ -90,6 +90,12 @@ class Connection:
         return np.repeat(taps * channels_out, channels_in).astype(np.int64)
 
     @cached_property
+    def nonzero(self) -> int:
+        """Synapses whose weight is not 0."""
+        held = np.count_nonzero(self.effective, axis=(1, 2))
+        return int(held[self.taps.kernel].sum())
+
+    @cached_property
     def worst_q(self) -> npt.NDArray[np.int64]:
         """Largest |q| that any spikes could cause, (target neurons,)."""
         pixels = math.prod(self.target_shape) // self.weight.shape[-1]

@@ -40,8 +40,10 @@ class Population:
     """Neurons of the core that share their constants; see ``step``.
 
     ``scale`` (integer membrane units for one unit of the float model's threshold) and
-    ``amplitude`` (output of one spike, integrated over s) lead back to the float model;
-    no target reads them.
+    ``amplitude`` (output of one spike, integrated over s) lead back to the float model,
+    ``macs`` (multiply-accumulates that the population's synapses take the place of, see
+    ``calibration.operations``; None: not known) to the network that it was made of; no
+    target reads them.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Population:
     v_max: int = core.V_LIMIT
     scale: float = 1.0
     amplitude: float = 1.0
+    macs: int | None = None
 
     @property
     def size(self) -> int:
@@ -249,6 +252,7 @@ def _check_population(p: Population) -> None:
         f"{p.bias.shape} of {p.bias.dtype}",
         f"({p.size},) of integers",
     )
+    _demand(p.macs is None or p.macs >= 0, f"{what}: macs", p.macs, "0 or more")
     held = core.round_bias(p.bias.astype(np.float64)) == p.bias
     _demand(
         bool(held.all()),
