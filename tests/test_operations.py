@@ -165,7 +165,8 @@ def test_build_run_and_report_show_the_same_macs(tmp_path, run_cli, capsys):
     save_bundle(model, Bundle(graph=pooled()))
     out = tmp_path / "out"
     words = ("--target", "reference", "--model", model, "--data", data, "--out", out)
-    assert run_cli("build", *words, "--steps", 16, "--samples", 2, "--json") == 0
+    steps = ("--steps", 16, "--samples", 2, "--force", "--json")
+    assert run_cli("build", *words, *steps) == 0
     expected = {"relu1": 0, "relu2": 2592, "relu3": 48, "total": 2640}
     assert told(capsys) == expected
     words = (out / "program.snn", "--target", "reference", "--samples", 2, "--json")
