@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from snn_deploy.models.networks.neurons import SoftLIF
+from snn_deploy.toolchain.graph.interpret import interpret
 
 layers = tf.keras.layers
 KERAS = tf.keras.__version__.split(".")[0]
@@ -29,6 +30,17 @@ def randomised(model, seed=0):
             low = 0.3 if "variance" in variable.name or "gamma" in variable.name else -1
             variable.assign(draw.uniform(low, 1, variable.shape))
     return model
+
+
+def assert_same(model, graph, seed=1):
+    """Graph and model agree to 1e-5 of the largest output."""
+    shape = model.input_shape[1:]
+    x = np.random.default_rng(seed).normal(size=(3, *shape)).astype(np.float32)
+    wanted = np.asarray(model(x, training=False))
+    got = interpret(graph, x)[graph.output.name]
+    assert got.shape == wanted.shape
+    scale = np.abs(wanted).max()
+    np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-5 * scale)
 
 
 def chain(shape, *stack):
