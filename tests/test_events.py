@@ -1,215 +1,355 @@
-"""Event lists as data: binned into steps, from folders, .npz and HDF5."""
+"""Events: samples of 0 and 1 in time, sent step by step, alike everywhere."""
 
 from __future__ import annotations
 
-import h5py
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from random_graphs import graphs
+from random_programs import simulate_oracle
 
-from snn_deploy.models.data.formats.events import bin_events
-from snn_deploy.models.data.formats.formats import read_data
-from snn_deploy.models.data.formats.reading import Reading
-from snn_deploy.models.data.generated.moving_shapes import EVENT
-from snn_deploy.toolchain.errors import DataError
+from snn_deploy.calibration.balance import balance
+from snn_deploy.targets.contract import find_target
+from snn_deploy.toolchain.bundle.bundle import Bundle, load_bundle, save_bundle
+from snn_deploy.toolchain.errors import (
+    DataError,
+    DoesNotFit,
+    ModelError,
+    SnnDeployError,
+    TargetUnavailable,
+)
+from snn_deploy.toolchain.graph import nodes as n
+from snn_deploy.toolchain.graph.graph import Graph
+from snn_deploy.toolchain.graph.interpret import interpret
+from snn_deploy.toolchain.passes.legalize.legalize import legalize
+from snn_deploy.toolchain.passes.preprocess import Preprocessing, with_preprocessing
+from snn_deploy.toolchain.passes.quantize.quantize import quantize, scales_of
+from snn_deploy.toolchain.program.host import (
+    decode,
+    encode,
+    mean_over_steps,
+    spike_encoder,
+)
+from snn_deploy.toolchain.program.program import Program
 
-OTHER = np.dtype([("x", "<u2"), ("y", "<u2"), ("p", "i1"), ("t", "<u4"), ("q", "f4")])
-
-
-def events(*rows, dtype=EVENT):
-    """(t, x, y, p) each."""
-    found = np.zeros(len(rows), dtype)
-    for name, column in zip("txyp", zip(*rows)):
-        found[name] = column
-    return found
-
-
-FEW = events((5, 0, 0, 1), (1005, 2, 1, 0), (1005, 2, 1, 0), (3004, 1, 1, 1))
-
-
-def placed(spikes):
-    return sorted(map(tuple, np.argwhere(spikes).tolist()))
-
-
-def test_events_become_spikes_of_their_step():
-    spikes = bin_events(FEW, steps=3, height=2, width=3, window=0.001)
-    assert spikes.shape == (3, 2, 3, 2) and spikes.max() == 1
-    assert placed(spikes) == [(0, 0, 0, 1), (1, 1, 2, 0), (2, 1, 1, 1)]
-
-
-def test_without_a_window_the_recording_fills_all_steps():
-    spikes = bin_events(FEW, steps=6, height=2, width=3)
-    assert placed(spikes) == [(0, 0, 0, 1), (2, 1, 2, 0), (5, 1, 1, 1)]
-    alone = bin_events(FEW[:1], steps=4, height=2, width=3)
-    assert placed(alone) == [(0, 0, 0, 1)]
+DT, STEPS = 0.001, 16
+SHAPE = (6, 6, 2)
 
 
-def test_what_lies_beyond_the_last_step_is_left_out():
-    spikes = bin_events(FEW, steps=2, height=2, width=3, window=0.0015)
-    assert placed(spikes) == [(0, 0, 0, 1), (0, 1, 2, 0), (1, 1, 1, 1)]
-    assert not bin_events(FEW, steps=1, height=2, width=3, window=0.001)[0, 1].any()
+def events(
+    count: int = 3, shape: n.Shape = SHAPE, seed: int = 0, steps: int = STEPS
+) -> np.ndarray:
+    """Random events, (count, steps, *shape) bool."""
+    return np.random.default_rng(seed).random((count, steps, *shape)) < 0.3
 
 
-rows = st.lists(
-    st.tuples(
-        st.integers(0, 10**6), st.integers(0, 4), st.integers(0, 2), st.booleans()
-    ),
-    min_size=1,
-    max_size=30,
-).map(sorted)
+def network(seed: int = 0, **fields: float) -> Graph:
+    """conv → strided conv → dense → linear read-out."""
+    rng = np.random.default_rng(seed)
 
+    def weights(*shape: int) -> dict[str, n.FloatArray]:
+        weight = rng.normal(0.3, 1, shape) * 4 / math.sqrt(math.prod(shape[:-1]))
+        return {"weight": weight, "bias": rng.normal(0.8, 0.5, shape[-1])}
 
-@given(rows, st.integers(1, 9), st.sampled_from([1, 7, 1000, 10**6, 10**7]))
-def test_each_event_is_where_integers_have_it(found, steps, window):
-    wanted = {
-        ((t - found[0][0]) // window, y, x, int(p))
-        for t, x, y, p in found
-        if (t - found[0][0]) // window < steps
-    }
-    for dtype in (EVENT, OTHER):
-        spikes = bin_events(
-            events(*found, dtype=dtype), steps=steps, height=3, width=5,
-            window=window / 1e6,
-        )  # fmt: skip
-        assert placed(spikes) == sorted(wanted)
-    span = found[-1][0] - found[0][0] + 1
-    filled = {((t - found[0][0]) * steps // span, y, x, int(p)) for t, x, y, p in found}
-    assert placed(bin_events(events(*found), steps=steps, height=3, width=5)) == sorted(
-        filled
+    def lif(*names: str) -> n.LIF:
+        return n.LIF(names[0], names[1:], amplitude=0.01, tau_ref=0.0, **fields)
+
+    same = ((1, 1), (1, 1))
+    return Graph(
+        (
+            n.Input("x", shape=SHAPE),
+            n.Conv2D("a", ("x",), padding=same, **weights(3, 3, 2, 3)),
+            lif("A", "a"),
+            n.Conv2D("b", ("A",), stride=(2, 2), padding=same, **weights(3, 3, 3, 4)),
+            lif("B", "b"),
+            n.Flatten("flat", ("B",)),
+            n.Dense("c", ("flat",), **weights(36, 5)),
+            lif("C", "c"),
+            n.Dense("read", ("C",), **weights(5, 3)),
+            n.Output("y", ("read",), settle=0.006),
+        )
     )
 
 
-BAD = {
-    "unsorted": (
-        events((5, 0, 0, 1), (9, 1, 1, 0), (7, 2, 1, 0)),
-        r"event 2 \(t = 7, x = 2, y = 1, p = False\) is earlier .* sort the events",
-    ),
-    "right of it": (
-        events((5, 0, 0, 1), (9, 3, 1, 0)),
-        "event 1 .* of height 2 and wi",
-    ),
-    "below it": (events((5, 0, 2, 1)), "event 0 .*frame of height 2 .*crop the events"),
-    "left of it": (events((5, -1, 0, 1)), "event 0 .* is no pixel of the frame"),
-    "between": (
-        events((5, 0.5, 0, 1), dtype=[(n, "f4") for n in "txyp"]),
-        "event 0 .* is no pixel of the frame",
-    ),
-    "polarity": (events((5, 0, 0, 2), dtype=OTHER), "another polarity than 0, 1 or −1"),
-    "NaN": (
-        events((0, 0, 0, 0), (np.nan, 0, 0, 1), dtype=[(n, "f4") for n in "txyp"]),
-        "event 1 .* is not finite; remove it",
-    ),
-    "none": (FEW[:0], r"of shape \(0,\); a recording is .* at least one event"),
-    "fields": (FEW[["t", "x", "y"]], "with the fields t, x, y and p"),
-    "plain": (np.zeros((4, 4)), r"float64 of shape \(4, 4\); a recording is a struct"),
-    "text": (np.zeros(2, [*EVENT.descr[:3], ("p", "U1")]), "field 'p' is <U1; numbers"),
-}
+def built(graph: Graph, x: np.ndarray, steps: int = STEPS) -> Program:
+    legal = legalize(graph, 0.005, input_spikes=True)
+    sends = spike_encoder("events", legal.prepared.name, DT)
+    return quantize(legal, mean_over_steps(x), steps=steps, dt=DT, encoder=sends)
 
 
-@pytest.mark.parametrize("name", BAD)
-def test_bad_events_are_named(tmp_path, name):
-    bad, words = BAD[name]
-    with pytest.raises(DataError, match=words):
-        bin_events(bad, steps=3, height=2, width=3)
-    for place, array in (("a/1", FEW), ("b/1", bad)):
-        (tmp_path / place).parent.mkdir()
-        np.save(tmp_path / place, array)
-    data = read_data(tmp_path)
-    with pytest.raises(DataError, match=f"b/1.npy: .*{words}"):
-        data.read(np.array([0, 1]), (2, 3, 2))
+# --- the host ----------------------------------------------------------------------
 
 
-RECORDINGS = {
-    "train/left/1": FEW,
-    "train/right/1": FEW[1:],
-    "test/left/2": FEW[:2],
-    "test/right/2": events((3, 1, 0, 1)),
-}
-
-
-def write_folder(path, recordings):
-    for name, array in recordings.items():
-        (path / name).parent.mkdir(parents=True, exist_ok=True)
-        np.save(path / name, array)
-    return path
-
-
-def write_npz(path, recordings):
-    np.savez_compressed(path / "e.npz", **recordings)
-    return path / "e.npz"
-
-
-def write_hdf5(path, recordings):
-    with h5py.File(path / "e.h5", "w") as file:
-        for name, array in recordings.items():
-            file[name] = array
-    return path / "e.h5"
-
-
-WRITERS = (write_folder, write_npz, write_hdf5)
-
-
-@pytest.mark.parametrize("write", WRITERS)
-def test_recordings_in_folders_of_classes_and_parts(tmp_path, write):
-    data = read_data(write(tmp_path, RECORDINGS), Reading(window=0.001))
-    assert [name.removesuffix(".npy") for name in data.names] == sorted(RECORDINGS)
-    assert data.classes == ("left", "right") and data.answers.tolist() == [0, 1, 0, 1]
-    assert data.part == ("test", "test", "train", "train") and data.shape is None
-    spikes = data.read(np.array([2, 1]), (4, 2, 3, 2))
-    assert spikes.dtype == np.float32
+def test_a_step_of_the_sample_is_a_step_of_the_core():
+    x = events()
+    program = built(network(), x)
+    sent = encode(program.encoder, x, STEPS, DT).spikes["x"]
+    np.testing.assert_array_equal(sent.reshape(x.shape), x)
     np.testing.assert_array_equal(
-        spikes[0], bin_events(FEW, steps=4, height=2, width=3, window=0.001)
+        encode(program.encoder, x.astype(np.uint8), 9, DT).spikes["x"], sent[:, :9]
     )
-    assert placed(spikes[1]) == [(0, 0, 1, 1)]
-    first, second = data.digest(np.array([2])), data.digest(np.array([2, 3]))
-    assert first[0] == second[0] != second[1]
 
 
-def test_a_network_without_time_sees_the_share_of_steps(tmp_path):
-    path = write_npz(tmp_path, {"a/1": FEW, "b/1": FEW})
-    for steps in (2, 3, 16):
-        data = read_data(path, Reading(steps=steps))
-        spikes = bin_events(FEW, steps=steps, height=2, width=3)
-        (share,) = data.read(np.array([1]), (2, 3, 2))
-        np.testing.assert_allclose(share, spikes.mean(0))
+def test_channels_first_turns_every_step():
+    x = events()
+    turned = np.moveaxis(x, -1, 2)
+    first = with_preprocessing(network(), Preprocessing(channels_first=True))
+    program = built(first, turned)
+    (sent,) = encode(program.encoder, turned, STEPS, DT).spikes.values()
+    np.testing.assert_array_equal(sent.reshape(x.shape), x)
 
 
-@pytest.mark.parametrize("write", WRITERS)
-def test_recordings_without_folders_have_no_labels(tmp_path, write):
-    data = read_data(write(tmp_path, {"one": FEW, "two": FEW}))
-    assert data.answers is None and len(data) == 2
+def test_nothing_rescales_events():
+    scaled = with_preprocessing(network(), Preprocessing(scale=(0.5,)))
+    with pytest.raises(ModelError, match="0 or 1, and 'x.rescaled'.*leave out --scale"):
+        built(scaled, events())
 
 
-def test_one_recording_in_a_file_of_its_own(tmp_path):
-    np.save(tmp_path / "one.npy", FEW)
-    data = read_data(tmp_path / "one.npy")
-    assert data.names == ("one.npy",) and data.answers is None
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (2 * events(2), "sample 0: it holds 2 events of a neuron in one step.*0 or 1"),
+        (events(2) * 0.5, r"sample 0: it holds 0.5 events"),
+        (-events(2).astype(int), "sample 0: it holds -1 events"),
+        (events(2, steps=9), "9 steps of events, 16 are to be run; run fewer steps"),
+        (events(2, (6, 6, 1)), r"\(16, 6, 6, 1\), the network takes \(16, 6, 6, 2\)"),
+    ],
+)
+def test_what_are_no_events_is_refused(x, message):
+    program = built(network(), events())
+    with pytest.raises(DataError, match=message):
+        encode(program.encoder, x, STEPS, DT)
 
 
-@pytest.mark.parametrize("shape", [(2, 3), (2, 3, 1), (12,), (4, 2, 3, 3)])
-def test_a_network_that_takes_no_events(tmp_path, shape):
-    data = read_data(write_npz(tmp_path, {"a/1": FEW, "b/1": FEW}))
-    with pytest.raises(DataError) as caught:
-        data.read(np.array([0]), shape)
-    assert f"for each polarity, and the network takes {shape}" in str(caught.value)
+def test_events_are_worth_their_mean_to_a_network_of_rates():
+    """Which the mean current of the first population shows."""
+    legal = legalize(network(), 0.005, input_spikes=True)
+    x = np.repeat(events(4, steps=1), 400, axis=1)  # the same in every step
+    still = interpret(legal, mean_over_steps(x), record=("a",))["a"]
+    moving = interpret(
+        legal, mean_over_steps(x), "spiking", steps=400, dt=DT, record=("a",)
+    )["a"][:, 200:].mean(1)
+    np.testing.assert_allclose(moving, still, rtol=1e-6)
 
 
-@pytest.mark.parametrize("steps", [2, 5])
-def test_arrays_with_steps_are_taken_as_they_are(tmp_path, steps):
-    x = np.random.default_rng(0).integers(0, 2, (3, steps, 4, 5, 2), np.uint8)
-    np.savez(tmp_path / "d.npz", x=x, y=[0, 1, 0])
-    data = read_data(tmp_path / "d.npz")
-    assert data.shape == (steps, 4, 5, 2) and data.kind == "classes"
-    np.testing.assert_array_equal(data.read(np.arange(3), (steps, 4, 5, 2)), x)
-    with pytest.raises(DataError, match=r"and the network takes \(4, 5, 2\)"):
-        data.read(np.arange(3), (4, 5, 2))
+def test_they_travel_in_a_bundle_as_bits(tmp_path):
+    x, path = events(), tmp_path / "program.snn"
+    program = built(network(), x)
+    save_bundle(path, Bundle(program=program, samples=x))
+    again = load_bundle(path)
+    assert again.samples.dtype == bool
+    np.testing.assert_array_equal(again.samples, x)
+    assert again.program is not None and again.program.encoder.coding == "events"
 
 
-def test_objects_among_recordings_are_refused(tmp_path):
-    write_folder(tmp_path, {"a/1": FEW, "b/1": np.array([FEW, FEW[:2]], object)})
-    data = read_data(tmp_path)
-    with pytest.raises(
-        DataError, match="b/1.npy: it holds objects; .*one array for ea"
-    ):
-        data.read(np.array([1]), (2, 3, 2))
+# --- targets -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["reference", "loihi-emulator", "lava"])
+def test_targets_are_sent_the_same_spikes(name):
+    x = events()
+    program = built(network(), x)
+    wanted = simulate_oracle(program, encode(program.encoder, x, STEPS, DT))
+    assert sum(spikes.sum() for spikes in wanted.values()) > 100
+    try:
+        session = find_target(name).load(program)
+    except TargetUnavailable as error:
+        pytest.skip(str(error))
+    with session:
+        recording = session.run(x)
+    for population, spikes in wanted.items():
+        np.testing.assert_array_equal(recording.spikes[population], spikes)
+    np.testing.assert_array_equal(recording.spikes["x"].reshape(x.shape), x)
+
+
+# --- hybrid networks ---------------------------------------------------------------
+
+tf = pytest.importorskip("tensorflow", reason="hybrid networks are TensorFlow's")
+from snn_deploy.models.cotraining.finetune import Recipe, finetune  # noqa: E402
+from snn_deploy.models.cotraining.hybrid import HybridNetwork  # noqa: E402
+from snn_deploy.models.cotraining.rate_control import (  # noqa: E402
+    Band,
+    mean_rate,
+    synops,
+)
+from snn_deploy.models.cotraining.semantics import forward  # noqa: E402
+
+
+def hybrid(legal: Graph, x: np.ndarray, **options: object) -> HybridNetwork:
+    sends = spike_encoder("events", legal.prepared.name, DT)
+    scales = scales_of(legal, mean_over_steps(x), dt=DT, encoder=sends, moving=True)
+    return HybridNetwork(legal, scales, dt=DT, **options)
+
+
+def deployed(net: HybridNetwork, x: np.ndarray, steps: int = STEPS) -> Program:
+    sends = spike_encoder("events", net.start, DT)
+    graph, scales = net.to_graph(), net.scales
+    return quantize(graph, x, steps=steps, dt=DT, encoder=sends, scales=scales)
+
+
+def assert_same_spikes(net: HybridNetwork, x: np.ndarray, steps: int = STEPS) -> int:
+    """The forward pass against the core's specification; how many spikes there were."""
+    program = deployed(net, x, steps)
+    wanted = simulate_oracle(program, encode(program.encoder, x, steps, DT))
+    seen = forward(net, tf.constant(x), steps, record=True)
+    for name, spikes in wanted.items():
+        found = seen.spikes[name].numpy().transpose(1, 0, 2)
+        np.testing.assert_array_equal(found, spikes, err_msg=name)
+    read = decode(program.decoder, wanted[program.decoder.population], DT)
+    np.testing.assert_allclose(seen.output, read, rtol=1e-5, atol=1e-5)
+    return sum(int(spikes.sum()) for spikes in wanted.values())
+
+
+@pytest.mark.parametrize("gradient", ["rate", "time"])
+@pytest.mark.parametrize("tau_syn", [0.0, 0.005])
+def test_forward_pass_gives_the_spikes_of_the_deployed_integers(tau_syn, gradient):
+    """Before weights move, and after: rounded anew, within what the core holds."""
+    x = events()
+    legal = legalize(network(min_voltage=-1.0), tau_syn, input_spikes=True)
+    net = hybrid(legal, x, gradient=gradient)
+    assert assert_same_spikes(net, x) > 100
+    rng = np.random.default_rng(2)
+    for variable in net.trainable_variables:
+        change = rng.normal(size=variable.shape) * 0.3 * np.abs(variable).max()
+        variable.assign_add(change.astype(np.float32))
+    net.constrain()
+    assert assert_same_spikes(net, x) > 100
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@given(graph=graphs(), seed=st.integers(0, 99), tau_syn=st.sampled_from((0.0, 0.005)))
+def test_forward_pass_of_any_graph(graph, seed, tau_syn):
+    x = events(2, graph.input.shape, seed)
+    try:
+        legal = legalize(graph, tau_syn, input_spikes=True)
+        legal = balance(legal, mean_over_steps(x))
+        net = hybrid(legal, x, compiled=False)
+        deployed(net, x)
+    except SnnDeployError:
+        return  # no core holds it
+    assert_same_spikes(net, x)
+
+
+def test_channels_first_is_turned_in_training_too():
+    x = events()
+    first = with_preprocessing(network(), Preprocessing(channels_first=True))
+    net = hybrid(legalize(first, 0.0, input_spikes=True), np.moveaxis(x, -1, 2))
+    same = hybrid(legalize(network(), 0.0, input_spikes=True), x)
+    assert assert_same_spikes(net, np.moveaxis(x, -1, 2)) == assert_same_spikes(same, x)
+
+
+def test_float_semantics_give_the_spikes_of_interpret():
+    """Of a sample that is the same in every step, which interpret can hold still."""
+    x = np.repeat(events(3, steps=1), 24, axis=1)
+    legal = legalize(network(), 0.005, input_spikes=True)
+    seen = forward(hybrid(legal, x), tf.constant(x), 24, "float", record=True)
+    names = ["A", "B", "C"]
+    wanted = interpret(
+        legal, mean_over_steps(x), "spiking", steps=24, dt=DT, record=names
+    )
+    for name in names:
+        series = wanted[name].reshape(3, 24, -1) * DT / 0.01
+        found = seen.spikes[name].numpy().transpose(1, 0, 2)
+        assert np.mean(np.abs(found - series) > 0.5) < 1e-3, name
+
+
+def test_rate_semantics_see_the_share_of_steps_with_an_event():
+    """Steps are weighed as the read-out reads what they lead to, the last not at all."""
+    x = events()
+    net = hybrid(legalize(network(), 0.0, input_spikes=True), x)
+    late = x.copy()
+    late[:, -3:] = ~late[:, -3:]  # three connections away from the read population
+    one, other = (forward(net, tf.constant(s), STEPS, "rate").output for s in (x, late))
+    np.testing.assert_array_equal(one, other)
+
+
+def test_budgets_count_what_reports_count():
+    """Synaptic operations with the input's spikes, rates of the core alone."""
+    from snn_deploy.calibration.statistics import total_statistics
+
+    x = events()
+    net = hybrid(legalize(network(), 0.005, input_spikes=True), x)
+    program = deployed(net, x)
+    with find_target("reference").load(program) as session:
+        total = total_statistics(program, session.run(x))
+    rates = forward(net, tf.constant(x), STEPS).rates
+    found = synops(net, STEPS)(rates).numpy().mean()
+    assert found == pytest.approx(total.synaptic_operations, rel=1e-5)
+    found = mean_rate(net, STEPS)(rates).numpy().mean()
+    assert found == pytest.approx(total.mean_rate.hz, rel=1e-5)
+
+
+def moving(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """A dot that moves left or right: only the order of the steps tells which."""
+    rng = np.random.default_rng(seed)
+    x, y = np.zeros((count, STEPS, 8, 1), bool), rng.integers(0, 2, count)
+    for sample, right in zip(x, y):
+        path = (np.arange(STEPS) // 2 + rng.integers(8)) % 8
+        sample[np.arange(STEPS), path if right else path[::-1]] = True
+        sample |= rng.random(sample.shape) < 0.02
+    return x, np.eye(2, dtype=np.float32)[y]
+
+
+def test_finetuning_learns_from_the_order_of_events_and_deploys_what_it_learned():
+    """Synapses of 5 ms remember; gradients flow through every step."""
+    rng = np.random.default_rng(0)
+    graph = Graph(
+        (
+            n.Input("x", shape=(8, 1)),
+            n.Flatten("flat", ("x",)),
+            n.Dense(
+                "a",
+                ("flat",),
+                weight=rng.normal(0, 1.5, (8, 48)),
+                bias=np.full(48, 0.9),
+            ),
+            n.LIF("A", ("a",), amplitude=0.01, tau_ref=0.0, min_voltage=-1.0),
+            n.Dense(
+                "b", ("A",), weight=rng.normal(0, 0.6, (48, 32)), bias=np.full(32, 0.9)
+            ),
+            n.LIF("B", ("b",), amplitude=0.01, tau_ref=0.0, min_voltage=-1.0),
+            n.Dense(
+                "read", ("B",), weight=rng.normal(0, 0.1, (32, 2)), bias=np.zeros(2)
+            ),
+            n.Output("y", ("read",), settle=0.004),
+        )
+    )
+    train, held = moving(256, 1), moving(64, 2)
+    net = hybrid(legalize(graph, 0.005, input_spikes=True), train[0], gradient="time")
+    recipe = Recipe(
+        steps=STEPS, epochs=12, learning_rate=0.01, band=Band(weight=0.0), batch=32
+    )
+    finetune(net, train, held, recipe)
+    program = deployed(net, held[0])
+    with find_target("reference").load(program) as session:
+        answers = session.run(held[0]).output
+    assert np.mean(answers.argmax(1) == held[1].argmax(1)) > 0.9
+    np.testing.assert_allclose(
+        answers, forward(net, tf.constant(held[0]), STEPS).output, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (2 * events(4), "it holds 2 events of a neuron"),
+        (events(4, steps=9), r"\(9, 6, 6, 2\), and 16 steps of events"),
+    ],
+)
+def test_finetuning_refuses_what_could_not_be_sent(x, message):
+    net = hybrid(legalize(network(), 0.0, input_spikes=True), events())
+    y = np.zeros((4, 3), np.float32)
+    with pytest.raises(DataError, match=message):
+        finetune(net, (x, y), (x, y), Recipe(steps=STEPS, epochs=1))
+
+
+def test_an_input_too_far_from_the_read_out_is_said():
+    net = hybrid(legalize(network(), 0.0, input_spikes=True), events())
+    end = replace(net.graph.output, settle=0.0)
+    net.graph = Graph((*net.graph.nodes[:-1], end))
+    with pytest.raises(DoesNotFit, match="3 steps are run and the network is 4 layers"):
+        forward(net, tf.constant(events()), 3)

@@ -25,7 +25,7 @@ from snn_deploy.toolchain.graph.interpret import interpret
 from snn_deploy.toolchain.passes.legalize.legalize import legalize
 from snn_deploy.toolchain.passes.quantize.quantize import quantize, scales_of
 from snn_deploy.toolchain.program import arithmetic as core
-from snn_deploy.toolchain.program.host import SpikeEncoder, decode, encode
+from snn_deploy.toolchain.program.host import decode, encode
 from snn_deploy.toolchain.program.program import Program
 
 tf = pytest.importorskip("tensorflow", reason="hybrid networks are TensorFlow's")
@@ -170,21 +170,20 @@ def test_network_refuses_more_synapses_than_float32_sums_exactly():
         network(legal, np.ones((1, 1)))
 
 
-def test_network_refuses_spiking_inputs():
+def test_network_refuses_a_second_population_that_the_host_feeds():
     weight, bias = np.ones((4, 2)), np.zeros(2)
     graph = Graph(
         (
             n.Input("x", shape=(4,)),
             n.Dense("a", ("x",), weight=weight, bias=bias),
             n.LIF("A", ("a",), amplitude=0.01),
-            n.Output("y", ("A",)),
+            n.LIF("B", ("a",), amplitude=0.01),
+            n.Add("both", ("A", "B")),
+            n.Output("y", ("both",)),
         )
     )
-    legal = legalize(graph, input_spikes=True)
-    encoder = SpikeEncoder(population="x")
-    scales = scales_of(legal, np.ones((1, 4)), encoder=encoder)
-    with pytest.raises(UnsupportedLayer, match="legalize without input_spikes"):
-        HybridNetwork(legal, scales)
+    with pytest.raises(UnsupportedLayer, match="bias of one population.*legalize"):
+        HybridNetwork(graph, {})
 
 
 def test_network_refuses_unknown_names_and_too_few_steps():

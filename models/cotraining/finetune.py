@@ -14,6 +14,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from ...toolchain.errors import DataError
+from ...toolchain.program.host import demand_events
 from ..training.adam import Adam
 from ..training.checkpoint import Resumable, Weights, load_checkpoint, save_checkpoint
 from ..training.losses import find_loss
@@ -123,6 +124,8 @@ def finetune(
                 f"{part} samples: {len(x)} of them and {len(y)} wanted outputs; give "
                 "one output for each sample, at least one"
             )
+        if network.sends_events and not (augment and x is train[0]):
+            demand_events(x)
     if resume and checkpoint is None:
         raise DataError("resume: name the checkpoint to go on from")
     tf.config.experimental.enable_op_determinism()

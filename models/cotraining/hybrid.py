@@ -35,8 +35,10 @@ class HybridNetwork(tf.Module):
     How it runs, is ``semantics.forward``'s to say.
 
     Args:
-        graph: legalised (``toolchain.legalize``), the host setting the first
-            population's bias.
+        graph: legalised (``toolchain.legalize``): the host sets the first population's
+            bias, or, with input_spikes, samples are events, (steps, *input shape) of 0
+            and 1, that are sent as they are; an input of 1 in every step is a value
+            of 1.
         scales: population → scales, kept as they are (``quantize.scales_of``).
         dt: s.
         weight_bits: of the core's weights, with their sign.
@@ -50,7 +52,7 @@ class HybridNetwork(tf.Module):
     Raises:
         ModelError: the graph is not legalised.
         DataError: the gradient is unknown.
-        UnsupportedLayer: the input is sent as spikes.
+        UnsupportedLayer: the host feeds several populations, or another than the first.
         DoesNotFit: a number is beyond the core, or a neuron has so many synapses that
             float32 cannot sum their mantissas exactly.
     """
@@ -78,6 +80,11 @@ class HybridNetwork(tf.Module):
         _check(self.layers, self.limit)
         self.gradient = gradient
         self.sigma, self.sigma_if, self.compiled = sigma, sigma_if, compiled
+        self.start = graph.prepared.name
+        self.sends_events = all(layer.synapses for layer in self.layers)
+        self.amplitudes = {self.start: dt} | {
+            layer.population.name: layer.population.amplitude for layer in self.layers
+        }
         self.populations = {
             layer.population.name: round_population(
                 layer, self.scales[layer.population.name], dt
@@ -209,7 +216,10 @@ def _units(found: tuple[Layer, ...], graph: Graph) -> dict[str, float]:
 def _fan_out(
     found: tuple[Layer, ...], scales: Mapping[str, Scales]
 ) -> dict[str, npt.NDArray[np.int64]]:
-    """Population → synapses that a spike of each of its neurons visits, (neurons,)."""
+    """Population → synapses that a spike of each of its neurons visits, (neurons,).
+
+    An Input that sends events is among them.
+    """
     total = {
         layer.population.name: np.zeros(math.prod(layer.shape), np.int64)
         for layer in found
@@ -217,7 +227,7 @@ def _fan_out(
     for layer in found:
         for s in layer.synapses:
             connection = round_connection(layer, s, scales[layer.population.name])
-            total[s.source] += connection.fan_out
+            total[s.source] = total.get(s.source, 0) + connection.fan_out
     return total
 
 
@@ -227,15 +237,15 @@ def _delays(found: tuple[Layer, ...]) -> dict[str, int]:
     for layer in reversed(found):
         for s in layer.synapses:
             further = delays[layer.population.name] + 1
-            delays[s.source] = max(delays[s.source], further)
+            delays[s.source] = max(delays.get(s.source, 0), further)
     return delays
 
 
 def _check(found: tuple[Layer, ...], limit: int) -> None:
-    if sum(not layer.synapses for layer in found) != 1 or found[0].synapses:
+    if not all(layer.synapses for layer in found[1:]):
         raise UnsupportedLayer(
-            "HybridNetwork: the host sets the bias of one population, the first; "
-            "legalize without input_spikes"
+            "HybridNetwork: the host sets the bias of one population, the first, or of "
+            "none where the input sends events; call legalize"
         )
     for layer in found:
         for s in layer.synapses:

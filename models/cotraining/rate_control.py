@@ -72,12 +72,12 @@ def deviation(
 ) -> tf.Tensor:
     """Sum of the populations' penalties, each of its own band or else of ``band``."""
     total = tf.constant(0.0)
-    for name, rate in rates.items():
-        wanted = bands.get(name, band)
+    for name, population in network.populations.items():
+        rate, wanted = rates[name], bands.get(name, band)
         if wanted.weight == 0:
             continue
         if wanted.percentile is None:
-            channels = network.populations[name].shape[-1]
+            channels = population.shape[-1]
             seen = tf.reduce_mean(tf.reshape(rate, (-1, channels)), axis=0)
         else:
             seen = _percentile(rate, wanted.percentile)
@@ -100,7 +100,8 @@ Measure = Callable[[Rates], tf.Tensor]
 def mean_rate(network: HybridNetwork, steps: int) -> Measure:
     """Mean rate over the neurons of the core, Hz."""
     return lambda rates: (
-        tf.add_n([tf.reduce_sum(r, axis=1) for r in rates.values()]) / network.neurons
+        tf.add_n([tf.reduce_sum(rates[name], axis=1) for name in network.populations])
+        / network.neurons
     )
 
 

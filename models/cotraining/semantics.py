@@ -29,9 +29,9 @@ class Activity:
     Attributes:
         output: the read-out, (samples, …).
         rates: population → Hz over the whole presentation, (samples, neurons), with the
-            gradient of the backward pass.
+            gradient of the backward pass; an Input that sends events is among them.
         spikes: population → (steps, samples, neurons), 1 for a spike; float semantics
-            may give more than 1, rate semantics none.
+            may give more than 1, rate semantics none. Likewise.
     """
 
     output: tf.Tensor
@@ -40,7 +40,7 @@ class Activity:
 
 
 Run = tuple[dict[str, tf.Tensor], dict[str, tf.Tensor], dict[str, tf.Tensor]]
-"""The read population's value, all rates and all spikes."""
+"""Values (of the read population at last), all rates and all spikes."""
 
 
 def loihi(net: HybridNetwork, x: tf.Tensor, steps: int) -> Run:
@@ -55,9 +55,7 @@ def loihi(net: HybridNetwork, x: tf.Tensor, steps: int) -> Run:
       that reach no step that is read;
     - gradient "time": through every step (``core_neurons.core_gradient``).
     """
-    values: dict[str, tf.Tensor] = {}
-    rates: dict[str, tf.Tensor] = {}
-    trains: dict[str, tf.Tensor] = {}
+    values, rates, trains = _sent(net, x, steps)
     for layer in net.layers:
         name = layer.population.name
         current, bias, sums = _currents(net, layer, x, trains)
@@ -87,8 +85,7 @@ def rate(net: HybridNetwork, x: tf.Tensor, steps: int) -> Run:
     is cheap, and brings a network trained otherwise to the core and its rates to their
     budgets, before spikes are trained.
     """
-    values: dict[str, tf.Tensor] = {}
-    rates: dict[str, tf.Tensor] = {}
+    values, rates, _ = _sent(net, x, steps)
     for layer in net.layers:
         name = layer.population.name
         current = tf.cast(_constant(net, layer, x), tf.float32)
@@ -103,14 +100,14 @@ def float_(net: HybridNetwork, x: tf.Tensor, steps: int) -> Run:
 
     Backward through the rate twin at every step, and through the synapses.
     """
-    rates: dict[str, tf.Tensor] = {}
-    trains: dict[str, tf.Tensor] = {}
+    _, rates, events = _sent(net, x, steps)
+    trains = {name: train / net.dt for name, train in events.items()}  # Hz
     for layer in net.layers:
         name = layer.population.name
         current = tf.cast(_constant(net, layer, x), tf.float32)[None]
         for s in layer.synapses:
             seen = filtered(trains[s.source], s.tau_syn, net.dt)
-            seen *= net.populations[s.source].amplitude
+            seen *= net.amplitudes[s.source]
             kernel = net.kernel(s.node.name)
             current += _through_time(s, seen, kernel, current.shape[2])
         spikes = net.once((name, steps, "float"), partial(_float, net, layer, steps))
@@ -154,18 +151,42 @@ def forward(
 
     Args:
         net: what is run.
-        x: (samples, *input shape).
+        x: (samples, *input shape); events (samples, steps, *input shape) of 0 and 1,
+            more steps than are run being left out.
         steps: at least as many as reach the read-out.
         semantics: "loihi", "float" or "rate".
         record: whether to give the spikes.
 
     Raises:
-        DataError: the semantics are unknown, or no step is left to be read.
+        DataError: the semantics are unknown, events have fewer steps than are run, or
+            no step is left to be read.
         DoesNotFit: there are not enough steps to reach the last layer.
     """
     value, rates, spikes = find_semantics(semantics)(net, x, steps)
     output = net.host(net.graph.output.name, value, tf.float32)
     return Activity(output, rates, spikes if record else {})
+
+
+def _sent(net: HybridNetwork, x: tf.Tensor, steps: int) -> Run:
+    """Value, rate and spikes of an Input that sends events; of any other nothing.
+
+    Nothing is trained before it, so that these are the same forward and backward.
+    """
+    if not net.sends_events:
+        return {}, {}, {}
+    if len(x.shape) < 2 or x.shape[1] < steps:
+        raise DataError(
+            f"samples: each has shape {tuple(x.shape[1:])}, and {steps} steps of events "
+            f"of shape {net.graph.input.shape} are run; run fewer steps"
+        )
+    frames = tf.cast(x[:, :steps], tf.float32)
+    frames = tf.reshape(frames, (-1, *net.graph.input.shape))
+    values = net.host(net.start, {net.graph.input.name: frames}, tf.float32)
+    size = math.prod(net.graph.input.shape)
+    train = tf.transpose(tf.reshape(values, (-1, steps, size)), (1, 0, 2))
+    window = tf.constant(net.window(net.start, steps), tf.float32)
+    name, rate = net.start, tf.reduce_mean(train, axis=0) / net.dt
+    return {name: tf.tensordot(window, train, 1)}, {name: rate}, {name: train}
 
 
 def _core(net: HybridNetwork, layer: Layer, steps: int) -> Any:

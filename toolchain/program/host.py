@@ -190,6 +190,18 @@ def _apply(graph: Graph, samples: FloatArray) -> FloatArray:
     return np.stack([interpret(graph, sample[None])[name][0] for sample in samples])
 
 
+def demand_events(samples: Array, number: int = 0) -> None:
+    """Raise DataError unless samples are events, 0 and 1; ``number``: of the first."""
+    for i, sample in enumerate(samples):
+        strange = sample[(sample != 0) & (sample != 1)]
+        if strange.size:
+            raise DataError(
+                f"sample {number + i}: it holds {strange[0]:g} events of a neuron in "
+                "one step; 0 or 1 is allowed, since a neuron sends one spike a step. "
+                "Bin them into more steps, or say where there is at least one (x > 0)"
+            )
+
+
 def _demand_shape(given: Shape, taken: Shape) -> None:
     if given != taken:
         raise DataError(f"samples: each has shape {given}, the network takes {taken}")
@@ -205,14 +217,7 @@ def _events(
             "run fewer steps"
         )
     shown, graph = samples[:, :steps], encoder.graph
-    for i, sample in enumerate(shown):
-        strange = sample[(sample != 0) & (sample != 1)]
-        if strange.size:
-            raise DataError(
-                f"sample {number + i}: it holds {strange[0]:g} events of a neuron in "
-                "one step; 0 or 1 is allowed, since a neuron sends one spike a step. "
-                "Bin them into more steps, or say where there is at least one (x > 0)"
-            )
+    demand_events(shown, number)
     if graph is not None:
         _demand_shape(shown.shape[1:], (steps, *graph.input.shape))
         name = graph.output.name
