@@ -14,26 +14,24 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from .calibration.balance import balance
 from .calibration.membrane import with_time_constant
 from .calibration.report.report import Score
-from .deploy import ann as float_answers
 from .model_files import Model, read_model
 from .models.cotraining.finetune import Progress, Recipe, finetune
 from .models.cotraining.hybrid import HybridNetwork
 from .models.cotraining.rate_control import Band, share_out
 from .models.data.parts import noted
+from .pipeline.compilation import Compilation, Pass, Settings, compiled, find_pass
 from .tasks.task import Task, question_of, read_task
 from .toolchain.bundle.bundle import Bundle, save_bundle
 from .toolchain.graph.graph import Graph
-from .toolchain.graph.nodes import IF, LIF, FloatArray, Node, Output
-from .toolchain.passes.fold import fold
-from .toolchain.passes.legalize.legalize import legalize
+from .toolchain.graph.nodes import IF, LIF, FloatArray, Node
 from .toolchain.passes.preprocess import NONE, Preprocessing, with_preprocessing
 from .toolchain.passes.quantize.layers import layers
 from .toolchain.passes.quantize.quantize import scales_of
 from .toolchain.passes.readout import with_readout, without_readout
 
+PREPARED = ("fold", "legalize", "balance")  # passes, files in pipeline/, in order
 CALIBRATION_SAMPLES = 64
 BAND = Band(low=15.0, high=250.0, weight=0.01)  # Hz, of every population
 SHARE = (0.5, 2.0)  # of its share of the spikes that a population should keep between
@@ -141,27 +139,42 @@ def prepare(graph: Graph, samples: FloatArray, choices: Choices) -> Graph:
         samples: of the training part, (samples, *input shape).
         choices: how to train.
     """
-    graph = legalize(fold(graph), choices.tau_syn)
-    graph = balance(graph, samples, dt=choices.dt, max_rate=1 / choices.dt)
-    on_core = choices.semantics == "loihi"
-    if on_core:
-        graph = with_time_constant(graph, choices.tau_rc)
+    settings = Settings(dt=choices.dt, tau_syn=choices.tau_syn, max_rate=1 / choices.dt)
+    start = Compilation(graph=graph, samples=samples, settings=settings)
+    own = (on_core, read_late) if choices.semantics == "loihi" else (read_late,)
+    passes = (
+        *map(find_pass, PREPARED),
+        *(Pass(f.__name__, partial(_changed, f, choices)) for f in own),
+    )
+    return compiled(start, passes).graph
+
+
+def _changed(
+    change: Callable[[Graph, Choices], Graph], choices: Choices, now: Compilation
+) -> Compilation:
+    return replace(now, graph=change(now.graph, choices))
+
+
+def on_core(graph: Graph, choices: Choices) -> Graph:
+    """The Graph with the constants of the core's neurons that were chosen."""
+    graph = with_time_constant(graph, choices.tau_rc)
+    lowest = choices.min_voltage
+
+    def changed(node: Node) -> Node:
+        if isinstance(node, LIF):
+            return replace(node, tau_ref=choices.tau_ref, min_voltage=lowest)
+        return replace(node, min_voltage=lowest) if isinstance(node, IF) else node
+
+    return Graph(tuple(map(changed, graph.nodes)))
+
+
+def read_late(graph: Graph, choices: Choices) -> Graph:
+    """The Graph, read after the steps that were chosen, else after ``settling``."""
     settle = choices.settle
     if settle is None:
         settle = settling(len(layers(graph)), choices.steps)
-
-    def changed(node: Node) -> Node:
-        if isinstance(node, Output):
-            return replace(node, settle=settle * choices.dt)
-        if on_core and isinstance(node, LIF):
-            return replace(
-                node, tau_ref=choices.tau_ref, min_voltage=choices.min_voltage
-            )
-        if on_core and isinstance(node, IF):
-            return replace(node, min_voltage=choices.min_voltage)
-        return node
-
-    return Graph(tuple(changed(node) for node in graph.nodes))
+    late = replace(graph.output, settle=settle * choices.dt)
+    return Graph(tuple(late if x is graph.output else x for x in graph.nodes))
 
 
 def settling(depth: int, steps: int) -> int:
@@ -177,7 +190,7 @@ def settling(depth: int, steps: int) -> int:
 def ann_scores(task: Task, graph: Graph) -> tuple[Score, ...]:
     """How well the ANN does on all test samples, to stand beside what becomes of it."""
     test = task.test(None)
-    answers = {"ANN before fine-tuning": float_answers(graph, test.x)}
+    answers = {"ANN before fine-tuning": evaluate(graph, test.x)}
     return tuple(s for s in task.scores(test, answers) if s.name in answers)
 
 

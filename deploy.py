@@ -1,6 +1,6 @@
 """The whole line, and the file to read first: a trained network becomes a report.
 
-model file → Graph → fold → legalize → balance → quantize → Program
+model file → Graph → fold → legalize → balance → quantize → Program  (CONVERTED)
 Program → target → Recording → Report
 """
 
@@ -13,16 +13,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from .calibration.balance import MAX_RATE, balance
 from .calibration.energy import load_profile
 from .calibration.operations import with_macs
-from .calibration.overflow import Overflow, check_overflow
-from .calibration.readout import calibrate_readout
+from .calibration.overflow import Overflow
 from .calibration.report.picture import Answers, save_picture
 from .calibration.report.report import Report, StepTime, measure
 from .model_files import Model, read_model
+from .pipeline.compilation import Compilation, Pass, Settings, compiled, find_pass
 from .targets.contract import Target, find_target
 from .tasks.built import read_built
 from .tasks.predictions import check_predictions, save_predictions
@@ -31,43 +28,30 @@ from .tasks.task import Task, read_task
 from .toolchain.bundle.bundle import Bundle, save_bundle
 from .toolchain.errors import DataError, ModelError
 from .toolchain.graph.graph import Graph
-from .toolchain.graph.interpret import interpret
+from .toolchain.graph.interpret import evaluate
 from .toolchain.graph.nodes import FloatArray
-from .toolchain.passes.fold import fold
-from .toolchain.passes.legalize.legalize import legalize
 from .toolchain.passes.preprocess import (
     NONE,
     Preprocessing,
     preprocessing_of,
     with_preprocessing,
 )
-from .toolchain.passes.quantize.quantize import quantize
 from .toolchain.passes.quantize.rounding import Scales
-from .toolchain.program.host import SpikeEncoder
 from .toolchain.program.program import Program
 from .toolchain.program.recording import Recording
 from .toolchain.verdict.compare import Tolerances, Verdict
 from .toolchain.verdict.compare import compare as compare_recordings
 from .toolchain.verdict.history import History, histories
 
+CONVERTED = ("fold", "legalize", "balance", "quantize", "simulate", "calibrate")
+TUNED = ("fold", "legalize", "quantize", "simulate")
+"""Passes, files in pipeline/, in order; a fine-tuned network keeps its rates, which it
+learnt, and its read-out."""
+
 CALIBRATION_SAMPLES = 64
-DEFAULT_STEPS = 64
 FEW = 8  # test samples on a target that is slow
 SHOWN = 16  # test samples whose spikes are kept, for the picture
-PORTION = 64  # samples that the float network answers at once
 STORED_SAMPLES = 32  # test samples that travel in the bundle, for `run` and `compare`
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What a user may choose about a build."""
-
-    steps: int | None = None  # per sample; None: as trained for, else DEFAULT_STEPS
-    dt: float = 0.001  # s
-    encoder: str = "bias"  # or "spikes"
-    tau_syn: float = 0.005  # s, of every connection; the paper's
-    max_rate: float = MAX_RATE  # Hz, of rectified linear neurons, 99.9th percentile
-    weight_bits: int = 8
 
 
 @dataclass(frozen=True)
@@ -129,9 +113,7 @@ def build(
     """
     profile, place = load_profile(device), find_target(target)
     with steps("read model and data"):
-        source = read_model(model)
-        source = replace(source, graph=with_preprocessing(source.graph, preprocessing))
-        task = read_task(data, source.graph, source.metadata, kind=kind)
+        source, task = _read(model, data, kind, preprocessing)
         if samples is None and not place.fast:
             samples = FEW
         test = task.test(samples)
@@ -157,7 +139,7 @@ def build(
     answers = {_spiking(place): recording.output}
     if not source.scales:  # a fine-tuned network's rates are no answer of their own
         with steps("run the float ANN"):
-            answers["float ANN"] = ann(source.graph, test.x)
+            answers["float ANN"] = evaluate(source.graph, test.x)
     report = measure(
         program,
         recording,
@@ -187,6 +169,43 @@ def _spiking(place: Target) -> str:
 def _prepared(graph: Graph) -> tuple[str, ...]:
     """How the host prepares samples, for the report."""
     return (f"preprocessing: {preprocessing_of(graph) or 'none'}",)
+
+
+def network_after(
+    last: str,
+    model: Path | None,
+    data: Path | None,
+    *,
+    kind: str | None = None,
+    preprocessing: Preprocessing = NONE,
+    settings: Settings,
+    steps: Steps,
+) -> str:
+    """The network as text, as it is after the pass called ``last``.
+
+    The others are as ``build``'s, and so is what is raised; DataError where the
+    network's passes have no such name.
+    """
+    with steps("read model and data"):
+        source, task = _read(model, data, kind, preprocessing)
+    if source.choices:
+        settings = as_tuned(settings, source.choices)
+    samples = task.calibration(CALIBRATION_SAMPLES)
+    start = Compilation(
+        graph=source.graph, samples=samples, settings=settings, scales=source.scales
+    )
+    return str(compiled(start, passes_for(source.scales), steps, last=last))
+
+
+def _read(
+    model: Path | None,
+    data: Path | None,
+    kind: str | None,
+    preprocessing: Preprocessing,
+) -> tuple[Model, Task]:
+    source = read_model(model)
+    source = replace(source, graph=with_preprocessing(source.graph, preprocessing))
+    return source, read_task(data, source.graph, source.metadata, kind=kind)
 
 
 def _bundle(program: Program, source: Model, task: Task) -> Bundle:
@@ -220,6 +239,11 @@ def as_tuned(settings: Settings, choices: Mapping[str, Any]) -> Settings:
     return replace(settings, steps=settings.steps or choices["steps"])
 
 
+def passes_for(scales: Mapping[str, Scales] | None) -> tuple[Pass, ...]:
+    """The passes of a network with these scales; with none, it is not fine-tuned."""
+    return tuple(map(find_pass, TUNED if scales else CONVERTED))
+
+
 def compile_program(
     graph: Graph,
     samples: FloatArray,
@@ -234,48 +258,15 @@ def compile_program(
         samples: calibration samples, (samples, *input shape); never test data.
         settings: how to compile.
         steps: times the passes.
-        scales: of a fine-tuned Graph, which its integers and read-out were trained
-            with; balance and the read-out's calibration are left out then.
+        scales: of a fine-tuned Graph, whose passes are others.
 
     Raises:
         ModelError, UnsupportedLayer, DoesNotFit: a pass failed; it says what and why.
     """
-    spikes, dt = settings.encoder == "spikes", settings.dt
-    graph.check()
-    with steps("fold"):
-        graph = fold(graph)
-        graph.check()
-    with steps("legalize"):
-        graph = legalize(graph, settings.tau_syn, input_spikes=spikes)
-        graph.check()
-    if not scales:
-        with steps("balance"):
-            graph = balance(graph, samples, dt=dt, max_rate=settings.max_rate)
-            graph.check()
-    name = graph.input.name  # its spikes: an input of 1 sends one every step
-    with steps("quantize"):
-        program = quantize(
-            graph,
-            samples,
-            steps=settings.steps or DEFAULT_STEPS,
-            dt=dt,
-            encoder=SpikeEncoder(population=name, max_rate=1 / dt) if spikes else None,
-            weight_bits=settings.weight_bits,
-            scales=scales,
-        )
-    with steps("calibrate"), find_target("reference").load(program) as session:
-        recording = session.run(samples)
-        overflows = check_overflow(program, recording)
-        if not scales:
-            program = calibrate_readout(program, recording, ann(graph, samples))
-    return program, overflows
-
-
-def ann(graph: Graph, samples: FloatArray) -> FloatArray:
-    """The float network's answers, without spikes and without rounding."""
-    parts = range(0, len(samples), PORTION)
-    outputs = [interpret(graph, samples[i : i + PORTION]) for i in parts]
-    return np.concatenate([found[graph.output.name] for found in outputs])
+    start = Compilation(graph=graph, samples=samples, settings=settings, scales=scales)
+    done = compiled(start, passes_for(scales), steps)
+    assert done.program is not None
+    return done.program, done.overflows
 
 
 def write(made: Build, folder: Path) -> None:

@@ -39,11 +39,11 @@ from paper_score import (
 
 from snn_deploy import __version__
 from snn_deploy.cotraining import Choices, cotrain
-from snn_deploy.deploy import Settings
 from snn_deploy.model_files import Model, read_model
 from snn_deploy.models.networks.recipe import CaeRecipe, Recipe
 from snn_deploy.models.training.train_cae import train_cae
 from snn_deploy.models.training.train_locnet import train
+from snn_deploy.pipeline.compilation import Settings
 from snn_deploy.tasks.boxes import read_boxes
 from snn_deploy.tasks.masks import read_masks
 from snn_deploy.tasks.task import read_task

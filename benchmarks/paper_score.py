@@ -13,17 +13,17 @@ from snn_deploy.calibration.statistics import total_statistics
 from snn_deploy.cotraining import settling
 from snn_deploy.deploy import (
     CALIBRATION_SAMPLES,
-    Settings,
     Steps,
-    ann,
     compile_program,
 )
 from snn_deploy.models.cotraining.hybrid import HybridNetwork
 from snn_deploy.models.cotraining.semantics import forward
+from snn_deploy.pipeline.compilation import Settings
 from snn_deploy.targets.contract import find_target
 from snn_deploy.tasks.contract import Examples
 from snn_deploy.tasks.task import Task
 from snn_deploy.toolchain.graph.graph import Graph
+from snn_deploy.toolchain.graph.interpret import evaluate
 from snn_deploy.toolchain.graph.nodes import FloatArray, Output
 from snn_deploy.toolchain.passes.quantize.quantize import scales_of
 from snn_deploy.toolchain.passes.quantize.rounding import Scales
@@ -82,8 +82,7 @@ def trivial_row(exam: Exam) -> tuple[Row, FloatArray]:
 
 def ann_row(network: Network, exam: Exam) -> tuple[Row, FloatArray]:
     """The network's rates, without spikes and without rounding."""
-    parts = [ann(network.graph, part) for part in _parts(exam.test.x, CHUNK)]
-    outputs = np.concatenate(parts)
+    outputs = evaluate(network.graph, exam.test.x)
     return {"float": score(exam, outputs)}, outputs
 
 

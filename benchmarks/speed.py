@@ -24,8 +24,9 @@ from networks import Case, autoencoder, large_locnet, locnet_like, stack
 from profile_reference import profile
 from speed_plot import draw
 
-from snn_deploy.deploy import Settings, Steps, compile_program
+from snn_deploy.deploy import Steps, compile_program
 from snn_deploy.model_files import read_model
+from snn_deploy.pipeline.compilation import Settings
 from snn_deploy.tasks.task import read_task
 
 ROOT = Path(__file__).parent.parent

@@ -83,6 +83,13 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Go on where the float network is no better than a constant answer.",
 )
+@click.option(
+    "--stop-after",
+    "last",
+    metavar="PASS",
+    help="Write nothing, print the network as it is after a pass: fold, legalize, "
+    "balance, quantize, simulate or calibrate.",
+)
 @DEVICE
 @json_option("the report")
 def build(
@@ -93,6 +100,7 @@ def build(
     kind: str | None,
     samples: int | None,
     force: bool,
+    last: str | None,
     device: str,
     as_json: bool,
     **choices: Any,
@@ -102,20 +110,21 @@ def build(
     Writes program.snn, report.json and report.png.
     """
     from .. import deploy
+    from ..pipeline.compilation import Settings
 
     stdout, stderr = consoles()
     prepared = taken_preprocessing(choices)
+    how: dict[str, Any] = {
+        "kind": kind,
+        "preprocessing": prepared,
+        "settings": Settings(**choices),
+        "steps": deploy.Steps(_announcer(stderr)),
+    }
+    if last:
+        click.echo(deploy.network_after(last, model, data, **how))
+        return
     made = deploy.build(
-        target,
-        model,
-        data,
-        kind=kind,
-        preprocessing=prepared,
-        samples=samples,
-        device=device,
-        settings=deploy.Settings(**choices),
-        steps=deploy.Steps(_announcer(stderr)),
-        force=force,
+        target, model, data, samples=samples, device=device, force=force, **how
     )
     folder = out or Path("build") / f"{model.stem if model else 'locnet'}-{target}"
     deploy.write(made, folder)

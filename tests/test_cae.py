@@ -10,7 +10,7 @@ import pytest
 
 tf = pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
 
-from snn_deploy.deploy import Settings, Steps, build, compile_program  # noqa: E402
+from snn_deploy.deploy import Steps, build, compile_program  # noqa: E402
 from snn_deploy.model_files import read_model  # noqa: E402
 from snn_deploy.models.data.generated.blobs import blob_data  # noqa: E402
 from snn_deploy.models.data.masks import split_subjects  # noqa: E402
@@ -18,6 +18,7 @@ from snn_deploy.models.networks.cae import cae  # noqa: E402
 from snn_deploy.models.networks.recipe import CaeRecipe  # noqa: E402
 from snn_deploy.models.training.checkpoint import read_metadata  # noqa: E402
 from snn_deploy.models.training.train_cae import train_cae  # noqa: E402
+from snn_deploy.pipeline.compilation import Settings  # noqa: E402
 from snn_deploy.targets.contract import find_target  # noqa: E402
 from snn_deploy.tasks.task import GENERATED, read_task  # noqa: E402
 from snn_deploy.toolchain.errors import DataError, ModelError  # noqa: E402

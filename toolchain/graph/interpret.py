@@ -16,6 +16,8 @@ from .graph import Graph
 from .nodes import FloatArray, Padding
 from .preparation import ChannelsLast, Rescale
 
+PORTION = 64  # samples that ``evaluate`` takes at once
+
 
 def interpret(
     graph: Graph,
@@ -60,6 +62,13 @@ def interpret(
     if steps < 1:
         raise DataError(f"steps is {steps}; at least 1 is needed")
     return _simulate(graph, x, steps, dt, record)
+
+
+def evaluate(graph: Graph, samples: FloatArray) -> FloatArray:
+    """Output of the Graph in rate mode for any number of samples, a few at a time."""
+    parts = range(0, len(samples), PORTION)
+    found = [interpret(graph, samples[i : i + PORTION]) for i in parts]
+    return np.concatenate([values[graph.output.name] for values in found])
 
 
 def _simulate(

@@ -1,0 +1,1 @@
+"""The passes that make a Program of a trained Graph, each a file."""

@@ -1,0 +1,14 @@
+"""Pass ``balance``: rectified linear populations fire at up to ``max_rate``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..calibration.balance import balance
+from .compilation import Compilation
+
+
+def run(now: Compilation) -> Compilation:
+    """Reads the samples, ``dt`` and ``max_rate``."""
+    dt, max_rate = now.settings.dt, now.settings.max_rate
+    return replace(now, graph=balance(now.graph, now.samples, dt=dt, max_rate=max_rate))

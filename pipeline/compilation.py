@@ -1,0 +1,123 @@
+"""Compilation: a network on its way to a Program, from pass to pass.
+
+A pass is a file here, whose ``run`` takes a Compilation and gives one: what it reads of
+the user's choices, and what it leaves. What it does to a Graph or a Program stands, for
+itself, in ``toolchain.passes`` or ``calibration``. ``deploy`` and ``cotraining`` name
+the passes they take, in order; a new one is a file here and a word there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from importlib import import_module
+
+from ..calibration.balance import MAX_RATE
+from ..calibration.overflow import Overflow
+from ..toolchain.errors import DataError, SnnDeployError
+from ..toolchain.graph.graph import Graph
+from ..toolchain.graph.nodes import FloatArray
+from ..toolchain.passes.quantize.rounding import Scales
+from ..toolchain.program.program import Program
+from ..toolchain.program.recording import Recording
+
+DEFAULT_STEPS = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a user may choose about compiling."""
+
+    steps: int | None = None  # per sample; None: as trained for, else DEFAULT_STEPS
+    dt: float = 0.001  # s
+    encoder: str = "bias"  # or "spikes"
+    tau_syn: float = 0.005  # s, of every connection; the paper's
+    max_rate: float = MAX_RATE  # Hz, of rectified linear neurons, 99.9th percentile
+    weight_bits: int = 8
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Compilation:
+    """A network as it is now, and what passes read beside it; printed, the network.
+
+    Attributes:
+        graph: the float network.
+        samples: for calibration, (samples, *input shape); never test data.
+        settings: how to compile.
+        scales: of a fine-tuned Graph, which its integers were trained with.
+        program: the integers, from ``quantize`` on.
+        recording: of the samples on the reference, from ``simulate`` on.
+        overflows: how near the samples come to overflowing, from ``simulate`` on.
+    """
+
+    graph: Graph
+    samples: FloatArray
+    settings: Settings
+    scales: Mapping[str, Scales] | None = None
+    program: Program | None = None
+    recording: Recording | None = None
+    overflows: tuple[Overflow, ...] = ()
+
+    @property
+    def network(self) -> Graph | Program:
+        """The Program, or before there is one the Graph."""
+        return self.program or self.graph
+
+    def __str__(self) -> str:
+        return str(self.network)
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A named step of a compilation."""
+
+    name: str
+    run: Callable[[Compilation], Compilation]
+
+
+def find_pass(name: str) -> Pass:
+    """The pass of the file of this name."""
+    return Pass(name, import_module(f"{__package__}.{name}").run)
+
+
+def compiled(
+    start: Compilation,
+    passes: Iterable[Pass],
+    timed: Callable[[str], AbstractContextManager[object]] = nullcontext,
+    *,
+    last: str | None = None,
+) -> Compilation:
+    """What the passes make of it, one after the other; it is checked after each.
+
+    Args:
+        start: with a Graph as a frontend reads it.
+        passes: in order.
+        timed: entered with the name of each pass, for as long as it runs.
+        last: name of the pass to end after; None: all of them run.
+
+    Raises:
+        DataError: there is no pass called ``last``.
+        SnnDeployError: as a pass or a check raises it, with that pass and those before
+            it in brackets.
+    """
+    passes = tuple(passes)
+    names = [each.name for each in passes]
+    if last is not None and last not in names:
+        raise DataError(
+            f"Pass {last!r}: this network takes none of that name; stop after one of "
+            f"{', '.join(names)}"
+        )
+    start.network.check()
+    now = start
+    for number, each in enumerate(passes):
+        before = f", after {', '.join(names[:number])}" if number else ""
+        try:
+            with timed(each.name):
+                now = each.run(now)
+                now.network.check()
+        except SnnDeployError as error:
+            raise type(error)(f"{error} [pass {each.name}{before}]") from error
+        if each.name == last:
+            break
+    return now
