@@ -25,6 +25,7 @@ from .pipeline.compilation import Compilation, Pass, Settings, compiled, find_pa
 from .tasks.task import Task, question_of, read_task
 from .toolchain.bundle.bundle import Bundle, save_bundle
 from .toolchain.graph.graph import Graph
+from .toolchain.graph.interpret import evaluate
 from .toolchain.graph.nodes import IF, LIF, FloatArray, Node
 from .toolchain.passes.preprocess import NONE, Preprocessing, with_preprocessing
 from .toolchain.passes.quantize.layers import layers
