@@ -19,7 +19,16 @@ MAY_IMPORT = {  # folder -> what else at the root it may name
     "targets": {"toolchain"},
     "models": {"toolchain"},
     "tasks": {"toolchain", "calibration", "models"},
-    "commands": {"toolchain", "calibration", "targets", "models", "tasks", *ROOF},
+    "pipeline": {"toolchain", "calibration", "targets"},
+    "commands": {
+        "toolchain",
+        "calibration",
+        "targets",
+        "models",
+        "tasks",
+        "pipeline",
+        *ROOF,
+    },
 }
 FRAMEWORKS = {  # library -> the only files that may import it
     "tensorflow": (
