@@ -181,8 +181,11 @@ def _train(
             command=command_line(),
         )
     click.echo(json.dumps(metadata["scores"], indent=2))
-    given = f" --data {data}" if data else ""
-    say(stderr, f"next: snn-deploy build --target loihi-emulator --model {out}" + given)
+    say(
+        stderr,
+        f"next: snn-deploy build --target loihi-emulator --model {out} "
+        f"--data {data or 'generated'}",
+    )
 
 
 def _module(name: str) -> Any:
