@@ -120,5 +120,5 @@ def _without(graph: Graph, norm: BatchNorm, folded: dict[str, Node]) -> Graph:
 def _stuck(norm: BatchNorm, why: str) -> UnsupportedLayer:
     return UnsupportedLayer(
         f"BatchNorm {norm.name!r}: it {why}; it can only be folded into a "
-        "Dense, Conv2D or ConvTranspose2D, put it right after one"
+        "Dense, Conv2D or ConvTranspose2D, put it right after one and train again"
     )
