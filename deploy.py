@@ -17,7 +17,7 @@ from .calibration.energy import load_profile
 from .calibration.operations import with_macs
 from .calibration.overflow import Overflow
 from .calibration.report.picture import Answers, save_picture
-from .calibration.report.report import Report, StepTime, measure, write_file
+from .calibration.report.report import Report, Score, StepTime, measure, write_file
 from .model_files import Model, read_model
 from .pipeline.compilation import Compilation, Pass, Settings, compiled, find_pass
 from .targets.contract import Target, find_target
@@ -39,8 +39,9 @@ from .toolchain.passes.preprocess import (
 from .toolchain.passes.quantize.rounding import Scales
 from .toolchain.program.program import Program
 from .toolchain.program.recording import Recording
-from .toolchain.verdict.compare import Tolerances, Verdict
+from .toolchain.verdict.compare import FLOAT, Tolerances, Verdict
 from .toolchain.verdict.compare import compare as compare_recordings
+from .toolchain.verdict.expected import expected_counts
 from .toolchain.verdict.history import History, histories
 
 CONVERTED = ("fold", "legalize", "balance", "quantize", "simulate", "calibrate")
@@ -361,6 +362,7 @@ class Comparison:
 
     verdict: Verdict
     histories: Mapping[str, History]  # target → the neuron around that step
+    scores: tuple[Score, ...]  # of every target's answers, where labels are known
 
 
 def compare(
@@ -378,12 +380,22 @@ def compare(
     """
     places = [find_target(name) for name in targets]
     built = read_built(bundle)
-    program, given = built.program, built.examples(built.stored, samples).x
+    exam = built.examples(built.stored, samples)
+    program, given = built.program, exam.x
     recordings = []
     for place in places:
         with place.load(program) as session:
             recordings.append(session.run(given, steps))
+    answers = {recording.target: recording.output for recording in recordings}
+    scores = built.scores(built.stored, exam, answers)
     names = [p.name for p in program.members]
-    verdict = compare_recordings(recordings, names, tolerances)
+    expected = {}
+    if tolerances.rate is None and len(places) > 1:
+        floats = (r for r in recordings if r.kind == FLOAT)
+        expected = {r.target: expected_counts(program, given, r) for r in floats}
+    classes = built.classes is not None
+    verdict = compare_recordings(
+        recordings, names, tolerances, expected, classes=classes
+    )
     found = histories(program, given, recordings, verdict.first)
-    return Comparison(verdict, found)
+    return Comparison(verdict, found, scores)

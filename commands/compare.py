@@ -21,16 +21,14 @@ from .options import BUNDLE, COUNT, PATH, STEPS, consoles, json_option, say
 @click.option(
     "--rate-tolerance",
     type=click.FloatRange(min=0),
-    default=0.15,
-    show_default=True,
-    help="Of a float simulation's mean rates, as a share of the first target's.",
+    help="Of a float simulation's mean rates, as a share of the first target's.  "
+    "[default: each neuron as its equations say]",
 )
 @click.option(
     "--output-tolerance",
     type=click.FloatRange(min=0),
-    default=0.1,
-    show_default=True,
-    help="Of its outputs on average, as a share of the first target's largest.",
+    help="Of its outputs on average, as a share of the first target's largest.  "
+    "[default: as rates and steps make it]",
 )
 @click.option(
     "--plot", type=PATH, help="Draw the first difference, .png, .svg or .pdf."
@@ -41,15 +39,15 @@ def compare(
     targets: str,
     samples: int,
     steps: int | None,
-    rate_tolerance: float,
-    output_tolerance: float,
+    rate_tolerance: float | None,
+    output_tolerance: float | None,
     plot: Path | None,
     as_json: bool,
 ) -> None:
     """Run a BUNDLE on several targets and hold them to the first.
 
-    Integer targets: spike for spike. Float simulations: mean rates and outputs within
-    tolerances. Exit code 1 where one does not agree.
+    Integer targets: spike for spike. Float simulations: rates and answers as far as
+    their neurons make them. Exit code 1 where one does not agree.
     """
     from .. import deploy
     from ..calibration.report.divergence_picture import check_ending, save_divergence
@@ -66,9 +64,9 @@ def compare(
             bundle, names, samples=samples, steps=steps, tolerances=tolerances
         )
     if as_json:
-        click.echo(to_json(found.verdict, found.histories))
+        click.echo(to_json(found.verdict, found.histories, found.scores))
     else:
-        print_verdict(found.verdict, found.histories, stdout)
+        print_verdict(found.verdict, found.histories, stdout, found.scores)
     if plot is not None and found.verdict.first is not None and found.histories:
         save_divergence(plot, found.verdict.first, found.histories)
         say(stderr, f"wrote {plot}")

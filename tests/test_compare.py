@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -32,6 +33,7 @@ from snn_deploy.toolchain.verdict.compare import (
     compare,
     first_difference,
 )
+from snn_deploy.toolchain.verdict.expected import Expected
 from snn_deploy.toolchain.verdict.history import (
     AFTER,
     BEFORE,
@@ -227,6 +229,8 @@ def test_recordings_of_other_runs_are_refused():
 
 # --- float simulations ---------------------------------------------------------------
 
+GIVEN = Tolerances(rate=0.15, output=0.1)
+
 
 def simulated(a: Recording, more: float = 0.0, output: float = 0.0) -> Recording:
     """A float simulation of the same, with more spikes everywhere, as a share."""
@@ -257,7 +261,7 @@ def test_float_simulations_are_held_to_tolerances(
     """Of mean rates and outputs; that their spikes differ is no difference."""
     a = replace(recording(random_spikes()), output=np.full((3, 1), -2.0))
     b = simulated(a, more * (1 - 1e-9), output * (1 - 1e-9))
-    verdict = compare([a, b], FLOW)
+    verdict = compare([a, b], FLOW, GIVEN)
     assert verdict.first is None and verdict.differing("float") > 0
     assert {row.agrees for row in verdict.populations} == {rates_agree}
     assert {row.held_to for row in verdict.populations} == {"tolerance"}
@@ -273,18 +277,72 @@ def test_tolerances_are_given_and_kept_for_every_pair_with_a_float_simulation():
     assert compare([a, b], FLOW, Tolerances(rate=0.31)).agrees
     assert compare([b, a], FLOW, Tolerances(rate=0.31)).agrees
     assert not compare([a, b], FLOW, Tolerances(rate=0.29)).agrees
-    mixed = compare([a, b, replace(a, target="c")], FLOW)
+    mixed = compare([a, b, replace(a, target="c")], FLOW, GIVEN)
     assert [o.held_to for o in mixed.outputs] == ["tolerance", "equality"]
+
+
+def ranges(fewest: float, most: float) -> dict[str, Expected]:
+    """How often the float simulation's neurons must fire, beside what they did."""
+    counts = {name: s.sum(axis=1) for name, s in random_spikes().items()}
+    return {
+        "float": Expected(
+            fewest={name: c + fewest for name, c in counts.items()},
+            most={name: c + most for name, c in counts.items()},
+        )
+    }
+
+
+def test_a_float_simulation_is_held_to_what_its_neurons_must_fire():
+    a = recording(random_spikes())
+    b = simulated(a)
+    inside = compare([a, b], FLOW, expected=ranges(-0.5, 0.5))
+    assert inside.agrees and {row.stray for row in inside.populations} == {0.0}
+    few = compare([a, b], FLOW, expected=ranges(0.1, 0.5))  # 3 samples × 4, 6, 2 of 0.1
+    strays = [row.stray for row in few.populations]
+    assert strays == pytest.approx([1.2, 1.8, 0.6]) and few.agrees  # up to two spikes
+    many = compare([b, a], FLOW, expected=ranges(-2.0, -0.5))  # whichever is first
+    assert [row.stray for row in many.populations] == pytest.approx([6.0, 9.0, 3.0])
+    assert not many.agrees
+    with pytest.raises(DataError, match="'float' must fire.*--rate-tolerance"):
+        compare([a, b], FLOW)
+
+
+def test_answers_that_are_classes_agree_where_they_are_the_same_classes():
+    rng = np.random.default_rng(0)
+    a = replace(recording(random_spikes()), output=rng.random((3, 4)))
+    larger = replace(simulated(a), output=50 * a.output)
+    other = larger.output.copy()
+    other[1] = -other[1]
+    for b, same in ((larger, 3), (replace(larger, output=other), 2)):
+        wide = ranges(-1, 1)
+        (found,) = compare([a, b], FLOW, expected=wide, classes=True).outputs
+        assert (found.same_class, found.agrees) == (same, same == 3)
+        (found,) = compare([a, b], FLOW, expected=wide).outputs
+        assert (found.same_class, found.agrees) == (None, False)
+
+
+def test_the_tolerance_of_outputs_follows_from_rates_and_steps():
+    """Neurons that fire in every second of 40 steps, one of them half as often."""
+    spikes = {name: np.zeros((1, 40, 4), bool) for name in FLOW}
+    for s in spikes.values():
+        s[:, ::2] = True
+    spikes["out"][:, ::4, 3] = False
+    a = recording(spikes)
+    (found,) = compare([a, simulated(a)], FLOW[1:], Tolerances(rate=1)).outputs
+    slow = (3 * 20**2 + 10**2) / (70 * 40)  # spikes a step at which a spike is fired
+    one_spike = 1 / (70 / 4 * math.sqrt(4))
+    lost = 0.5 / 1.5 + slow / (1 + slow)
+    assert found.tolerance == pytest.approx(lost + one_spike)
 
 
 def test_a_population_that_is_all_but_silent_may_be_off_by_a_share_of_1_hz():
     silent = {name: np.zeros((3, 10, 2), bool) for name in FLOW}
     a, b = recording(silent), simulated(recording(silent))
-    assert compare([a, b], FLOW).agrees
+    assert compare([a, b], FLOW, GIVEN).agrees
     few = {n: np.full((3, 2), 0.01 * 0.1) for n in FLOW}  # spikes in 10 ms: 0.1 Hz
-    assert compare([a, replace(b, counts=few)], FLOW).agrees
+    assert compare([a, replace(b, counts=few)], FLOW, GIVEN).agrees
     more = {n: np.full((3, 2), 0.01 * 0.2) for n in FLOW}
-    assert not compare([a, replace(b, counts=more)], FLOW).agrees
+    assert not compare([a, replace(b, counts=more)], FLOW, GIVEN).agrees
 
 
 # --- the membrane's history ----------------------------------------------------------

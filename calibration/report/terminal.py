@@ -110,8 +110,7 @@ def _lines(report: Report) -> list[tuple[str, str]]:
     if used:
         lines.append(("use", " · ".join(f"{n} {u} of {m}" for n, (u, m) in used)))
     lines += [("overflow", _overflow(o)) for o in report.overflows if o.could_overflow]
-    metrics = dict.fromkeys(score.metric for score in report.scores)
-    lines += [("score", _score_line(m, report.scores)) for m in metrics]
+    lines += [("score", line) for line in score_lines(report.scores)]
     if report.confusion is not None and report.confusion.worst:
         lines.append(("confused", _mistakes(report.confusion)))
     lines += [("note", note) for note in report.notes]
@@ -188,16 +187,15 @@ def _overflow(o: Overflow) -> str:
     )
 
 
-def _score_line(metric: str, scores: Sequence[Score]) -> str:
-    parts = []
+def score_lines(scores: Sequence[Score]) -> list[str]:
+    """A line for each metric."""
+    parts: dict[str, list[str]] = {score.metric: [] for score in scores}
     for score in scores:
-        if score.metric == metric:
-            note = f", {score.note}" if score.note else ""
-            parts.append(
-                f"{score.name} {score.value:.3f}{_interval(score)} "
-                f"({score.label}{note})"
-            )
-    return f"{metric}: {' · '.join(parts)}"
+        note = f", {score.note}" if score.note else ""
+        parts[score.metric].append(
+            f"{score.name} {score.value:.3f}{_interval(score)} ({score.label}{note})"
+        )
+    return [f"{metric}: {' · '.join(found)}" for metric, found in parts.items()]
 
 
 def _advice(report: Report) -> list[str]:

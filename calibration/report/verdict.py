@@ -12,19 +12,30 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ...toolchain.verdict.compare import EQUALITY, TOLERANCE, Difference, Verdict
+from ...toolchain.verdict.compare import (
+    EQUALITY,
+    TOLERANCE,
+    Difference,
+    OutputVerdict,
+    Verdict,
+)
 from ...toolchain.verdict.history import History
+from .report import Score
+from .terminal import score_lines
 
 WORDS = {  # what a row is held to → the word where it agrees, and where not
     EQUALITY: ("equal", "differs"),
-    TOLERANCE: ("within tolerance", "out of tolerance"),
+    TOLERANCE: ("as it should", "not as it should"),
 }
 BAD = {bad for _, bad in WORDS.values()}
 WRONG = "red"
 
 
 def print_verdict(
-    verdict: Verdict, histories: Mapping[str, History], console: Console
+    verdict: Verdict,
+    histories: Mapping[str, History],
+    console: Console,
+    scores: Sequence[Score] = (),
 ) -> None:
     """Print the verdict.
 
@@ -33,9 +44,10 @@ def print_verdict(
         histories: target → the neuron of ``verdict.first`` around that step; empty
             where nothing differs.
         console: where to.
+        scores: of the targets' answers.
     """
     console.print(_table(verdict), crop=False, soft_wrap=True)
-    lines = _lines(verdict)
+    lines = [*_lines(verdict), *score_lines(scores)]
     if verdict.first is not None:
         lines.append(f"first: {verdict.first}")
     _print(lines, console)
@@ -51,14 +63,17 @@ def _print(lines: Sequence[str], console: Console) -> None:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def to_json(verdict: Verdict, histories: Mapping[str, History]) -> str:
-    """The verdict, whether all agree, the histories and who is wrong, as JSON."""
+def to_json(
+    verdict: Verdict, histories: Mapping[str, History], scores: Sequence[Score] = ()
+) -> str:
+    """The verdict, whether all agree, histories, who is wrong and scores, as JSON."""
     blamed = blame(verdict.first, histories) if verdict.first else []
     found = {
         "agrees": verdict.agrees,
         **asdict(verdict),
         "histories": {target: asdict(h) for target, h in histories.items()},
         "blame": blamed,
+        "scores": [asdict(score) for score in scores],
     }
     return json.dumps(found, indent=2, ensure_ascii=False, default=np.ndarray.tolist)
 
@@ -88,13 +103,17 @@ def _table(verdict: Verdict) -> Table:
             str(row.differing),
             f"{row.rate:.2f}",
             f"{row.rate_difference:+.2f}",
+            "" if row.stray is None else f"{row.stray:.1f}",
             _word(row.held_to, row.agrees),
         )
         for row in verdict.populations
     ]
     difference = f"from {verdict.targets[0]}\nHz"
     return _columns(
-        ("target", "population", "spikes", "differing", "mean\nHz", difference, ""),
+        (
+            *("target", "population", "spikes", "differing", "mean\nHz", difference),
+            *("stray\nspikes", ""),
+        ),
         rows,
         left={"target", "population", ""},
     )
@@ -136,12 +155,8 @@ def _lines(verdict: Verdict) -> list[str]:
             f"{output.largest:.3g}"
         )
         if output.held_to == TOLERANCE:
-            rate, share = verdict.tolerances.rate, verdict.tolerances.output
-            lines.append(
-                f"{first} ~ {output.target}: {outputs}: "
-                + ("within" if output.agrees else "out of")
-                + f" {share:g} of it; mean rates are held to {rate:g} of {first}'s"
-            )
+            lines.append(f"{first} ~ {output.target}: {_rates(verdict, output.target)}")
+            lines.append(f"{first} ~ {output.target}: {outputs}: {_answers(output)}")
         elif differing:
             lines.append(
                 f"{first} ≠ {output.target}: of {run}, "
@@ -151,6 +166,34 @@ def _lines(verdict: Verdict) -> list[str]:
         else:
             lines.append(f"{first} = {output.target}: {run}, not one differs")
     return lines
+
+
+def _rates(verdict: Verdict, target: str) -> str:
+    """What the rates of a float simulation were held to."""
+    share = verdict.tolerances.rate
+    if share is not None:
+        return f"mean rates are held to {share:g} of {verdict.targets[0]}'s"
+    bad = [
+        row.population
+        for row in verdict.populations
+        if row.target == target and not row.agrees
+    ]
+    held = "fire as float neurons do on the spikes they were sent, by the integers"
+    if not bad:
+        return f"all populations {held}"
+    return (
+        f"{', '.join(bad)} should {held}, and have spikes beyond that (stray); weights "
+        "or biases of the integers are not those of the float network"
+    )
+
+
+def _answers(output: OutputVerdict) -> str:
+    """Whether the answers agree, and by what."""
+    near = output.difference <= output.tolerance * output.largest
+    found = f"{'within' if near else 'out of'} {output.tolerance:.2g} of it"
+    if output.same_class is not None:
+        found += f"; the same class in {output.same_class} of {output.samples} samples"
+    return found
 
 
 def _history_table(histories: Mapping[str, History]) -> Table:

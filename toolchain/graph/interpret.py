@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -27,6 +27,7 @@ def interpret(
     steps: int = 0,
     dt: float = 0.001,
     record: Collection[str] = (),
+    sent: Mapping[str, FloatArray] | None = None,
 ) -> dict[str, FloatArray]:
     """Output of the Graph, and of the nodes named in ``record``.
 
@@ -37,6 +38,9 @@ def interpret(
             "spiking": ``steps`` timesteps of ``dt`` s from a zero state, the sample
             held as constant input.
         record: node names.
+        sent: in spiking mode, node → what it sends in place of its own value, which is
+            recorded all the same: (samples, steps, *shape), or (samples, *shape) of a
+            node that no state reaches.
 
     Returns:
         node name → (samples, *shape); recorded nodes in spiking mode
@@ -61,7 +65,7 @@ def interpret(
         raise ModelError(f"interpret: mode {mode!r} is unknown; 'rate' or 'spiking'")
     if steps < 1:
         raise DataError(f"steps is {steps}; at least 1 is needed")
-    return _simulate(graph, x, steps, dt, record)
+    return _simulate(graph, x, steps, dt, record, sent or {})
 
 
 def evaluate(graph: Graph, samples: FloatArray) -> FloatArray:
@@ -72,7 +76,12 @@ def evaluate(graph: Graph, samples: FloatArray) -> FloatArray:
 
 
 def _simulate(
-    graph: Graph, x: FloatArray, steps: int, dt: float, record: Collection[str]
+    graph: Graph,
+    x: FloatArray,
+    steps: int,
+    dt: float,
+    record: Collection[str],
+    sent: Mapping[str, FloatArray],
 ) -> dict[str, FloatArray]:
     shapes = graph.shapes
     states = {
@@ -87,7 +96,9 @@ def _simulate(
     values = {graph.input.name: x}
     still, moving = _split_still(graph)
     for node in still:  # a constant input makes them the same at every step
-        values[node.name] = _apply(node, *(values[i] for i in node.inputs))
+        own = _apply(node, *(values[i] for i in node.inputs))
+        values[node.name] = sent.get(node.name, own)
+    at_rest = set(record) - {node.name for node in moving}
     for t in range(steps):
         for node in moving:
             inputs = [values[i] for i in node.inputs]
@@ -98,6 +109,10 @@ def _simulate(
                 values[node.name] = step(node, *inputs, states[node.name], dt)
             else:
                 values[node.name] = _apply(node, *inputs)
+            if node.name in record:
+                series[node.name].append(values[node.name])
+            if node.name in sent:
+                values[node.name] = sent[node.name][:, t]
         for node in moving:
             if isinstance(node, n.Lowpass):
                 keep = math.exp(-dt / node.tau_syn) if node.tau_syn else 0.0
@@ -105,7 +120,7 @@ def _simulate(
                 held.value = keep * held.value + (1 - keep) * values[node.inputs[0]]
         for name in front:
             means[name] += weights[t] * values[name]
-        for name in record:
+        for name in at_rest:
             series[name].append(values[name])
     for node in tail:
         means[node.name] = _apply(node, *(means[i] for i in node.inputs))
