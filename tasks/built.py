@@ -13,6 +13,7 @@ from ..calibration.report.report import Score
 from ..models.data.dataset import Dataset
 from ..models.data.formats.formats import read_data
 from ..models.data.formats.labels import Labels
+from ..models.data.formats.reading import Reading
 from ..models.data.formats.rows import rows
 from ..toolchain.bundle.bundle import load_bundle
 from ..toolchain.errors import BundleError, DataError
@@ -71,7 +72,7 @@ class Built:
         for kind in kinds:
             if kind.recognises(path):
                 return kind.read(path, self.question)
-        data = read_data(path)
+        data = read_data(path, Reading(kind=self.kind.name if self.kind else None))
         if self.kind is not None and data.answers is not None:
             held = data.answers
             data = self.kind.checked(data, self.question)

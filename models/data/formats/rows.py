@@ -40,7 +40,11 @@ def rows(
         names: of the samples, in words; "row 0", … where None.
         part: "train" or "test" for each.
         unlabelled: so many samples at the start have no answer.
+
+    Raises:
+        DataError: x holds no samples of numbers.
     """
+    demand_samples(source, "x", x)
     names = names or row_names("", len(x))
     answers = None if labels is None else labels.answers
     if answers is not None and unlabelled:
