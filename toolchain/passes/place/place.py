@@ -42,6 +42,15 @@ class Core:
     block: Block
     usage: Usage
 
+    def __str__(self) -> str:
+        """One line: the box of the population's image, and what it uses."""
+        box = ", ".join(f"{a}:{b}" for a, b in zip(self.block.start, self.block.stop))
+        use = self.usage
+        return (
+            f"{self.block.population}[{box}] compartments {use.compartments} axons in "
+            f"{use.input_axons} out {use.output_axons} synapse bits {use.synapse_bits}"
+        )
+
 
 @dataclass(frozen=True)
 class PopulationUse:
@@ -59,6 +68,10 @@ class Placement:
     cores: tuple[Core, ...]
     limits: CoreLimits  # of one core
     chip_cores: int  # cores there are
+
+    def __str__(self) -> str:
+        """A line a core."""
+        return "\n".join(f"core {n}: {core}" for n, core in enumerate(self.cores))
 
     def blocks(self, population: str) -> tuple[Block, ...]:
         """The blocks of a population."""
@@ -93,6 +106,35 @@ def _combine(how: Callable[[Iterable[int]], int], usages: Sequence[Usage]) -> Us
 
 def place(program: Program, limits: CoreLimits, cores: int) -> Placement:
     """Every neuron of the Program on exactly one core.
+
+    >>> import numpy as np
+    >>> from ...graph.graph import Graph
+    >>> from ...graph.nodes import IF, Conv2D, Input, Lowpass, Output
+    >>> from ..quantize.quantize import quantize
+    >>> graph = Graph.chain(
+    ...     Input("x", shape=(4, 4, 1)),
+    ...     IF("a"),
+    ...     Lowpass("s", tau_syn=0.0),
+    ...     Conv2D("sum", weight=np.ones((2, 2, 1, 2)), bias=np.zeros(2)),
+    ...     IF("b"),
+    ...     Output("y"),
+    ... )
+    >>> program = quantize(graph, np.ones((1, 4, 4, 1)), steps=8)
+    >>> print(graph)
+    x: Input() → 4×4×1
+    a: IF(x) amplitude 1 → 4×4×1
+    s: Lowpass(a) → 4×4×1
+    sum: Conv2D(s) 2×2×1→2 weight 1 bias 0 → 3×3×2
+    b: IF(sum) amplitude 1 → 3×3×2
+    y: Output(b) → 3×3×2
+    >>> limits = CoreLimits(
+    ...     compartments=12, input_axons=64, output_axons=64, synapse_bits=4096
+    ... )
+    >>> print(place(program, limits, cores=8))
+    core 0: a[0:2, 0:4, 0:1] compartments 8 axons in 0 out 8 synapse bits 0
+    core 1: a[2:4, 0:4, 0:1] compartments 8 axons in 0 out 12 synapse bits 0
+    core 2: b[0:2, 0:3, 0:2] compartments 12 axons in 12 out 0 synapse bits 896
+    core 3: b[2:3, 0:3, 0:2] compartments 6 axons in 8 out 0 synapse bits 512
 
     Args:
         program: only its shapes are read, never an integer.
