@@ -53,6 +53,24 @@ def balance(
     Source: Rueckauer et al. 2017 (doi 10.3389/fnins.2017.00682), section 2.2.2, robust
     weight normalisation.
 
+    >>> from ..toolchain.graph.nodes import Input, Output
+    >>> graph = Graph.chain(
+    ...     Input("x", shape=(1,)),
+    ...     Dense("sum", weight=np.full((1, 1), 500.0), bias=np.zeros(1)),
+    ...     IF("a"),
+    ...     Output("y"),
+    ... )
+    >>> print(graph)
+    x: Input() → 1
+    sum: Dense(x) 1→1 weight 500 bias 0 → 1
+    a: IF(sum) amplitude 1 → 1
+    y: Output(a) → 1
+    >>> print(balance(graph, np.ones((1, 1)), max_rate=250))
+    x: Input() → 1
+    sum: Dense(x) 1→1 weight 250 bias 0 → 1
+    a: IF(sum) amplitude 2 → 1
+    y: Output(a) → 1
+
     Args:
         graph: any Graph in which no weights are shared; a legalised one.
         samples: (samples, *input shape).

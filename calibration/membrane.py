@@ -18,6 +18,25 @@ def with_time_constant(graph: Graph, tau_rc: float) -> Graph:
     back. A short time constant lets a neuron follow its input sooner: in few steps it
     is the first charging, layer after layer, that takes the time.
 
+    >>> import numpy as np
+    >>> from ..toolchain.graph.nodes import Dense, Input, Output
+    >>> graph = Graph.chain(
+    ...     Input("x", shape=(1,)),
+    ...     Dense("sum", weight=np.full((1, 1), 3.0), bias=np.ones(1)),
+    ...     LIF("a"),
+    ...     Output("y"),
+    ... )
+    >>> print(graph)
+    x: Input() → 1
+    sum: Dense(x) 1→1 weight 3 bias 1 → 1
+    a: LIF(sum) amplitude 1 tau_rc 0.02 tau_ref 0.002 → 1
+    y: Output(a) → 1
+    >>> print(with_time_constant(graph, 0.01))
+    x: Input() → 1
+    sum: Dense(x) 1→1 weight 1.5 bias 1 → 1
+    a: LIF(sum) amplitude 1 tau_rc 0.01 tau_ref 0.002 → 1
+    y: Output(a) → 1
+
     Args:
         graph: legalised.
         tau_rc: s.

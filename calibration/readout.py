@@ -22,6 +22,32 @@ def calibrate_readout(
     the smallest number in a tie. Early steps hold the pipeline's latency and the
     neurons' first charging.
 
+    >>> from ..toolchain.graph.graph import Graph
+    >>> from ..toolchain.graph.nodes import IF, Input, Output
+    >>> from ..toolchain.passes.quantize.quantize import quantize
+    >>> graph = Graph.chain(Input("x", shape=(1,)), IF("a"), Output("y"))
+    >>> program = quantize(graph, np.ones((1, 1)), steps=8)
+    >>> print(program.decoder)
+    a → Decoder: amplitude 1
+        a: Input() → 1
+        y: Output(a) → 1
+    >>> spikes = {"a": np.array([0, 0, 0, 1, 1, 1, 1, 1], bool).reshape(1, 8, 1)}
+    >>> recording = Recording(
+    ...     target="drawn by hand",
+    ...     kind="integer emulation",
+    ...     dt=0.001,
+    ...     steps=8,
+    ...     counts={},
+    ...     spikes=spikes,
+    ...     output=np.zeros((1, 1)),
+    ...     wall_time=0.0,
+    ... )
+    >>> wanted = np.full((1, 1), 1000.0)
+    >>> print(calibrate_readout(program, recording, wanted).decoder)
+    a → Decoder: amplitude 1 settle 0.003
+        a: Input() → 1
+        y: Output(a) → 1
+
     Args:
         program: with a decoder.
         recording: of calibration samples, with spikes.

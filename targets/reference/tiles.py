@@ -3,6 +3,33 @@
 A *tile* is a piece of a population whose state stays in a core's cache; a *link* is one
 connection into one tile. Tiles run one after the other, each over all steps of a
 sample; only those of populations that form a loop take their steps together.
+
+**What was known.** A step reads and writes 31 bytes of every neuron (q, u, v, counter,
+bias, spike) and does little with them. Step by step through the whole network, a state
+larger than the cache goes through memory at every step. But a neuron needs of others
+nothing but their spikes, one step late or more: where there is no loop, a tile can run
+through *all* steps once its sources have, and its state is read once a sample. Spikes
+are a byte each, of all steps, and the only thing that is kept.
+
+**Why these tables.** Compiled code reads flat arrays of records; the objects of a
+Program would be Python's. Weights are stored twice: as *runs*, in the order in which
+one source neuron meets target neurons, for few spikes; as *blocks* of pairs, for the
+matrix product. A convolution's are shared by all pixels in both, so that the tables
+grow with the kernel and not with the picture. ``runs`` explains how they lie.
+
+**How it is cut.** Tiles hold whole pixels of every connection (``tile_size``), since
+the dense way adds up pixel by pixel. Populations come in order of flow, and those that
+form a loop are one group (``flow``). Which way a link goes is decided in every step, by
+the spikes that were counted: a layer's activity rises from rest. From how many spikes on
+the dense way is faster, ``busy``, follows from four constants in ns, which were fitted
+to timings of single links.
+
+**What is doubtful.** Those constants, on any processor but the one they were fitted on
+(AMD EPYC, Zen 4): a wrong one makes it slower and changes no spike. TILE_SIZE suits its
+caches likewise. Two things are slow by nature: a first layer that fires much with few
+synapses a spike (LocNet 64×96: 3,155 spikes a step, 18 synapses each), and fewer than
+16 small samples, where starting threads takes as long as they save. Figures:
+benchmarks/README.md.
 """
 
 from __future__ import annotations

@@ -33,6 +33,24 @@ def fold(graph: Graph) -> Graph:
     convolution after it only where its offset is 0: the zeros around a picture are not
     normalised, so that an offset would act differently at the border.
 
+    >>> from ..graph.nodes import Dense, Input, Output
+    >>> one, two = np.ones(2), np.array([4.0, 8.0])
+    >>> graph = Graph.chain(
+    ...     Input("x", shape=(1,)),
+    ...     Dense("sum", weight=np.ones((1, 2)), bias=one),
+    ...     BatchNorm("norm", gamma=two, beta=one, mean=one, variance=one, epsilon=3.0),
+    ...     Output("y"),
+    ... )
+    >>> print(graph)
+    x: Input() → 1
+    sum: Dense(x) 1→2 weight 1 bias 1 → 2
+    norm: BatchNorm(sum) gamma [4 8] beta 1 mean 1 variance 1 epsilon 3 → 2
+    y: Output(norm) → 2
+    >>> print(fold(graph))
+    x: Input() → 1
+    sum: Dense(x) 1→2 weight [2 4] bias 1 → 2
+    y: Output(sum) → 2
+
     Raises:
         UnsupportedLayer: a BatchNorm has no such neighbour.
     """

@@ -39,6 +39,19 @@ def with_preprocessing(graph: Graph, how: Preprocessing) -> Graph:
     It stays a part of the host's encoder, exact: a shift is never moved into the
     weights of a convolution that pads with zeros.
 
+    >>> from ..graph.nodes import Flatten, Input, Output
+    >>> graph = Graph.chain(Input("x", shape=(2, 3)), Flatten("flat"), Output("y"))
+    >>> print(graph)
+    x: Input() → 2×3
+    flat: Flatten(x) → 6
+    y: Output(flat) → 6
+    >>> print(with_preprocessing(graph, Preprocessing(std=(0.5,), channels_first=True)))
+    x: Input() → 3×2
+    x.channels_last: ChannelsLast(x) → 2×3
+    x.rescaled: Rescale(x.channels_last) scale 2 offset 0 → 2×3
+    flat: Flatten(x.rescaled) → 6
+    y: Output(flat) → 6
+
     Args:
         graph: the network for prepared samples.
         how: what was done to them for training.

@@ -13,6 +13,16 @@ def without_readout(graph: Graph) -> tuple[Graph, Readout | None]:
 
     A loss of logits is exact where that of probabilities has lost digits, and an argmax
     has no gradient. Tanh is a network's own answer and stays.
+    >>> from ..graph.nodes import Input, Output
+    >>> graph = Graph.chain(Input("x", shape=(3,)), Softmax("odds"), Output("y"))
+    >>> print(graph)
+    x: Input() → 3
+    odds: Softmax(x) → 3
+    y: Output(odds) → 3
+    >>> print(without_readout(graph)[0])
+    x: Input() → 3
+    y: Output(x) → 3
+
     """
     last = graph[graph.output.inputs[0]]
     if not isinstance(last, Softmax | LogSoftmax | Sigmoid | Argmax):

@@ -33,6 +33,29 @@ def legalize(
     before the first population, the host's encoder, and after the last, its decoder,
     stays as it is.
 
+    >>> graph = Graph.chain(
+    ...     n.Input("x", shape=(2, 2, 1)),
+    ...     n.ReLU("a"),
+    ...     n.AvgPool2D("pool", pool=(2, 2), stride=(2, 2)),
+    ...     n.Conv2D("conv", weight=np.full((1, 1, 1, 3), 4.0), bias=np.ones(3)),
+    ...     n.ReLU("b"),
+    ...     n.Output("y"),
+    ... )
+    >>> print(graph)
+    x: Input() → 2×2×1
+    a: ReLU(x) amplitude 1 → 2×2×1
+    pool: AvgPool2D(a) pool 2×2 stride 2×2 → 1×1×1
+    conv: Conv2D(pool) 1×1×1→3 weight 4 bias 1 → 1×1×3
+    b: ReLU(conv) amplitude 1 → 1×1×3
+    y: Output(b) → 1×1×3
+    >>> print(legalize(graph, 0.005))
+    x: Input() → 2×2×1
+    a: IF(x) amplitude 1 → 2×2×1
+    a.synapse: Lowpass(a) tau_syn 0.005 → 2×2×1
+    pool+conv: Conv2D(a.synapse) 2×2×1→3 weight 1 bias 1 stride 2×2 → 1×1×3
+    b: IF(pool+conv) amplitude 1 → 1×1×3
+    y: Output(b) → 1×1×3
+
     Args:
         graph: a Graph without BatchNorm between populations (``fold`` removes them).
         tau_syn: s, of every connection that has no Lowpass yet.

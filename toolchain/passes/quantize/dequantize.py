@@ -22,6 +22,43 @@ def dequantize(program: Program) -> Graph:
     simulation of it errs by spiking and rounding; one of ``program.graph`` by spiking
     alone.
 
+    >>> from ...graph.nodes import IF, Dense, Input, Lowpass, Output
+    >>> graph = Graph.chain(
+    ...     Input("x", shape=(2,)),
+    ...     IF("a", amplitude=0.004),
+    ...     Lowpass("s", tau_syn=0.0),
+    ...     Dense("sum", weight=np.array([[80.0], [-39.9]]), bias=np.full(1, 20.0)),
+    ...     IF("b", amplitude=0.004),
+    ...     Output("y"),
+    ... )
+    >>> from .quantize import quantize
+    >>> program = quantize(graph, np.full((1, 2), 250.0), steps=8)
+    >>> print(program)
+    BiasEncoder → a: scale 1048
+        x: Input() → 2
+        a.current: Output(x) → 2
+    a: Population 2 δ_u 4095 δ_v 0 θ 1048320 r 1 v_min 0 bias 0
+    a → b: DenseConnection 2→1 weight [254 -126] 8 bits exponent 7 delay 1
+    b: Population 1 δ_u 4095 δ_v 0 θ 6502400 r 1 v_min 0 bias 130048
+    b → Decoder: amplitude 0.004
+        b: Input() → 1
+        y: Output(b) → 1
+    timing: 8 steps of 0.001 s
+    >>> print(graph)
+    x: Input() → 2
+    a: IF(x) amplitude 0.004 → 2
+    s: Lowpass(a) → 2
+    sum: Dense(s) 2→1 weight [80 -39.9] bias 20 → 1
+    b: IF(sum) amplitude 0.004 → 1
+    y: Output(b) → 1
+    >>> print(dequantize(program))
+    x: Input() → 2
+    a: IF(x) amplitude 0.004 → 2
+    s: Lowpass(a) → 2
+    sum: Dense(s) 2→1 weight [80 -39.69] bias 20 → 1
+    b: IF(sum) amplitude 0.004 → 1
+    y: Output(b) → 1
+
     Raises:
         ModelError: the Program holds no float Graph, sends its input as spikes, or has
             biases that no node of the Graph can hold.
