@@ -7,7 +7,7 @@ Program → target → Recording → Report
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,12 +17,10 @@ from .calibration.energy import load_profile
 from .calibration.operations import with_macs
 from .calibration.overflow import Overflow
 from .calibration.report.picture import Answers, save_picture
-from .calibration.report.report import Report, Score, StepTime, measure, write_file
+from .calibration.report.report import Report, StepTime, measure, write_file
 from .model_files import Model, read_model
 from .pipeline.compilation import Compilation, Pass, Settings, compiled, find_pass
 from .targets.contract import Target, find_target
-from .tasks.built import read_built
-from .tasks.predictions import check_predictions, save_predictions
 from .tasks.reading import check_reading
 from .tasks.task import Task, read_task
 from .toolchain.bundle.bundle import Bundle, save_bundle
@@ -39,10 +37,6 @@ from .toolchain.passes.preprocess import (
 from .toolchain.passes.quantize.rounding import Scales
 from .toolchain.program.program import Program
 from .toolchain.program.recording import Recording
-from .toolchain.verdict.compare import FLOAT, Tolerances, Verdict
-from .toolchain.verdict.compare import compare as compare_recordings
-from .toolchain.verdict.expected import expected_counts
-from .toolchain.verdict.history import History, histories
 
 CONVERTED = ("fold", "legalize", "balance", "quantize", "simulate", "calibrate")
 TUNED = ("fold", "legalize", "quantize", "simulate")
@@ -137,7 +131,7 @@ def build(
         recording = (
             shown if len(test) <= SHOWN else session.run(test.x, record="counts")
         )
-    answers = {_spiking(place): recording.output}
+    answers = {network_on(place): recording.output}
     if not source.scales:  # a fine-tuned network's rates are no answer of their own
         with steps("run the float ANN"):
             answers["float ANN"] = evaluate(source.graph, test.x)
@@ -162,7 +156,7 @@ def build(
     )
 
 
-def _spiking(place: Target) -> str:
+def network_on(place: Target) -> str:
     """What the network is on this target, in words."""
     return "float SNN" if place.kind == "float simulation" else "integer SNN"
 
@@ -305,97 +299,3 @@ def _make(folder: Path) -> None:
             f"Folder {str(folder)!r} cannot be made ({error.strerror}); name another "
             "with --out"
         ) from error
-
-
-def run(
-    bundle: Path,
-    target: str,
-    *,
-    samples: int | None,
-    steps: int | None,
-    device: str,
-    data: Path | None = None,
-    predictions: Path | None = None,
-) -> Report:
-    """Run samples through a built Program on a target → its Report.
-
-    Args:
-        bundle: of a build.
-        target: name of a target.
-        samples: how many; None: all of ``data``, else ``SHOWN`` of the bundle's.
-        steps: per sample; the Program's where None.
-        device: profile of the energy proxy, a name or a file.
-        data: new samples, with or without labels; those in the bundle where None.
-        predictions: file for the answers, .csv or .npz.
-
-    Raises:
-        SnnDeployError: something of the above is not in order; nothing was written.
-    """
-    profile, place = load_profile(device), find_target(target)
-    if predictions is not None:
-        check_predictions(predictions)
-    built = read_built(bundle)
-    asked = built.read(data) if data else built.stored
-    if samples is None and data is None:
-        samples = min(SHOWN, len(asked))
-    exam = built.examples(asked, samples)
-    with place.load(built.program) as session:
-        recording = session.run(exam.x, steps, record="counts")
-        utilization = session.utilization
-    if predictions is not None:
-        save_predictions(
-            predictions, exam.unit, recording.output, built.question, built.classes
-        )
-    return measure(
-        built.program,
-        recording,
-        profile,
-        source=f"samples in {data or bundle}",
-        scores=built.scores(asked, exam, {_spiking(place): recording.output}),
-        utilization=utilization,
-    )
-
-
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """A Verdict, and what led to its first difference."""
-
-    verdict: Verdict
-    histories: Mapping[str, History]  # target → the neuron around that step
-    scores: tuple[Score, ...]  # of every target's answers, where labels are known
-
-
-def compare(
-    bundle: Path,
-    targets: Sequence[str],
-    *,
-    samples: int,
-    steps: int | None,
-    tolerances: Tolerances,
-) -> Comparison:
-    """Run the samples in a bundle on several targets; the others are held to the first.
-
-    Raises:
-        SnnDeployError: something of the above is not in order.
-    """
-    places = [find_target(name) for name in targets]
-    built = read_built(bundle)
-    exam = built.examples(built.stored, samples)
-    program, given = built.program, exam.x
-    recordings = []
-    for place in places:
-        with place.load(program) as session:
-            recordings.append(session.run(given, steps))
-    answers = {recording.target: recording.output for recording in recordings}
-    scores = built.scores(built.stored, exam, answers)
-    names = [p.name for p in program.members]
-    expected = {}
-    if tolerances.rate is None and len(places) > 1:
-        floats = (r for r in recordings if r.kind == FLOAT)
-        expected = {r.target: expected_counts(program, given, r) for r in floats}
-    classes = built.classes is not None
-    verdict = compare_recordings(
-        recordings, names, tolerances, expected, classes=classes
-    )
-    found = histories(program, given, recordings, verdict.first)
-    return Comparison(verdict, found, scores)

@@ -20,11 +20,12 @@ import numpy as np
 import tensorflow as tf
 
 from snn_deploy.cotraining import Choices, cotrain
-from snn_deploy.deploy import Settings, Steps, build, compare, write
+from snn_deploy.deploy import Settings, Steps, build, write
 from snn_deploy.models.data.formats.formats import read_data
 from snn_deploy.models.data.parts import noted, parts_of
 from snn_deploy.models.training.checkpoint import write_metadata
 from snn_deploy.toolchain.verdict.compare import Tolerances
+from snn_deploy.trials import compare
 
 RESULTS = Path(__file__).parent / "results"
 SEEDS = (0, 1, 2)

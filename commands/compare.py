@@ -49,7 +49,7 @@ def compare(
     Integer targets: spike for spike. Float simulations: rates and answers as far as
     their neurons make them. Exit code 1 where one does not agree.
     """
-    from .. import deploy
+    from .. import trials
     from ..calibration.report.divergence_picture import check_ending, save_divergence
     from ..calibration.report.verdict import print_verdict, to_json
     from ..toolchain.verdict.compare import Tolerances
@@ -60,7 +60,7 @@ def compare(
     names = tuple(name.strip() for name in targets.split(","))
     tolerances = Tolerances(rate=rate_tolerance, output=output_tolerance)
     with stderr.status(f"running on {', '.join(names)}"):
-        found = deploy.compare(
+        found = trials.compare(
             bundle, names, samples=samples, steps=steps, tolerances=tolerances
         )
     if as_json:

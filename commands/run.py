@@ -47,11 +47,11 @@ def run(
     as_json: bool,
 ) -> None:
     """Run samples through a BUNDLE on a target; report firing rates and energy."""
-    from .. import deploy
+    from .. import trials
 
     stdout, stderr = consoles()
     with stderr.status(f"running on {target}"):
-        report = deploy.run(
+        report = trials.run(
             bundle,
             target,
             samples=samples,

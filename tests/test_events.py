@@ -258,7 +258,7 @@ def test_float_semantics_give_the_spikes_of_interpret():
 
 
 def test_rate_semantics_see_the_share_of_steps_with_an_event():
-    """Steps are weighed as the read-out reads what they lead to, the last not at all."""
+    """Steps are weighed as the read-out reads what they lead to, the last not."""
     x = events()
     net = hybrid(legalize(network(), 0.0, input_spikes=True), x)
     late = x.copy()

@@ -117,9 +117,7 @@ def wrong(program: Program, how: str) -> Program:
         last = replace(last, bias=np.zeros_like(last.bias))
     elif how == "threshold":
         last = replace(last, threshold=last.threshold * 5 // 4 // 64 * 64)
-    changed = replace(
-        program, populations=(*before, last), connections=(*others, into)
-    )
+    changed = replace(program, populations=(*before, last), connections=(*others, into))
     changed.check()
     return changed
 
@@ -192,7 +190,9 @@ def test_compare_with_nengo_dl_ends_with_0_for_a_right_network_and_1_for_a_wrong
     words = ("--targets", "reference,nengo-dl,nengo-dl-rounded", "--samples", SAMPLES)
     assert run_cli("compare", bundle, *words) == 0
     assert "all populations fire as float neurons do" in capsys.readouterr().out
-    save_bundle(bundle, Bundle(program=wrong(program, "bias left out"), samples=samples))
+    save_bundle(
+        bundle, Bundle(program=wrong(program, "bias left out"), samples=samples)
+    )
     assert run_cli("compare", bundle, *words) == 1
     shown = capsys.readouterr().out
     assert "reference ~ nengo-dl: hidden1 should fire as float neurons do" in shown

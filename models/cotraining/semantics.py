@@ -12,15 +12,15 @@ whole numbers up to 2^24 without an error, that is of up to 132,104 synapses of 
 neuron; ``hybrid`` refuses more. The recursion of u and v is int32. A connection has no
 memory of its own, so it is applied to all samples and steps at once, and only the
 neurons' recursion goes through the steps. Spikes equal those of ``reference`` one by
-one, after training too, where ``build`` is given the same scales (tests/test_hybrid.py).
+one, after training too, where ``build`` has the same scales (tests/test_hybrid.py).
 
 **Backward.** With read-outs that are means over time and connections that are linear, a
 mean current gives a mean rate: one pass through the rate twins at J̄ is the whole
 gradient, and costs what the ANN's does. What it leaves out is *when* a spike comes.
 The gradient through every step is there too ("time"), at three to four times the work.
 
-**What was tried** (docs/cotraining.md; single runs, validation pictures of faces, seed
-0): spikes trained at once, without ``rate`` before them, ended at a mean IoU of 0.61 and
+**What was tried** (docs/cotraining.md; single runs, validation pictures of faces,
+seed 0): spikes trained at once, without ``rate`` before them, ended at a mean IoU of 0.61 and
 166 Hz. Rates that are *counted*, rounded at random to as many spikes as the steps read
 hold, brought 0.831 to 0.849: the network learns early what a population is worth that
 fires twice. Fifteen more epochs with the gradient through time brought nothing (0.832
@@ -207,8 +207,8 @@ def _sent(net: HybridNetwork, x: tf.Tensor, steps: int) -> Run:
         return {}, {}, {}
     if len(x.shape) < 2 or x.shape[1] < steps:
         raise DataError(
-            f"samples: each has shape {tuple(x.shape[1:])}, and {steps} steps of events "
-            f"of shape {net.graph.input.shape} are run; run fewer steps"
+            f"samples: each has shape {tuple(x.shape[1:])}, and {steps} steps of "
+            f"events of shape {net.graph.input.shape} are run; run fewer steps"
         )
     frames = tf.cast(x[:, :steps], tf.float32)
     frames = tf.reshape(frames, (-1, *net.graph.input.shape))

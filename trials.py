@@ -1,0 +1,112 @@
+"""A built Program run again: on its own samples or new ones, on one target or more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .calibration.energy import load_profile
+from .calibration.report.report import Report, Score, measure
+from .deploy import SHOWN, network_on
+from .targets.contract import find_target
+from .tasks.built import read_built
+from .tasks.predictions import check_predictions, save_predictions
+from .toolchain.verdict.compare import FLOAT, Tolerances, Verdict
+from .toolchain.verdict.compare import compare as compare_recordings
+from .toolchain.verdict.expected import expected_counts
+from .toolchain.verdict.history import History, histories
+
+
+def run(
+    bundle: Path,
+    target: str,
+    *,
+    samples: int | None,
+    steps: int | None,
+    device: str,
+    data: Path | None = None,
+    predictions: Path | None = None,
+) -> Report:
+    """Run samples through a built Program on a target → its Report.
+
+    Args:
+        bundle: of a build.
+        target: name of a target.
+        samples: how many; None: all of ``data``, else ``SHOWN`` of the bundle's.
+        steps: per sample; the Program's where None.
+        device: profile of the energy proxy, a name or a file.
+        data: new samples, with or without labels; those in the bundle where None.
+        predictions: file for the answers, .csv or .npz.
+
+    Raises:
+        SnnDeployError: something of the above is not in order; nothing was written.
+    """
+    profile, place = load_profile(device), find_target(target)
+    if predictions is not None:
+        check_predictions(predictions)
+    built = read_built(bundle)
+    asked = built.read(data) if data else built.stored
+    if samples is None and data is None:
+        samples = min(SHOWN, len(asked))
+    exam = built.examples(asked, samples)
+    with place.load(built.program) as session:
+        recording = session.run(exam.x, steps, record="counts")
+        utilization = session.utilization
+    if predictions is not None:
+        save_predictions(
+            predictions, exam.unit, recording.output, built.question, built.classes
+        )
+    return measure(
+        built.program,
+        recording,
+        profile,
+        source=f"samples in {data or bundle}",
+        scores=built.scores(asked, exam, {network_on(place): recording.output}),
+        utilization=utilization,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """A Verdict, and what led to its first difference."""
+
+    verdict: Verdict
+    histories: Mapping[str, History]  # target → the neuron around that step
+    scores: tuple[Score, ...]  # of every target's answers, where labels are known
+
+
+def compare(
+    bundle: Path,
+    targets: Sequence[str],
+    *,
+    samples: int,
+    steps: int | None,
+    tolerances: Tolerances,
+) -> Comparison:
+    """Run the samples in a bundle on several targets; the others are held to the first.
+
+    Raises:
+        SnnDeployError: something of the above is not in order.
+    """
+    places = [find_target(name) for name in targets]
+    built = read_built(bundle)
+    exam = built.examples(built.stored, samples)
+    program, given = built.program, exam.x
+    recordings = []
+    for place in places:
+        with place.load(program) as session:
+            recordings.append(session.run(given, steps))
+    answers = {recording.target: recording.output for recording in recordings}
+    scores = built.scores(built.stored, exam, answers)
+    names = [p.name for p in program.members]
+    expected = {}
+    if tolerances.rate is None and len(places) > 1:
+        floats = (r for r in recordings if r.kind == FLOAT)
+        expected = {r.target: expected_counts(program, given, r) for r in floats}
+    classes = built.classes is not None
+    verdict = compare_recordings(
+        recordings, names, tolerances, expected, classes=classes
+    )
+    found = histories(program, given, recordings, verdict.first)
+    return Comparison(verdict, found, scores)
