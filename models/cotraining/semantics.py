@@ -19,12 +19,12 @@ mean current gives a mean rate: one pass through the rate twins at J̄ is the wh
 gradient, and costs what the ANN's does. What it leaves out is *when* a spike comes.
 The gradient through every step is there too ("time"), at three to four times the work.
 
-**What was tried** (docs/cotraining.md; single runs, validation pictures of faces,
-seed 0): spikes trained at once, without ``rate`` before them, ended at a mean IoU of 0.61 and
-166 Hz. Rates that are *counted*, rounded at random to as many spikes as the steps read
-hold, brought 0.831 to 0.849: the network learns early what a population is worth that
-fires twice. Fifteen more epochs with the gradient through time brought nothing (0.832
-after 0.831), nor five after counted rates (0.846 after 0.848).
+**What was tried** (docs/cotraining.md; single runs, validation pictures of faces, seed
+0): spikes trained at once, without ``rate`` before them, ended at a mean IoU of 0.61
+and 166 Hz. Rates that are *counted*, rounded at random to as many spikes as the steps
+read hold, brought 0.831 to 0.849: the network learns early what a population is worth
+that fires twice. Fifteen more epochs with the gradient through time brought nothing
+(0.832 after 0.831), nor five after counted rates (0.846 after 0.848).
 
 **What is doubtful.** The standard error of such a score is near 0.01, and these are one
 seed, at 32 steps. A network trained in ``loihi`` semantics and run in float is on a

@@ -22,11 +22,12 @@ allocation in the loop over steps, and no Python, so that threads run samples si
 side.
 
 **What was measured** (benchmarks/README.md, ``profile_reference.py``). Two thirds of
-the time are additions of weights, 0.25 to 0.3 ns each, three to four times the yardstick: a
-spike of a 3×3 convolution with 8 filters reaches runs of only 8 to 24 neighbours, and
-how many and how long is a branch that a processor cannot foresee. The update of neurons
-takes twice its floor: arithmetic, not memory. Fresh pages for the spikes took 10 µs a
-step and sample at batch 32 until they were asked for without zeros in them.
+the time are additions of weights, 0.25 to 0.3 ns each, three to four times the
+yardstick: a spike of a 3×3 convolution with 8 filters reaches runs of only 8 to 24
+neighbours, and how many and how long is a branch that a processor cannot foresee. The
+update of neurons takes twice its floor: arithmetic, not memory. Fresh pages for the
+spikes took 10 µs a step and sample at batch 32 until they were asked for without zeros
+in them.
 
 **What is doubtful.** All times are of one processor, an AMD EPYC (Zen 4); elsewhere
 the switch may lie wrong, which costs time and no spike. ``multiply`` is laid out for

@@ -18,11 +18,11 @@ matrix product. A convolution's are shared by all pixels in both, so that the ta
 grow with the kernel and not with the picture. ``runs`` explains how they lie.
 
 **How it is cut.** Tiles hold whole pixels of every connection (``tile_size``), since
-the dense way adds up pixel by pixel. Populations come in order of flow, and
-those that form a loop are one group (``flow``). Which way a link goes is decided in every step, by
-the spikes that were counted: a layer's activity rises from rest. From how many spikes on
-the dense way is faster, ``busy``, follows from four constants in ns, which were fitted
-to timings of single links.
+the dense way adds up pixel by pixel. Populations come in order of flow, and those that
+form a loop are one group (``flow``). Which way a link goes is decided in every step, by
+the spikes that were counted: a layer's activity rises from rest. From how many spikes
+on the dense way is faster, ``busy``, follows from four constants in ns, which were
+fitted to timings of single links.
 
 **What is doubtful.** Those constants, on any processor but the one they were fitted on
 (AMD EPYC, Zen 4): a wrong one makes it slower and changes no spike. TILE_SIZE suits its
