@@ -20,6 +20,8 @@ from .model_files import Model, read_model
 from .models.cotraining.finetune import Progress, Recipe, finetune
 from .models.cotraining.hybrid import HybridNetwork
 from .models.cotraining.rate_control import Band, share_out
+from .models.data.formats.formats import AS_NAMED
+from .models.data.formats.reading import Reading
 from .models.data.parts import noted
 from .pipeline.compilation import Compilation, Pass, Settings, compiled, find_pass
 from .tasks.task import Task, question_of, read_task
@@ -31,6 +33,7 @@ from .toolchain.passes.preprocess import NONE, Preprocessing, with_preprocessing
 from .toolchain.passes.quantize.layers import layers
 from .toolchain.passes.quantize.quantize import scales_of
 from .toolchain.passes.readout import with_readout, without_readout
+from .toolchain.program.host import spike_encoder
 
 PREPARED = ("fold", "legalize", "balance")  # passes, files in pipeline/, in order
 CALIBRATION_SAMPLES = 64
@@ -45,6 +48,7 @@ class Choices:
     """What a user may choose about fine-tuning."""
 
     semantics: str = "loihi"  # of the forward pass: "loihi" or "float"
+    encoder: str = "bias"  # how a sample enters: "bias", or "events" that it holds
     steps: int = 32  # per sample
     settle: int | None = None  # steps left out of the read-out; None: ``settling``
     dt: float = 0.001  # s
@@ -70,7 +74,7 @@ def cotrain(
     out: Path,
     choices: Choices,
     *,
-    kind: str | None = None,
+    reading: Reading = AS_NAMED,
     preprocessing: Preprocessing = NONE,
     resume: bool = False,
     progress: Callable[[str, Progress], None] = lambda phase, now: None,
@@ -84,7 +88,7 @@ def cotrain(
         data: samples, as ``tasks.task.read_task`` takes them.
         out: bundle to write.
         choices: how to train.
-        kind: of task, by name; None: found out from model and data.
+        reading: how the data are read, and which kind of task they are.
         preprocessing: how samples were prepared for the model's training.
         resume: go on from the checkpoints.
         progress: told the phase and how it stands, after each epoch.
@@ -97,18 +101,26 @@ def cotrain(
     """
     source = read_model(model)
     source = replace(source, graph=with_preprocessing(source.graph, preprocessing))
-    task = read_task(data, source.graph, source.metadata, kind=kind, seed=choices.seed)
+    task = read_task(
+        data,
+        source.graph,
+        source.metadata,
+        reading=replace(reading, steps=choices.steps),
+        events=choices.encoder == "events",
+        seed=choices.seed,
+    )
     lessons = task.lessons(source.recipe)
     assert task.kind is not None
     question = task.question
     choices = replace(choices, loss=choices.loss or task.kind.loss(question))
-    shown = lessons.shown[:CALIBRATION_SAMPLES].astype(float)
+    shown = question.still(lessons.shown[:CALIBRATION_SAMPLES])
     graph, readout = source.graph, None
     if choices.loss in OF_LOGITS:
         graph, readout = without_readout(graph)
         question = question_of(graph)
     graph = prepare(graph, shown, choices)
-    scales = scales_of(graph, shown, dt=choices.dt, moving=True)
+    sends = spike_encoder(choices.encoder, graph.prepared.name, choices.dt)
+    scales = scales_of(graph, shown, dt=choices.dt, encoder=sends, moving=True)
     final: dict[str, Progress] = {}
     for phase, recipe, sigma in _phases(choices):
         network = HybridNetwork(graph, scales, dt=choices.dt, sigma=sigma)
@@ -137,10 +149,15 @@ def prepare(graph: Graph, samples: FloatArray, choices: Choices) -> Graph:
 
     Args:
         graph: as a frontend reads it.
-        samples: of the training part, (samples, *input shape).
+        samples: of the training part, (samples, *input shape), of events the mean.
         choices: how to train.
     """
-    settings = Settings(dt=choices.dt, tau_syn=choices.tau_syn, max_rate=1 / choices.dt)
+    settings = Settings(
+        dt=choices.dt,
+        encoder="spikes" if choices.encoder == "events" else None,
+        tau_syn=choices.tau_syn,
+        max_rate=1 / choices.dt,
+    )
     start = Compilation(graph=graph, samples=samples, settings=settings)
     own = (on_core, read_late) if choices.semantics == "loihi" else (read_late,)
     passes = (
@@ -191,7 +208,7 @@ def settling(depth: int, steps: int) -> int:
 def ann_scores(task: Task, graph: Graph) -> tuple[Score, ...]:
     """How well the ANN does on all test samples, to stand beside what becomes of it."""
     test = task.test(None)
-    answers = {"ANN before fine-tuning": evaluate(graph, test.x)}
+    answers = {"ANN before fine-tuning": evaluate(graph, task.question.still(test.x))}
     return tuple(s for s in task.scores(test, answers) if s.name in answers)
 
 
@@ -249,11 +266,12 @@ def _metadata(
         **noted(task.data, task.parts, source.metadata),
         "task": task.kind.name if task.kind else None,
         "data": task.data.source,
+        "reading": task.reading.noted(),
         "finetuned": {
             "ann": [asdict(score) for score in ann],
             "choices": asdict(choices),
             "scales": {name: asdict(s) for name, s in network.scales.items()},
-            "macs": source.macs(input_spikes=False),
+            "macs": source.macs(input_spikes=choices.encoder == "events"),
             "validation": {
                 phase: {"score": now.best_score, "label": now.label}
                 for phase, now in final.items()

@@ -19,6 +19,8 @@ from .calibration.overflow import Overflow
 from .calibration.report.picture import Answers, save_picture
 from .calibration.report.report import Report, StepTime, measure, write_file
 from .model_files import Model, read_model
+from .models.data.formats.formats import AS_NAMED
+from .models.data.formats.reading import Reading
 from .pipeline.compilation import Compilation, Pass, Settings, compiled, find_pass
 from .targets.contract import Target, find_target
 from .tasks.reading import check_reading
@@ -27,7 +29,7 @@ from .toolchain.bundle.bundle import Bundle, save_bundle
 from .toolchain.errors import DataError, ModelError
 from .toolchain.graph.graph import Graph
 from .toolchain.graph.interpret import evaluate
-from .toolchain.graph.nodes import FloatArray
+from .toolchain.graph.nodes import Array
 from .toolchain.passes.preprocess import (
     NONE,
     Preprocessing,
@@ -80,7 +82,7 @@ def build(
     model: Path | None,
     data: Path | None,
     *,
-    kind: str | None = None,
+    reading: Reading = AS_NAMED,
     preprocessing: Preprocessing = NONE,
     samples: int | None = None,
     device: str = "loihi1_davies2018",
@@ -94,7 +96,7 @@ def build(
         target: name of a target.
         model: Keras file, SavedModel or .snn; the LocNet that ships where None.
         data: samples of the network's kind, as ``tasks.task.read_task`` takes them.
-        kind: of task, by name; None: found out from model and data.
+        reading: how the data are read, and which kind of task they are.
         preprocessing: how samples were prepared for training.
         samples: how many test samples run on the target; None: all of them where it
             is fast, else ``FEW``.
@@ -108,12 +110,10 @@ def build(
     """
     profile, place = load_profile(device), find_target(target)
     with steps("read model and data"):
-        source, task = _read(model, data, kind, preprocessing)
+        source, task, settings = _read(model, data, reading, preprocessing, settings)
         if samples is None and not place.fast:
             samples = FEW
         test = task.test(samples)
-    if source.choices:
-        settings = as_tuned(settings, source.choices)
     notes = task.notes + _prepared(source.graph)
     if not source.scales:
         with steps("run the float ANN on training samples"):
@@ -122,8 +122,7 @@ def build(
     program, overflows = compile_program(
         source.graph, calibration, settings, steps, source.scales
     )
-    spikes = settings.encoder == "spikes"
-    program = with_macs(program, source.macs(input_spikes=spikes))
+    program = with_macs(program, source.macs(input_spikes=settings.input_spikes))
     with steps(f"load on {target}"):
         session = place.load(program)
     with session, steps(f"run {len(test)} samples"):
@@ -134,7 +133,7 @@ def build(
     answers = {network_on(place): recording.output}
     if not source.scales:  # a fine-tuned network's rates are no answer of their own
         with steps("run the float ANN"):
-            answers["float ANN"] = evaluate(source.graph, test.x)
+            answers["float ANN"] = evaluate(source.graph, task.question.still(test.x))
     report = measure(
         program,
         recording,
@@ -171,7 +170,7 @@ def network_after(
     model: Path | None,
     data: Path | None,
     *,
-    kind: str | None = None,
+    reading: Reading = AS_NAMED,
     preprocessing: Preprocessing = NONE,
     settings: Settings,
     steps: Steps,
@@ -182,9 +181,7 @@ def network_after(
     network's passes have no such name.
     """
     with steps("read model and data"):
-        source, task = _read(model, data, kind, preprocessing)
-    if source.choices:
-        settings = as_tuned(settings, source.choices)
+        source, task, settings = _read(model, data, reading, preprocessing, settings)
     samples = task.calibration(CALIBRATION_SAMPLES)
     start = Compilation(
         graph=source.graph, samples=samples, settings=settings, scales=source.scales
@@ -195,12 +192,22 @@ def network_after(
 def _read(
     model: Path | None,
     data: Path | None,
-    kind: str | None,
+    reading: Reading,
     preprocessing: Preprocessing,
-) -> tuple[Model, Task]:
+    settings: Settings,
+) -> tuple[Model, Task, Settings]:
+    """The network, its task, and the settings where they follow from both."""
     source = read_model(model)
     source = replace(source, graph=with_preprocessing(source.graph, preprocessing))
-    return source, read_task(data, source.graph, source.metadata, kind=kind)
+    if source.choices:
+        settings = as_tuned(settings, source.choices)
+    reading = replace(reading, steps=settings.steps)
+    events = settings.encoder == "events"
+    task = read_task(
+        data, source.graph, source.metadata, reading=reading, events=events
+    )
+    steps = settings.steps or task.question.steps  # as many as the data's events have
+    return source, task, replace(settings, steps=steps)
 
 
 def _bundle(program: Program, source: Model, task: Task) -> Bundle:
@@ -211,6 +218,7 @@ def _bundle(program: Program, source: Model, task: Task) -> Bundle:
         "model": dict(source.metadata),
         "data": task.source,
         "task": None if task.kind is None else task.kind.name,
+        "reading": task.reading.noted(),
         "labels": labels,
         "classes": list(stored.classes),
     }
@@ -223,15 +231,16 @@ def as_tuned(settings: Settings, choices: Mapping[str, Any]) -> Settings:
     Raises:
         ModelError: they are others than it was fine-tuned with.
     """
-    asked = (settings.encoder, settings.weight_bits, settings.dt)
-    tuned = (Settings.encoder, Settings.weight_bits, choices["dt"])
+    encoder = choices.get("encoder", "bias")
+    asked = (settings.encoder or encoder, settings.weight_bits, settings.dt)
+    tuned = (encoder, Settings.weight_bits, choices["dt"])
     if asked != tuned:
         raise ModelError(
             f"Fine-tuned network: it was trained with a {tuned[0]} encoder, {tuned[1]}-"
             f"bit weights and dt = {tuned[2]} s, which are built with; leave out "
             "--encoder, --weight-bits and --dt, or build what it was made from"
         )
-    return replace(settings, steps=settings.steps or choices["steps"])
+    return replace(settings, steps=settings.steps or choices["steps"], encoder=encoder)
 
 
 def passes_for(scales: Mapping[str, Scales] | None) -> tuple[Pass, ...]:
@@ -241,7 +250,7 @@ def passes_for(scales: Mapping[str, Scales] | None) -> tuple[Pass, ...]:
 
 def compile_program(
     graph: Graph,
-    samples: FloatArray,
+    samples: Array,
     settings: Settings,
     steps: Steps,
     scales: Mapping[str, Scales] | None = None,
@@ -250,7 +259,8 @@ def compile_program(
 
     Args:
         graph: as a frontend reads it.
-        samples: calibration samples, (samples, *input shape); never test data.
+        samples: calibration samples, (samples, *input shape), of events (samples,
+            steps, *input shape); never test data.
         settings: how to compile.
         steps: times the passes.
         scales: of a fine-tuned Graph, whose passes are others.

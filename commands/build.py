@@ -10,17 +10,17 @@ import click
 from .options import (
     AMOUNT,
     COUNT,
-    DATA,
     DEVICE,
     PATH,
     TARGET,
-    TASK,
     consoles,
     json_option,
     preprocessing,
+    reading,
     say,
     show,
     taken_preprocessing,
+    taken_reading,
 )
 
 if TYPE_CHECKING:
@@ -37,16 +37,11 @@ if TYPE_CHECKING:
     type=PATH,
     help="Keras .keras or .h5, SavedModel folder or .snn.  [default: a shipped LocNet]",
 )
-@click.option(
-    "--data",
-    type=PATH,
-    help=DATA,
-)
+@reading
+@preprocessing
 @click.option(
     "--out", type=PATH, help="Folder to write.  [default: build/MODEL-TARGET]"
 )
-@preprocessing
-@TASK
 @click.option(
     "--samples",
     type=COUNT,
@@ -58,10 +53,10 @@ if TYPE_CHECKING:
 @click.option("--dt", type=AMOUNT, default=0.001, show_default=True, help="A step, s.")
 @click.option(
     "--encoder",
-    type=click.Choice(["bias", "spikes"]),
-    default="bias",
-    show_default=True,
-    help="How a sample enters: constant bias currents, or spikes of an input layer.",
+    type=click.Choice(["bias", "spikes", "events"]),
+    help="How a sample enters: constant bias currents, spikes of an input layer at "
+    "its values' rates, or the events that it holds.  [default: as fine-tuned for, "
+    "else bias]",
 )
 @click.option(
     "--tau-syn",
@@ -97,7 +92,6 @@ def build(
     model: Path | None,
     data: Path | None,
     out: Path | None,
-    kind: str | None,
     samples: int | None,
     force: bool,
     last: str | None,
@@ -113,10 +107,9 @@ def build(
     from ..pipeline.compilation import Settings
 
     stdout, stderr = consoles()
-    prepared = taken_preprocessing(choices)
     how: dict[str, Any] = {
-        "kind": kind,
-        "preprocessing": prepared,
+        "reading": taken_reading(choices),
+        "preprocessing": taken_preprocessing(choices),
         "settings": Settings(**choices),
         "steps": deploy.Steps(_announcer(stderr)),
     }

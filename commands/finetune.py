@@ -13,14 +13,14 @@ from ..toolchain.errors import TargetUnavailable
 from .options import (
     AMOUNT,
     COUNT,
-    DATA,
     PATH,
     SEED,
-    TASK,
     consoles,
     preprocessing,
+    reading,
     say,
     taken_preprocessing,
+    taken_reading,
 )
 
 EPOCHS = click.IntRange(min=0)
@@ -31,9 +31,8 @@ EPOCHS = click.IntRange(min=0)
     "--steps 32 --out faces.snn"
 )
 @click.argument("model", type=PATH)
-@click.option("--data", type=PATH, help=DATA)
+@reading
 @preprocessing
-@TASK
 @click.option("--out", type=PATH, required=True, help="Bundle (.snn) to write.")
 @click.option(
     "--semantics",
@@ -41,6 +40,13 @@ EPOCHS = click.IntRange(min=0)
     default="loihi",
     show_default=True,
     help="Of the forward pass: the core's integers, or Nengo's float neurons.",
+)
+@click.option(
+    "--encoder",
+    type=click.Choice(["bias", "events"]),
+    default="bias",
+    show_default=True,
+    help="How a sample enters: constant bias currents, or the events that it holds.",
 )
 @click.option("--steps", type=COUNT, default=32, show_default=True, help="Per sample.")
 @click.option(
@@ -90,7 +96,6 @@ EPOCHS = click.IntRange(min=0)
 def finetune(
     model: Path,
     data: Path | None,
-    kind: str | None,
     out: Path,
     resume: bool,
     **choices: Any,
@@ -105,7 +110,7 @@ def finetune(
             "3.10 to 3.13, pip install 'snn-deploy[keras]'"
         ) from error
     _, stderr = consoles()
-    prepared = taken_preprocessing(choices)
+    read, prepared = taken_reading(choices), taken_preprocessing(choices)
 
     def progress(phase: str, now: Any) -> None:
         say(
@@ -120,7 +125,7 @@ def finetune(
         data,
         out,
         cotraining.Choices(**choices),
-        kind=kind,
+        reading=read,
         preprocessing=prepared,
         resume=resume,
         progress=progress,

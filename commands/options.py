@@ -17,7 +17,20 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ..calibration.report.report import Report
+    from ..models.data.formats.reading import Reading
     from ..toolchain.passes.preprocess import Preprocessing
+
+
+class Names(click.ParamType):
+    """Names with commas between them."""
+
+    name = "NAME[,NAME,…]"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, ...]:
+        """The names; those given as a default are taken as they are."""
+        if isinstance(value, tuple):
+            return value
+        return tuple(part.strip() for part in str(value).split(","))
 
 
 class Counts(click.ParamType):
@@ -53,6 +66,7 @@ class Numbers(click.ParamType):
             )
 
 
+NAMES = Names()
 COUNTS = Counts()
 NUMBERS = Numbers()
 PATH = click.Path(path_type=Path)
@@ -70,11 +84,26 @@ DATA = (
     "images/ and boxes.csv, or 101_ObjectCategories/NAME; for masks: images/ and "
     "masks/ or labels/; or the word generated, for networks meant for such data."
 )
-TASK = click.option(
-    "--task",
-    "kind",
-    type=click.Choice(["classes", "values", "boxes", "masks"]),
-    help="Kind of question.  [default: as the data's layout says]",
+READING = (
+    click.option("--data", type=PATH, help=DATA),
+    click.option(
+        "--task",
+        "kind",
+        type=click.Choice(["classes", "values", "boxes", "masks"]),
+        help="Kind of question.  [default: as the data's layout says]",
+    ),
+    click.option(
+        "--answer",
+        type=NAMES,
+        default=(),
+        help="Columns of a table that are the answer.  [default: y, label, class, …]",
+    ),
+    click.option(
+        "--event-window",
+        "window",
+        type=AMOUNT,
+        help="Of event lists, s a step.  [default: a recording fills all steps]",
+    ),
 )
 BUNDLE = click.argument("bundle", type=PATH)
 TARGET = click.option("--target", required=True, help="See `snn-deploy targets`.")
@@ -141,6 +170,19 @@ def show(report: Report, stdout: Console, as_json: bool) -> None:
         click.echo(json.dumps(asdict(report), indent=2, ensure_ascii=False))
     else:
         print_report(report, stdout)
+
+
+def reading(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say what the data are and how they are read."""
+    return reduce(lambda f, add: add(f), reversed(READING), command)
+
+
+def taken_reading(choices: dict[str, Any]) -> Reading:
+    """What these options say, taken out of a verb's choices; --data stays."""
+    from ..models.data.formats.reading import Reading
+
+    names = ("kind", "answer", "window")
+    return Reading(**{name: choices.pop(name) for name in names})
 
 
 def preprocessing(command: Callable[..., Any]) -> Callable[..., Any]:

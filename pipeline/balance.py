@@ -11,4 +11,4 @@ from .compilation import Compilation
 def run(now: Compilation) -> Compilation:
     """Reads the samples, ``dt`` and ``max_rate``."""
     dt, max_rate = now.settings.dt, now.settings.max_rate
-    return replace(now, graph=balance(now.graph, now.samples, dt=dt, max_rate=max_rate))
+    return replace(now, graph=balance(now.graph, now.still, dt=dt, max_rate=max_rate))

@@ -12,5 +12,5 @@ from .compilation import Compilation
 def run(now: Compilation) -> Compilation:
     """Reads the recording, and the float network's answers to the same samples."""
     assert now.program is not None and now.recording is not None
-    wanted = evaluate(now.graph, now.samples)
+    wanted = evaluate(now.graph, now.still)
     return replace(now, program=calibrate_readout(now.program, now.recording, wanted))

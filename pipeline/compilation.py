@@ -17,8 +17,9 @@ from ..calibration.balance import MAX_RATE
 from ..calibration.overflow import Overflow
 from ..toolchain.errors import DataError, SnnDeployError
 from ..toolchain.graph.graph import Graph
-from ..toolchain.graph.nodes import FloatArray
+from ..toolchain.graph.nodes import Array, FloatArray
 from ..toolchain.passes.quantize.rounding import Scales
+from ..toolchain.program.host import mean_over_steps
 from ..toolchain.program.program import Program
 from ..toolchain.program.recording import Recording
 
@@ -31,10 +32,15 @@ class Settings:
 
     steps: int | None = None  # per sample; None: as trained for, else DEFAULT_STEPS
     dt: float = 0.001  # s
-    encoder: str = "bias"  # or "spikes"
+    encoder: str | None = None  # of ENCODERS; None: as fine-tuned with, else "bias"
     tau_syn: float = 0.005  # s, of every connection; the paper's
     max_rate: float = MAX_RATE  # Hz, of rectified linear neurons, 99.9th percentile
     weight_bits: int = 8
+
+    @property
+    def input_spikes(self) -> bool:
+        """Whether samples enter as spikes, so that the first layers run on the core."""
+        return self.encoder in ("spikes", "events")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -43,7 +49,8 @@ class Compilation:
 
     Attributes:
         graph: the float network.
-        samples: for calibration, (samples, *input shape); never test data.
+        samples: for calibration, (samples, *input shape), of events (samples, steps,
+            *input shape); never test data.
         settings: how to compile.
         scales: of a fine-tuned Graph, which its integers were trained with.
         program: the integers, from ``quantize`` on.
@@ -52,12 +59,18 @@ class Compilation:
     """
 
     graph: Graph
-    samples: FloatArray
+    samples: Array
     settings: Settings
     scales: Mapping[str, Scales] | None = None
     program: Program | None = None
     recording: Recording | None = None
     overflows: tuple[Overflow, ...] = ()
+
+    @property
+    def still(self) -> FloatArray:
+        """The samples as a network of rates takes them: of events the mean."""
+        events = self.settings.encoder == "events"
+        return mean_over_steps(self.samples) if events else self.samples
 
     @property
     def network(self) -> Graph | Program:

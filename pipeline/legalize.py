@@ -11,5 +11,5 @@ from .compilation import Compilation
 def run(now: Compilation) -> Compilation:
     """Reads ``tau_syn``, and whether the input is sent as spikes."""
     chosen = now.settings
-    spikes = chosen.encoder == "spikes"
-    return replace(now, graph=legalize(now.graph, chosen.tau_syn, input_spikes=spikes))
+    graph = legalize(now.graph, chosen.tau_syn, input_spikes=chosen.input_spikes)
+    return replace(now, graph=graph)

@@ -20,6 +20,7 @@ from ..models.data.boxes import (
     median_box,
 )
 from ..models.data.dataset import Dataset
+from ..models.data.formats.reading import Reading
 from ..models.data.generated.scenes import scene_data
 from ..models.data.parts import Parts
 from ..toolchain.errors import DataError
@@ -52,7 +53,7 @@ class Boxes(Kind):
             read_boxes(None, picture_size(question.shape)), "generated scenes"
         )
 
-    def read(self, path: Path, question: Question) -> Dataset:
+    def read(self, path: Path, question: Question, reading: Reading) -> Dataset:
         size = picture_size(question.shape)
         return dataset_of(read_boxes(path, size), path.resolve().name)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from ..calibration.report.report import Score
 from ..models.data.dataset import Dataset
 from ..models.data.formats.formats import read_data
 from ..models.data.formats.labels import Labels
-from ..models.data.formats.reading import Reading
+from ..models.data.formats.reading import Reading, completed
 from ..models.data.formats.rows import rows
 from ..toolchain.bundle.bundle import load_bundle
 from ..toolchain.errors import BundleError, DataError
@@ -22,7 +22,7 @@ from ..toolchain.graph.nodes import Array
 from ..toolchain.program.host import BiasEncoder
 from ..toolchain.program.program import Program
 from .contract import KINDS, Examples, Kind, Question, find_kind
-from .task import question_of
+from .task import in_steps, question_of
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -35,6 +35,7 @@ class Built:
         kind: of task; None where the build had no labels.
         stored: the samples that travel with it, and their labels.
         classes: names of the classes; None where answers are no classes.
+        reading: how data are read.
     """
 
     program: Program
@@ -42,6 +43,7 @@ class Built:
     kind: Kind | None
     stored: Dataset
     classes: tuple[str, ...] | None
+    reading: Reading
 
     def examples(self, data: Dataset, count: int | None) -> Examples:
         """The first ``count`` samples, or all, as the Program takes them.
@@ -54,8 +56,11 @@ class Built:
                 f"{data.source}: {count} samples are asked for; it holds {len(data)}"
             )
         chosen = np.arange(len(data) if count is None else count)
+        question = self.question
+        if question.steps:
+            question = in_steps(question, data, question.steps)
         return Examples(
-            x=data.read(chosen, self.question.shape).astype(np.float64),
+            x=question.read(data, chosen).astype(np.float64),
             y=None if data.answers is None else data.answers[chosen],
             unit=tuple(data.names[i] for i in chosen),
             whole=np.ones(len(chosen), bool),
@@ -71,8 +76,8 @@ class Built:
         kinds = [self.kind] if self.kind else map(find_kind, KINDS)
         for kind in kinds:
             if kind.recognises(path):
-                return kind.read(path, self.question)
-        data = read_data(path, Reading(kind=self.kind.name if self.kind else None))
+                return kind.read(path, self.question, self.reading)
+        data = read_data(path, self.reading)
         if self.kind is not None and data.answers is not None:
             held = data.answers
             data = self.kind.checked(data, self.question)
@@ -107,6 +112,7 @@ def read_built(path: Path) -> Built:
             "program.snn that `snn-deploy build` wrote"
         )
     question = _question(program, samples.shape[1:])
+    reading = completed(Reading(steps=question.steps), bundle.metadata)
     name, labels, classes = _noted(bundle.metadata, len(samples))
     kind = find_kind(name) if name else None
     return Built(
@@ -119,6 +125,7 @@ def read_built(path: Path) -> Built:
             None if labels is None or name is None else Labels(labels, name, classes),
         ),
         classes=classes if name == "classes" else None,
+        reading=replace(reading, kind=name),
     )
 
 
@@ -142,12 +149,9 @@ def _noted(
 def _question(program: Program, shape: tuple[int, ...]) -> Question:
     """As ``question_of`` has it of the network that was built."""
     decoder: Graph = program.decoder.graph
-    asked = question_of(decoder)
-    if isinstance(program.encoder, BiasEncoder):
-        shape = program.encoder.graph.input.shape
-    return Question(
-        shape=shape,
-        output=asked.output,
-        probability=asked.probability,
-        picked=asked.picked,
-    )
+    asked, encoder = question_of(decoder), program.encoder
+    if isinstance(encoder, BiasEncoder):
+        return replace(asked, shape=encoder.graph.input.shape)
+    if encoder.coding == "events":
+        return replace(asked, shape=shape[1:], steps=program.timing.steps)
+    return replace(asked, shape=shape)

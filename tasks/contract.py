@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,13 @@ import numpy as np
 
 from ..calibration.report.picture import Answers
 from ..calibration.report.report import Confusion, Score
-from ..models.data.dataset import Dataset
+from ..models.data.dataset import Dataset, IndexArray
 from ..models.data.formats.formats import read_data
 from ..models.data.formats.reading import Reading
 from ..models.data.parts import Parts
 from ..toolchain.errors import DataError
 from ..toolchain.graph.nodes import Array, FloatArray, Shape
+from ..toolchain.program.host import demand_events, mean_over_steps
 from .metrics import Metric
 
 KINDS = ("classes", "values", "boxes", "masks")
@@ -37,16 +38,34 @@ class Question:
     """What a network takes and gives, as far as a task must know.
 
     Attributes:
-        shape: of a sample, as the network takes it.
+        shape: of what the network takes.
         output: of its answer.
+        steps: of events in a sample, each of that shape; None: samples are no events.
         probability: the answer is one (softmax or sigmoid), so 0.5 is its middle.
         picked: the answer is the number of a class (argmax).
     """
 
     shape: Shape
     output: Shape
+    steps: int | None = None
     probability: bool = False
     picked: bool = False
+
+    def read(self, data: Dataset, indices: IndexArray) -> Array:
+        """Samples as they are sent: float32, events bool.
+
+        Raises:
+            DataError: a sample has another shape, or events are not 0 and 1.
+        """
+        if self.steps is None:
+            return data.read(indices, self.shape)
+        x = data.read(indices, (self.steps, *self.shape))
+        demand_events(x)
+        return x.astype(bool)
+
+    def still(self, x: Array) -> FloatArray:
+        """Samples as a network of rates takes them, float64: of events the mean."""
+        return x.astype(np.float64) if self.steps is None else mean_over_steps(x)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -54,7 +73,7 @@ class Examples:
     """Samples, their answers, and what they are part of.
 
     Attributes:
-        x: (samples, …), as the network takes them.
+        x: (samples, …), as they are sent: float64, events bool.
         y: (samples, …), the kind's own form of answers; None without labels.
         unit: of each sample, what a split deals with as one (a volume; itself).
         whole: whether all samples of its unit are among these, (samples,).
@@ -96,7 +115,7 @@ class Lessons:
 
     train: Batch  # what ``augment`` takes
     validation: Batch
-    shown: Array  # training samples as the network takes them
+    shown: Array  # training samples as they are sent
     augment: Augment | None
 
 
@@ -121,13 +140,13 @@ class Kind(ABC):
         """The data that stand in where none are at hand; None: there are no such."""
         return None
 
-    def read(self, path: Path, question: Question) -> Dataset:
+    def read(self, path: Path, question: Question, reading: Reading) -> Dataset:
         """The data at a path, with answers in this kind's form where there are any.
 
         Raises:
             DataError: they are missing, damaged, or no data of this kind.
         """
-        return self.checked(read_data(path, Reading(kind=self.name)), question)
+        return self.checked(read_data(path, replace(reading, kind=self.name)), question)
 
     def checked(self, data: Dataset, question: Question) -> Dataset:
         """Arrays, tables or folders that any kind may have, where they are this one's.
@@ -192,11 +211,11 @@ class Kind(ABC):
             recipe: how the ANN was trained, where it says so.
         """
         assert data.answers is not None
-        x = data.read(parts.train, question.shape)
+        x = question.read(data, parts.train)
         return Lessons(
             train=(x, self.wanted(data.answers[parts.train], question)),
             validation=(
-                data.read(parts.validation, question.shape),
+                question.read(data, parts.validation),
                 self.wanted(data.answers[parts.validation], question),
             ),
             shown=x,

@@ -14,6 +14,7 @@ from ..calibration.report.report import Score
 from ..models.data import augment
 from ..models.data.boxes import Size
 from ..models.data.dataset import Dataset
+from ..models.data.formats.reading import Reading
 from ..models.data.generated.blobs import blob_data
 from ..models.data.generated.shapes import shape_data
 from ..models.data.masks import MaskData, load_pictures, mean_mask
@@ -52,9 +53,9 @@ class Masks(Kind):
             return dataset_of(read_masks(None, size), "generated blobs")
         return shape_data(SHAPES, 0, size)
 
-    def read(self, path: Path, question: Question) -> Dataset:
+    def read(self, path: Path, question: Question, reading: Reading) -> Dataset:
         if not self.recognises(path):
-            return super().read(path, question)
+            return super().read(path, question, reading)
         size = picture_size(question.shape)
         several = question.output[-1] > 1
         return dataset_of(read_masks(path, size, several), path.resolve().name)
@@ -161,7 +162,7 @@ class Masks(Kind):
     ) -> Lessons:
         """Slices with a binary mask are cut, mirrored and lit anew each epoch."""
         plain = super().lessons(data, parts, question, recipe)
-        if question.output[-1] > 1:
+        if question.output[-1] > 1 or question.steps:
             return plain
         both = np.concatenate(plain.train, axis=-1)
         height, width, _ = question.shape

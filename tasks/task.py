@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ import numpy as np
 from ..calibration.report.picture import Answers
 from ..calibration.report.report import Confusion, Score
 from ..models.data.dataset import Dataset, IndexArray
-from ..models.data.formats.formats import read_data
+from ..models.data.formats.formats import AS_NAMED, read_data
+from ..models.data.formats.reading import Reading, completed
 from ..models.data.parts import Parts, parts_of
 from ..toolchain.errors import DataError
 from ..toolchain.graph.graph import Graph
@@ -34,6 +35,7 @@ class Task:
         data: all samples.
         parts: which of them train, validate and test.
         why: how the kind was found out, in words.
+        reading: how the data were read.
     """
 
     kind: Kind | None
@@ -41,6 +43,7 @@ class Task:
     data: Dataset
     parts: Parts
     why: str
+    reading: Reading
 
     @property
     def source(self) -> str:
@@ -53,9 +56,9 @@ class Task:
         kind = "none" if self.kind is None else self.kind.name
         return (f"task {kind} ({self.why}); {self.source}",)
 
-    def calibration(self, count: int) -> FloatArray:
+    def calibration(self, count: int) -> Array:
         """Samples of the training part, drawn at random, the same each time."""
-        return self.read(_drawn(self.parts.train, count)).astype(np.float64)
+        return self._sent(_drawn(self.parts.train, count))
 
     def training(self, count: int) -> Examples:
         """Such samples with their answers."""
@@ -65,10 +68,6 @@ class Task:
         """Samples of the test part: all, or so many drawn at random."""
         part = self.parts.test
         return self._examples(part if count is None else _drawn(part, count))
-
-    def read(self, indices: IndexArray) -> Array:
-        """Samples as the network takes them."""
-        return self.data.read(indices, self.question.shape)
 
     @property
     def constant(self) -> Constant | None:
@@ -150,12 +149,17 @@ class Task:
         left = {units[i] for i in set(range(len(units))) - set(indices.tolist())}
         mine = tuple(units[i] for i in indices)
         return Examples(
-            x=self.read(indices).astype(np.float64),
+            x=self._sent(indices),
             y=None if answers is None else answers[indices],
             unit=mine,
             whole=np.array([unit not in left for unit in mine], bool),
             classes=data.classes,
         )
+
+    def _sent(self, indices: IndexArray) -> Array:
+        """Samples as they are sent: float64, events bool."""
+        x = self.question.read(self.data, indices)
+        return x if self.question.steps else x.astype(np.float64)
 
 
 def question_of(graph: Graph) -> Question:
@@ -174,7 +178,8 @@ def read_task(
     graph: Graph,
     metadata: Mapping[str, Any],
     *,
-    kind: str | None = None,
+    reading: Reading = AS_NAMED,
+    events: bool = False,
     seed: int = SEED,
 ) -> Task:
     """The data as questions to this network.
@@ -187,7 +192,9 @@ def read_task(
             data, for such.
         graph: the network.
         metadata: of the network.
-        kind: of task, by name.
+        reading: how the data are to be read, their kind of task included; what it
+            leaves out is as the network was trained.
+        events: samples are events, a step of them for each of the network's.
         seed: of a split made anew.
 
     Raises:
@@ -202,30 +209,56 @@ def read_task(
             "is meant for generated scenes or blobs"
         )
     chosen: Kind | None
-    wanted = kind or metadata.get("task")
-    named = find_kind(wanted) if wanted is not None else None
+    reading = completed(reading, metadata)
+    named = find_kind(reading.kind) if reading.kind else None
     if path is None or path == GENERATED:
         chosen, data, why = _generated(named, question)
     else:
-        chosen, data, why = _read(named, path, question)
+        chosen, data, why = _read(named, path, question, reading)
+    if events:
+        question = in_steps(question, data, reading.bins)
     if chosen is not None and data.answers is not None:
         _demand_suiting(chosen, question, data)
     parts = parts_of(data, metadata, seed, _block(metadata))
-    return Task(kind=chosen, question=question, data=data, parts=parts, why=why)
+    return Task(
+        kind=chosen,
+        question=question,
+        data=data,
+        parts=parts,
+        why=why,
+        reading=reading,
+    )
+
+
+def in_steps(question: Question, data: Dataset, bins: int) -> Question:
+    """The question with events: as many steps as arrays hold, event lists ``bins``.
+
+    Raises:
+        DataError: arrays hold no steps.
+    """
+    if data.shape is None:
+        return replace(question, steps=bins)
+    if len(data.shape) <= len(question.shape):
+        raise DataError(
+            f"{data.source}: samples have shape {data.shape}, and events are (steps, "
+            f"{str(question.shape)[1:]}: 0 or 1 in each step for each input of the "
+            "network; give such, or leave out --encoder events"
+        )
+    return replace(question, steps=data.shape[0])
 
 
 def _read(
-    named: Kind | None, path: Path, question: Question
+    named: Kind | None, path: Path, question: Question, reading: Reading
 ) -> tuple[Kind | None, Dataset, str]:
     """The kind, the data, and why that kind."""
     if not path.exists():
         raise DataError(f"Data {str(path)!r}: no such file or folder")
     if named is not None:
-        return named, named.read(path, question), "as named"
+        return named, named.read(path, question, reading), "as named"
     for kind in map(find_kind, KINDS):
         if kind.recognises(path):
-            return kind, kind.read(path, question), "from the folder's layout"
-    data = read_data(path)
+            return kind, kind.read(path, question, reading), "from the folder's layout"
+    data = read_data(path, reading)
     if data.kind is None or data.answers is None:
         return None, data, "no labels"
     kind = find_kind(data.kind)

@@ -78,17 +78,17 @@ ENCODERS = ("bias", "spikes", "events")
 """How a sample enters, as users say it."""
 
 
-def spike_encoder(name: str, population: str, dt: float) -> SpikeEncoder | None:
+def spike_encoder(name: str | None, population: str, dt: float) -> SpikeEncoder | None:
     """The encoder of this name, of ``ENCODERS``; None where the host sets biases.
 
     A value of 1 sends a spike every step.
 
     Args:
-        name: "bias", "spikes" or "events".
+        name: "bias" (as None), "spikes" or "events".
         population: that sends the spikes (``Graph.prepared``).
         dt: s.
     """
-    if name == "bias":
+    if name in (None, "bias"):
         return None
     coding = "events" if name == "events" else "rate"
     return SpikeEncoder(population=population, coding=coding, max_rate=1 / dt)

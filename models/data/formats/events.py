@@ -173,13 +173,13 @@ def event_data(
 ) -> Dataset:
     """Recordings named CLASS/NAME, each read when it is asked for.
 
-    A network that takes (height, width, 2) sees the share of ``reading.steps`` with an
+    A network that takes (height, width, 2) sees the share of ``reading.bins`` with an
     event; asked for (steps, height, width, 2) the data give the spikes themselves.
     """
     layout = layout_of(source, names)
 
     def read(indices: IndexArray, shape: Shape) -> Array:
-        steps, height, width = _frame(source, shape, reading.steps)
+        steps, height, width = _frame(source, shape, reading.bins)
         demand_memory(
             f"{source}: {len(indices)} recordings of {shape}",
             4 * len(indices) * math.prod(shape),

@@ -98,6 +98,8 @@ def demand_shape(source: str, held: Shape, shape: Shape) -> None:
     advice = "give samples of that shape"
     if (*held[1:], held[0]) == shape:
         advice = "say --channels-first where their first axis is the channels"
+    elif held[1:] == shape:
+        advice = "say --encoder events where their first axis is steps of events"
     raise DataError(
         f"{source}: samples have shape {held} and the network takes {shape}; {advice}"
     )
