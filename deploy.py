@@ -236,7 +236,7 @@ def as_tuned(settings: Settings, choices: Mapping[str, Any]) -> Settings:
     tuned = (encoder, Settings.weight_bits, choices["dt"])
     if asked != tuned:
         raise ModelError(
-            f"Fine-tuned network: it was trained with a {tuned[0]} encoder, {tuned[1]}-"
+            f"Fine-tuned network: it was trained with encoder {tuned[0]}, {tuned[1]}-"
             f"bit weights and dt = {tuned[2]} s, which are built with; leave out "
             "--encoder, --weight-bits and --dt, or build what it was made from"
         )
