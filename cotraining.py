@@ -17,15 +17,18 @@ from typing import Any
 from .calibration.membrane import with_time_constant
 from .calibration.report.report import Score
 from .model_files import Model, read_model
-from .models.cotraining.finetune import Progress, Recipe, finetune
+from .models.cotraining.finetune import finetune
 from .models.cotraining.hybrid import HybridNetwork
 from .models.cotraining.rate_control import Band, share_out
+from .models.cotraining.recipe import Progress, Recipe
 from .models.data.formats.formats import AS_NAMED
 from .models.data.formats.reading import Reading
 from .models.data.parts import noted
+from .models.training.output import check_output
 from .pipeline.compilation import Compilation, Pass, Settings, compiled, find_pass
 from .tasks.task import Task, question_of, read_task
 from .toolchain.bundle.bundle import Bundle, save_bundle
+from .toolchain.errors import ModelError
 from .toolchain.graph.graph import Graph
 from .toolchain.graph.interpret import evaluate
 from .toolchain.graph.nodes import IF, LIF, FloatArray, Node
@@ -40,6 +43,7 @@ CALIBRATION_SAMPLES = 64
 BAND = Band(low=15.0, high=250.0, weight=0.01)  # Hz, of every population
 SHARE = (0.5, 2.0)  # of its share of the spikes that a population should keep between
 SHARE_WEIGHT = 0.05  # of leaving it
+PHASES = ("adapt", "spikes")  # of each a checkpoint, beside the bundle to write
 OF_LOGITS = ("cross_entropy", "ce_dice")  # losses of what stands before a softmax
 
 
@@ -81,7 +85,8 @@ def cotrain(
 ) -> dict[str, Any]:
     """Fine-tune a trained network and write it to ``out`` (.snn).
 
-    Each phase leaves a checkpoint beside ``out``, from which ``resume`` goes on.
+    Each phase leaves a checkpoint beside ``out``, from which ``resume`` goes on; a run
+    without removes those of an earlier one.
 
     Args:
         model: Keras .h5, SavedModel or .snn; the LocNet that ships where None.
@@ -99,6 +104,7 @@ def cotrain(
     Raises:
         SnnDeployError: something of the above is not in order.
     """
+    check_output(out, (".snn",), "the network", [model] if model else ())
     source = read_model(model)
     source = replace(source, graph=with_preprocessing(source.graph, preprocessing))
     task = read_task(
@@ -122,9 +128,10 @@ def cotrain(
     sends = spike_encoder(choices.encoder, graph.prepared.name, choices.dt)
     scales = scales_of(graph, shown, dt=choices.dt, encoder=sends, moving=True)
     final: dict[str, Progress] = {}
+    checkpoints = _checkpoints(out, resume)
     for phase, recipe, sigma in _phases(choices):
         network = HybridNetwork(graph, scales, dt=choices.dt, sigma=sigma)
-        checkpoint = out.with_name(f"{out.name}.{phase}.npz")
+        checkpoint = checkpoints[phase]
         final[phase] = finetune(
             network,
             lessons.train,
@@ -132,6 +139,7 @@ def cotrain(
             replace(recipe, bands=_bands(network, choices)),
             checkpoint=checkpoint,
             resume=resume and checkpoint.exists(),
+            identity=asdict(choices),
             augment=lessons.augment,
             judge=task.kind.judge(question, task.data),
             progress=partial(progress, phase),
@@ -212,6 +220,23 @@ def ann_scores(task: Task, graph: Graph) -> tuple[Score, ...]:
     return tuple(s for s in task.scores(test, answers) if s.name in answers)
 
 
+def _checkpoints(out: Path, resume: bool) -> dict[str, Path]:
+    """Phase → its checkpoint; a run that starts anew removes those that are there.
+
+    Raises:
+        ModelError: there is none to resume from.
+    """
+    files = {phase: out.with_name(f"{out.name}.{phase}.npz") for phase in PHASES}
+    if resume and not any(file.exists() for file in files.values()):
+        raise ModelError(
+            f"{out}: no checkpoint of it to resume from; fine-tune without resume"
+        )
+    if not resume:
+        for file in files.values():
+            file.unlink(missing_ok=True)
+    return files
+
+
 def _bands(network: HybridNetwork, choices: Choices) -> dict[str, Band] | None:
     """Each population near its share of the spikes; None where all may fire alike."""
     if choices.max_rate_hz is None:
@@ -273,7 +298,11 @@ def _metadata(
             "scales": {name: asdict(s) for name, s in network.scales.items()},
             "macs": source.macs(input_spikes=choices.encoder == "events"),
             "validation": {
-                phase: {"score": now.best_score, "label": now.label}
+                phase: {
+                    "score": now.best_score,
+                    "label": now.label,
+                    "over_budget": now.over_budget,
+                }
                 for phase, now in final.items()
             },
         },

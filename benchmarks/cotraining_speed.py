@@ -34,10 +34,11 @@ import numpy as np
 import tensorflow as tf
 
 from snn_deploy import __version__
-from snn_deploy.models.cotraining.finetune import Recipe, finetune
+from snn_deploy.models.cotraining.finetune import finetune
 from snn_deploy.models.cotraining.hybrid import HybridNetwork
 from snn_deploy.models.cotraining.nengo_hybrid import HybridLIF
 from snn_deploy.models.cotraining.rate_control import Band
+from snn_deploy.models.cotraining.recipe import Recipe
 from snn_deploy.models.networks.locnet import locnet
 from snn_deploy.models.networks.recipe import AMPLITUDE, SIZE
 from snn_deploy.toolchain.frontends.keras import from_keras

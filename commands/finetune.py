@@ -113,10 +113,12 @@ def finetune(
     read, prepared = taken_reading(choices), taken_preprocessing(choices)
 
     def progress(phase: str, now: Any) -> None:
+        loss = "" if now.loss is None else f"  loss {now.loss:.4f}"
+        best = "none" if now.best_score is None else f"{now.best_score:.3f}"
         say(
             stderr,
-            f"{phase} {now.epoch}/{now.epochs}  loss {now.loss:.4f}  "
-            f"{now.label} {now.score:.3f} (best {now.best_score:.3f})  "
+            f"{phase} {now.epoch}/{now.epochs}{loss}  "
+            f"{now.label} {now.score:.3f} (best {best})  "
             f"{now.rate:.0f} Hz  {now.synops / 1e6:.2f} M synops",
         )
 
@@ -130,7 +132,10 @@ def finetune(
         resume=resume,
         progress=progress,
     )
-    click.echo(json.dumps(metadata["finetuned"]["validation"], indent=2))
+    found = metadata["finetuned"]["validation"]
+    click.echo(json.dumps(found, indent=2))
+    if found["spikes"]["over_budget"]:
+        say(stderr, f"warning: {found['spikes']['over_budget']}")
     steps = choices["steps"]
     say(
         stderr,

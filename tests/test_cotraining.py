@@ -12,7 +12,8 @@ from tiny_files import CONV, DENSE, FLATTEN, write_model, write_pictures
 
 from snn_deploy.commands.cli import cli
 from snn_deploy.model_files import read_model
-from snn_deploy.toolchain.bundle.bundle import load_bundle
+from snn_deploy.toolchain.bundle.bundle import Bundle, load_bundle, save_bundle
+from snn_deploy.toolchain.errors import ModelError
 from snn_deploy.toolchain.graph import nodes as n
 from snn_deploy.toolchain.graph.graph import Graph
 
@@ -76,6 +77,80 @@ def test_a_resumed_run_ends_with_the_same_network(files):
     cotrain(model, pictures, folder / "cut.snn", QUICK, resume=True)
     for a, b in zip(weights(folder / "whole.snn"), weights(folder / "cut.snn")):
         np.testing.assert_array_equal(a, b)
+
+
+def killed_in(phase: str):
+    def kill(now_in, now):
+        if now_in == phase and now.epoch == 1:
+            raise KeyboardInterrupt
+
+    return kill
+
+
+def test_a_resumed_run_never_goes_on_with_an_older_ones_spikes(files):
+    """Killed in its first phase, under the name of a run that had ended."""
+    model, pictures, folder = files
+    out, longer = folder / "m.snn", replace(QUICK, adapt_epochs=3)
+    cotrain(model, pictures, folder / "whole.snn", longer)
+    cotrain(model, pictures, out, QUICK)
+    with pytest.raises(KeyboardInterrupt):
+        cotrain(model, pictures, out, longer, progress=killed_in("adapt"))
+    assert not (folder / "m.snn.spikes.npz").exists()
+    cotrain(model, pictures, out, longer, resume=True)
+    for a, b in zip(weights(folder / "whole.snn"), weights(out)):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_resume_refuses_another_choice(files):
+    model, pictures, folder = files
+    with pytest.raises(ModelError, match="no checkpoint of it to resume from"):
+        cotrain(model, pictures, folder / "m.snn", QUICK, resume=True)
+    with pytest.raises(KeyboardInterrupt):
+        cotrain(
+            *(model, pictures, folder / "m.snn", QUICK), progress=killed_in("adapt")
+        )
+    for change in ({"settle": 3}, {"tau_syn": 0.005}, {"adapt_epochs": 1}, {"seed": 1}):
+        (name,), other = change, replace(QUICK, **change)
+        with pytest.raises(ModelError, match=f"another .*{name}"):
+            cotrain(model, pictures, folder / "m.snn", other, resume=True)
+
+
+def test_a_budget_that_no_epoch_keeps_is_said_and_the_last_network_written(files):
+    model, pictures, folder = files
+    tuned = folder / "tuned.snn"
+    words = f"finetune {model} --data {pictures} --out {tuned} --steps 12"
+    quick = "--adapt-epochs 1 --epochs 1 --max-rate-hz 0.1"
+    ended = CliRunner().invoke(cli, [*words.split(), *quick.split()])
+    assert ended.exit_code == 0, ended.output
+    said = "no epoch kept to its budget: --max-rate-hz is 0.1, and the last epoch's"
+    assert f"warning: {said}" in ended.stderr
+    assert "nan" not in ended.stderr and "(best none)" in ended.stderr
+    found = json.loads(ended.stdout)["spikes"]
+    assert found["score"] is None and found["over_budget"].startswith(said)
+    noted = read_model(tuned).metadata["finetuned"]["validation"]["spikes"]
+    assert noted == found
+
+
+def test_where_the_network_goes_is_tried_first(files, run_cli, capsys):
+    model, pictures, folder = files
+    (folder / "folder.snn").mkdir()
+    source = folder / "source.snn"
+    save_bundle(source, Bundle(graph=read_model(model).graph))
+    before = sorted(folder.iterdir())
+    for given, out, words in (
+        (model, folder / "none" / "x.snn", "there is no folder"),
+        (model, folder / "folder.snn", "it is a folder; name a file"),
+        (model, model, "name a .snn file"),
+        (model, folder / "x.h5", "name a .snn file"),
+        (source, source, "it is what is read, and would be replaced"),
+    ):
+        code = run_cli("finetune", given, "--data", pictures, "--out", out)
+        assert code == 2 and words in capsys.readouterr().err
+    assert sorted(folder.iterdir()) == before
+    for seed in ("-1", "4294967296"):
+        out = folder / "x.snn"
+        words = ("finetune", model, "--data", pictures, "--out", out, "--seed", seed)
+        assert run_cli(*words) == 2 and "--seed" in capsys.readouterr().err
 
 
 def test_only_what_runs_on_the_core_gets_its_neurons():

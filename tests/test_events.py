@@ -169,13 +169,14 @@ def test_targets_are_sent_the_same_spikes(name):
 # --- hybrid networks ---------------------------------------------------------------
 
 tf = pytest.importorskip("tensorflow", reason="hybrid networks are TensorFlow's")
-from snn_deploy.models.cotraining.finetune import Recipe, finetune  # noqa: E402
+from snn_deploy.models.cotraining.finetune import finetune  # noqa: E402
 from snn_deploy.models.cotraining.hybrid import HybridNetwork  # noqa: E402
 from snn_deploy.models.cotraining.rate_control import (  # noqa: E402
     Band,
     mean_rate,
     synops,
 )
+from snn_deploy.models.cotraining.recipe import Recipe  # noqa: E402
 from snn_deploy.models.cotraining.semantics import forward  # noqa: E402
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -16,9 +17,10 @@ from snn_deploy.toolchain.passes.legalize.legalize import legalize
 from snn_deploy.toolchain.passes.quantize.quantize import quantize, scales_of
 
 tf = pytest.importorskip("tensorflow", reason="fine-tuning is TensorFlow's")
-from snn_deploy.models.cotraining.finetune import Recipe, finetune  # noqa: E402
+from snn_deploy.models.cotraining.finetune import finetune  # noqa: E402
 from snn_deploy.models.cotraining.hybrid import HybridNetwork  # noqa: E402
 from snn_deploy.models.cotraining.rate_control import Band, deviation, share_out  # noqa: E402
+from snn_deploy.models.cotraining.recipe import Recipe  # noqa: E402
 from snn_deploy.models.cotraining.semantics import forward  # noqa: E402
 from snn_deploy.models.data.boxes import iou  # noqa: E402
 from snn_deploy.models.training import losses  # noqa: E402
@@ -150,6 +152,32 @@ def test_resume_refuses_a_missing_checkpoint_and_another_recipe(tmp_path):
     finetune(network(), task(), task(), short, checkpoint=file)
     with pytest.raises(ModelError, match="another epochs"):
         finetune(network(), task(), task(), RECIPE, checkpoint=file, resume=True)
+    x, y = task()
+    for net, data, message in (
+        (network("time"), (x, y), "another network"),
+        (network(), (x, y + 1), "another data"),
+        (other_weights(), (x, y), "another initial weights"),
+    ):
+        with pytest.raises(ModelError, match=message):
+            finetune(net, data, data, short, checkpoint=file, resume=True)
+    with pytest.raises(ModelError, match="another settle"):
+        finetune(
+            *(network(), task(), task(), short),
+            checkpoint=file,
+            resume=True,
+            identity={"settle": 2},
+        )
+    numbers = dict(np.load(file))
+    np.savez(file, **{k: v for k, v in numbers.items() if k != "weights/000"})
+    with pytest.raises(ModelError, match="damaged checkpoint"):
+        finetune(network(), task(), task(), short, checkpoint=file, resume=True)
+
+
+def other_weights() -> HybridNetwork:
+    net = network()
+    (first, *_) = net.trainable_variables
+    first.assign(first * 0.5)
+    return net
 
 
 @pytest.mark.parametrize("budget", ["max_rate_hz", "max_synops"])
@@ -161,10 +189,36 @@ def test_budgets_are_kept(budget):
     most = 0.7 * getattr(start, measured)
     recipe = replace(recipe, **{budget: most})
     end = finetune(net, task(), task(), recipe, progress=seen.append)
-    assert seen[0].best_score == -math.inf  # as it was given, it spends too much
+    assert seen[0].best_score is None  # as it was given, it spends too much
     assert getattr(seen[end.best_epoch], measured) <= most
-    assert math.isfinite(end.best_score)
+    assert end.best_score is not None and end.over_budget is None
     assert max(p.multipliers[budget] for p in seen) > 0
+
+
+def test_where_no_epoch_keeps_to_its_budget_the_last_network_stays(tmp_path):
+    """Resumed too: a score that there is not, is none."""
+    file, net, seen = tmp_path / "c.npz", network(), []
+    recipe = replace(RECIPE, epochs=2, max_rate_hz=0.01)
+    args = (task(), task(), recipe)
+    end = finetune(net, *args, checkpoint=file, progress=seen.append)
+    assert [p.loss is None for p in seen] == [True, False, False]
+    assert (end.best_score, end.best_epoch) == (None, 2)
+    said = f"--max-rate-hz is 0.01, and .* has {end.rate:.4g} .*allow more, or train"
+    assert re.search(said, end.over_budget)
+    again = network()
+    done = finetune(again, *args, checkpoint=file, resume=True)
+    assert done == replace(end, loss=None)
+    for a, b in zip(weights_of(net), weights_of(again)):
+        np.testing.assert_array_equal(a, b)
+    enough = replace(recipe, max_rate_hz=2 * end.rate)  # as it is told
+    assert finetune(network(), task(), task(), enough).over_budget is None
+
+
+def test_training_that_runs_away_stops_and_writes_nothing(tmp_path):
+    recipe = replace(RECIPE, learning_rate=1e30)
+    with pytest.raises(DataError, match="is not finite.* lower the learning rate"):
+        finetune(network(), task(), task(), recipe, checkpoint=tmp_path / "c.npz")
+    assert not list(tmp_path.iterdir())
 
 
 def _progress_at_start(net):
@@ -206,6 +260,9 @@ def test_bands_pull_only_rates_outside_them():
         ({"epochs": 0}, "epochs is 0"),
         ({"max_rate_hz": -1.0}, "max_rate_hz is -1.0"),
         ({"patience": -1}, "patience is -1"),
+        ({"seed": -1}, "seed is -1"),
+        ({"steps": 10**23}, "steps is 1e\\+23; at most 1000000 are run"),
+        ({"steps": 10**6, "batch": 10**5}, "GiB are needed .*use fewer steps, or a"),
         ({"band": Band(low=9, high=3)}, "from 9 to 3 Hz"),
         ({"band": Band(percentile=101)}, "percentile is 101"),
     ],

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,20 @@ import tensorflow as tf
 
 from ...toolchain.errors import DataError
 from ...toolchain.program.host import demand_events
+from ..data.formats.memory import demand_memory
 from ..training.adam import Adam
-from ..training.checkpoint import Resumable, Weights, load_checkpoint, save_checkpoint
+from ..training.checkpoint import (
+    Resumable,
+    Weights,
+    digest,
+    load_checkpoint,
+    save_checkpoint,
+)
 from ..training.losses import find_loss
 from .hybrid import HybridNetwork
-from .rate_control import BUDGETS, Band, Budget, deviation
-from .semantics import Activity, find_semantics, forward
+from .rate_control import BUDGETS, Budget, deviation
+from .recipe import Progress, Recipe
+from .semantics import Activity, forward
 
 Array = npt.NDArray[Any]
 Samples = tuple[Array, Array]
@@ -28,56 +35,6 @@ Samples = tuple[Array, Array]
 Augment = Callable[[Array, Array, np.random.Generator], Samples]
 Judge = tuple[str, Callable[[Array, Array], float]]
 """Name of a score, and (outputs, wanted) → it; the higher the better."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """How a network is fine-tuned. Same recipe, same data: same network."""
-
-    semantics: str = "loihi"
-    loss: str = "mse"
-    steps: int = 32  # per sample
-    epochs: int = 10
-    batch: int = 16  # samples
-    learning_rate: float = 0.001  # of the first epoch; falls to 0 as half a cosine
-    band: Band = Band()  # of every population without its own
-    bands: Mapping[str, Band] | None = None  # population → its own band
-    max_rate_hz: float | None = None  # Hz, mean over the neurons of the core
-    max_synops: float | None = None  # synaptic operations per inference
-    dual_rate: float = 0.02  # by which a budget's multiplier grows, each batch
-    patience: int = 0  # epochs without a better score before it ends; 0: never
-    seed: int = 0
-
-    def check(self) -> None:
-        """Raise DataError for something that cannot be trained with."""
-        find_semantics(self.semantics)
-        find_loss(self.loss)
-        for name in ("steps", "epochs", "batch", "learning_rate", *BUDGETS):
-            value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise DataError(f"{name} is {value}; it must be greater than 0")
-        for name in ("patience", "dual_rate"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
-                raise DataError(f"{name} is {value}; it must be 0 or greater")
-        for band in (self.band, *(self.bands or {}).values()):
-            band.check()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Progress:
-    """How fine-tuning stands after an epoch; epoch 0 is the network as it was given."""
-
-    epoch: int
-    epochs: int
-    loss: float  # mean over the epoch's batches
-    score: float  # on the validation samples; the higher the better
-    label: str  # name of the score
-    best_score: float  # −inf until an epoch keeps to the budgets
-    best_epoch: int
-    rate: float  # Hz, mean over the neurons of the core, on the validation samples
-    synops: float  # per inference, on the validation samples
-    multipliers: Mapping[str, float]  # budget → its multiplier
 
 
 def finetune(
@@ -88,6 +45,7 @@ def finetune(
     *,
     checkpoint: Path | None = None,
     resume: bool = False,
+    identity: Mapping[str, Any] | None = None,
     augment: Augment | None = None,
     judge: Judge | None = None,
     progress: Callable[[Progress], None] | None = None,
@@ -106,6 +64,8 @@ def finetune(
         recipe: how to train.
         checkpoint: .npz file, written after every epoch.
         resume: go on from the checkpoint.
+        identity: what a resumed run must share beside the recipe, the data and the
+            network it began with, by name.
         augment: (samples, wanted, generator) → what a batch is trained with.
         judge: the score to choose the best epoch by; that of the loss where None.
         progress: called after each epoch.
@@ -114,8 +74,9 @@ def finetune(
         How it stands at the end.
 
     Raises:
-        DataError: a number of the recipe, or the samples, are not in order.
-        ModelError: the checkpoint is missing, damaged or of another recipe.
+        DataError: a number of the recipe, or the samples, are not in order, too much
+            memory is needed, or a loss, a weight or an output is no longer finite.
+        ModelError: the checkpoint is missing, damaged or of another run.
     """
     recipe.check()
     for part, (x, y) in {"training": train, "validation": validation}.items():
@@ -126,14 +87,20 @@ def finetune(
             )
         if network.sends_events and not (augment and x is train[0]):
             demand_events(x)
+    demand_memory(
+        f"{recipe.batch} samples, {recipe.steps} steps, {network.neurons} neurons",
+        4 * recipe.batch * recipe.steps * network.neurons,
+        "use fewer steps, or a smaller batch",
+    )
     if resume and checkpoint is None:
         raise DataError("resume: name the checkpoint to go on from")
     tf.config.experimental.enable_op_determinism()
     trainer = _Trainer(network, train, validation, recipe, augment, judge)
+    trainer.identity = {**trainer.identity, **(identity or {})}
     if resume:
         assert checkpoint is not None
         trainer.restore(load_checkpoint(checkpoint, trainer.identity))
-        report = trainer.judge(math.nan)
+        report = trainer.judge(None)
     else:
         report = trainer.start()
         if progress:
@@ -177,17 +144,19 @@ class _Trainer(Resumable):
         self.step = tf.function(self._step, autograph=False)
         self.present = tf.function(self._present, autograph=False)
         self.epoch = self.best_epoch = 0
-        self.best_score = -math.inf
+        self.best_score = None
         self.best_weights = self.weights()
         self.identity = self._identity()
 
     def _identity(self) -> dict[str, Any]:
         net = self.network
         fixed = (net.dt, net.limit, net.gradient, net.sigma, net.sigma_if, net.scales)
-        digest = hashlib.sha256(repr(fixed).encode())
-        for array in (*self.train, *self.validation):
-            digest.update(np.ascontiguousarray(array).tobytes())
-        return asdict(self.recipe) | {"data": digest.hexdigest()}
+        text = np.frombuffer(f"{net.graph} {fixed}".encode(), np.uint8)
+        return asdict(self.recipe) | {
+            "data": digest([*self.train, *self.validation]),
+            "network": digest([text]),
+            "initial weights": digest(self.weights()),
+        }
 
     @property
     def done(self) -> bool:
@@ -210,7 +179,7 @@ class _Trainer(Resumable):
 
     def start(self) -> Progress:
         """Judge the network as it was given."""
-        return self.judge(math.nan)
+        return self.judge(None)
 
     def run_epoch(self) -> Progress:
         """See every training sample once, then judge."""
@@ -218,10 +187,13 @@ class _Trainer(Resumable):
         rate = self.recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
         self.optimizer.rate.assign(rate)
         losses = [float(self.step(x, y)) for x, y in self._batches()]
+        self.demand_finite("the loss", losses)
+        for weights in self.weights():
+            self.demand_finite("a weight", weights)
         self.epoch += 1
         return self.judge(float(np.mean(losses)))
 
-    def judge(self, loss: float) -> Progress:
+    def judge(self, loss: float | None) -> Progress:
         """Score the validation samples, and keep the weights if they are the best."""
         outputs, amounts = [], []
         self.network.noise.reset_from_seed(self.recipe.seed)
@@ -232,14 +204,19 @@ class _Trainer(Resumable):
             outputs.append(output.numpy())
             amounts.append(np.stack(amount, axis=1))
         predicted = np.concatenate(outputs)[: len(x)]
+        self.demand_finite("what the network gives", predicted)
         means = np.concatenate(amounts)[: len(x)].mean(0)
         found = dict(zip(self.measures, means.tolist()))
         score = self.score(predicted, y)
-        kept = all(found[name] <= b.most for name, b in self.budgets.items())
-        if kept and score > self.best_score:
+        over = {
+            name: (found[name], budget.most)
+            for name, budget in self.budgets.items()
+            if found[name] > budget.most
+        }
+        if not over and self.is_best(score):
             self.best_score, self.best_epoch = score, self.epoch
             self.best_weights = self.weights()
-        elif not math.isfinite(self.best_score):
+        elif self.best_score is None:
             self.best_epoch, self.best_weights = self.epoch, self.weights()
         return Progress(
             epoch=self.epoch,
@@ -252,6 +229,7 @@ class _Trainer(Resumable):
             rate=found["max_rate_hz"],
             synops=found["max_synops"],
             multipliers={n: float(b.multiplier) for n, b in self.budgets.items()},
+            over=over,
         )
 
     def _batches(self) -> Iterator[Samples]:

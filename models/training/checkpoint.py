@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,7 @@ class Checkpoint:
     recipe: dict[str, Any]  # how it is trained, and on what
     epoch: int
     best_epoch: int
-    best_score: float
+    best_score: float | None
     weights: Weights  # now
     best_weights: Weights  # those of best_epoch
     optimizer: Weights
@@ -46,13 +47,14 @@ class Resumable:
         identity: the recipe, and digests of the data and of the weights it began
             with: equal where training is.
         epoch: epochs run.
-        best_epoch, best_score, best_weights: the best network so far.
+        best_epoch, best_score, best_weights: the best network so far; no score until
+            one may be the best.
     """
 
     identity: dict[str, Any]
     epoch: int
     best_epoch: int
-    best_score: float
+    best_score: float | None
     best_weights: Weights
 
     def weights(self) -> Weights:
@@ -68,6 +70,12 @@ class Resumable:
         """TensorFlow's variables that must be restored besides the weights."""
         raise NotImplementedError
 
+    def is_best(self, score: float) -> bool:
+        """Whether a score is a number, and above the best so far."""
+        if not math.isfinite(score):
+            return False
+        return self.best_score is None or score > self.best_score
+
     def demand_finite(self, what: str, values: Any) -> None:
         """Raise DataError where a number that training gave is none."""
         if not np.isfinite(values).all():
@@ -78,7 +86,19 @@ class Resumable:
             )
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Go back to where a checkpoint was written."""
+        """Go back to where a checkpoint was written.
+
+        Raises:
+            ModelError: its arrays have other shapes than this network's.
+        """
+        mine, memory = self.weights(), [variable.numpy() for variable in self.memory]
+        wanted = [np.shape(x) for x in (*mine, *mine, *memory)]
+        given = checkpoint.weights, checkpoint.best_weights, checkpoint.optimizer
+        if wanted != [np.shape(x) for part in given for x in part]:
+            raise ModelError(
+                "A damaged checkpoint: its weights have other shapes than the "
+                "network's; train without resume"
+            )
         self.use(checkpoint.weights)
         for variable, value in zip(self.memory, checkpoint.optimizer):
             variable.assign(value)

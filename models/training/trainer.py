@@ -41,7 +41,7 @@ class Progress:
     epochs: int
     loss: float
     score: float  # on the validation samples
-    best_score: float
+    best_score: float | None
     label: str  # of the score
     rate: float | None  # Hz, mean over the layers, where neurons have a rate
 
@@ -84,7 +84,7 @@ class Trainer(Resumable):
         self.optimizer = Adam(model.trainable_variables)
         self.step = tf.function(self._step, reduce_retracing=True)
         self.epoch = self.best_epoch = 0
-        self.best_score = -1.0
+        self.best_score = None
         self.best_weights = self.weights()
 
     def batches(self, rng: np.random.Generator) -> Iterator[Batch]:
@@ -126,7 +126,7 @@ class Trainer(Resumable):
         self.demand_finite("the loss", losses)
         score, hz = self.judge()
         self.epoch += 1
-        if score > self.best_score:
+        if self.is_best(score):
             self.best_score, self.best_epoch = score, self.epoch
             self.best_weights = self.weights()
         loss = float(np.mean(losses))
@@ -231,10 +231,9 @@ def progress_bar(epochs: int) -> Iterator[Callable[[Progress], None]]:
         task = bar.add_task("", total=epochs)
 
         def show(now: Progress) -> None:
-            text = (
-                f"loss {now.loss:.4f} · validation {now.label} {now.score:.3f} "
-                f"(best {now.best_score:.3f})"
-            )
+            text = f"loss {now.loss:.4f} · validation {now.label} {now.score:.3f}"
+            if now.best_score is not None:
+                text += f" (best {now.best_score:.3f})"
             if now.rate is not None:
                 text += f" · {now.rate:.0f} Hz"
             bar.update(task, completed=now.epoch, description=text)

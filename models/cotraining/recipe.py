@@ -1,0 +1,90 @@
+"""How a network is fine-tuned, and how it stands meanwhile."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ...toolchain.errors import DataError
+from ..training.losses import find_loss
+from .rate_control import BUDGETS, Band
+from .semantics import find_semantics
+
+MOST_STEPS = 10**6  # a sample's presentation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a network is fine-tuned. Same recipe, same data: same network."""
+
+    semantics: str = "loihi"
+    loss: str = "mse"
+    steps: int = 32  # per sample
+    epochs: int = 10
+    batch: int = 16  # samples
+    learning_rate: float = 0.001  # of the first epoch; falls to 0 as half a cosine
+    band: Band = Band()  # of every population without its own
+    bands: Mapping[str, Band] | None = None  # population → its own band
+    max_rate_hz: float | None = None  # Hz, mean over the neurons of the core
+    max_synops: float | None = None  # synaptic operations per inference
+    dual_rate: float = 0.02  # by which a budget's multiplier grows, each batch
+    patience: int = 0  # epochs without a better score before it ends; 0: never
+    seed: int = 0
+
+    def check(self) -> None:
+        """Raise DataError for something that cannot be trained with."""
+        find_semantics(self.semantics)
+        find_loss(self.loss)
+        for name in ("steps", "epochs", "batch", "learning_rate", *BUDGETS):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise DataError(f"{name} is {value}; it must be greater than 0")
+        for name in ("patience", "dual_rate"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise DataError(f"{name} is {value}; it must be 0 or greater")
+        if self.steps > MOST_STEPS:
+            raise DataError(f"steps is {self.steps:.3g}; at most {MOST_STEPS} are run")
+        if not 0 <= self.seed < 2**32:
+            raise DataError(f"seed is {self.seed}; 0 … 2^32 − 1 is allowed")
+        for band in (self.band, *(self.bands or {}).values()):
+            band.check()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How fine-tuning stands after an epoch; epoch 0 is the network as it was given.
+
+    Rates and synaptic operations are those of the validation samples.
+    """
+
+    epoch: int
+    epochs: int
+    loss: float | None  # mean over the epoch's batches; None of epoch 0
+    score: float  # on the validation samples; the higher the better
+    label: str  # name of the score
+    best_score: float | None  # None until an epoch keeps to the budgets
+    best_epoch: int  # until then, the last
+    rate: float  # Hz, mean over the neurons of the core
+    synops: float  # per inference
+    multipliers: Mapping[str, float]  # budget → its multiplier
+    over: Mapping[str, tuple[float, float]]
+    """Budget → what this epoch's network takes of it, and what is allowed; of those it
+    does not keep to."""
+
+    @property
+    def over_budget(self) -> str | None:
+        """What must be said where no epoch kept to the budgets, so that the last one's
+        network is the result."""
+        if self.best_score is not None or not self.over:
+            return None
+        each = [
+            f"--{name.replace('_', '-')} is {most:g}, and the last epoch's network, "
+            f"which is kept, has {found:.4g} (validation samples)"
+            for name, (found, most) in self.over.items()
+        ]
+        return (
+            f"no epoch kept to its budget: {'; '.join(each)}; allow more, or train "
+            "for more --epochs"
+        )
