@@ -86,8 +86,11 @@ def test_leaky_neurons_and_the_silent_keep_their_worth():
 def test_a_float_simulation_loses_nothing_and_makes_up_for_nothing(target):
     pytest.importorskip("nengo_dl", reason="nengo-dl is not installed")
     graph = balance(legalize(stacked(2), 0.005), SAMPLES)
-    worth = spike_worth(graph, SAMPLES, DT)
-    program = quantize(graph, SAMPLES, steps=256, worth=worth)
-    with find_target(target).load(program) as session:
-        output = session.run(SAMPLES[:8]).output
-    assert slope(output, evaluate(graph, SAMPLES[:8])) == pytest.approx(1, abs=0.04)
+    outputs = []
+    for worth in (None, spike_worth(graph, SAMPLES, DT)):
+        program = quantize(graph, SAMPLES, steps=160, worth=worth)
+        with find_target(target).load(program) as session:
+            outputs.append(session.run(SAMPLES[:8]).output)
+    off = 0 if target == "nengo-dl" else 0.03  # of other mantissas
+    allowed = 1e-6 + off * np.abs(outputs[0]).max()
+    np.testing.assert_allclose(*outputs, rtol=1e-6, atol=allowed)
