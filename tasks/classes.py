@@ -28,7 +28,7 @@ class Classes(Kind):
     """
 
     name, asks = "classes", "one output for each class"
-    losses = ("cross_entropy", "mse")
+    losses = ("cross_entropy",)
 
     def checked(self, data: Dataset, question: Question) -> Dataset:
         if data.answers is not None and data.kind != "classes":
