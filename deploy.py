@@ -55,7 +55,7 @@ STORED_SAMPLES = 32  # test samples that travel in the bundle, for `run` and `co
 class Steps:
     """Times the steps of a build; ``announce`` is told each one's name and its s."""
 
-    announce: Callable[[str, float], None]
+    announce: Callable[[str, float], None] = lambda name, seconds: None
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
@@ -86,8 +86,8 @@ def build(
     preprocessing: Preprocessing = NONE,
     samples: int | None = None,
     device: str = "loihi1_davies2018",
-    settings: Settings,
-    steps: Steps,
+    settings: Settings = Settings(),  # noqa: B008  frozen
+    steps: Steps | None = None,
     force: bool = False,
 ) -> Build:
     """A trained network → a Program that has run on a target, and its Report.
@@ -102,12 +102,13 @@ def build(
             is fast, else ``FEW``.
         device: profile of the energy proxy, a name or a file.
         settings: how to compile.
-        steps: times the steps.
+        steps: times the steps; None: nobody is told.
         force: go on where the float network is no better than a constant answer.
 
     Raises:
         SnnDeployError: something of the above is not in order; nothing was written.
     """
+    steps = steps or Steps()
     profile, place = load_profile(device), find_target(target)
     with steps("read model and data"):
         source, task, settings = _read(model, data, reading, preprocessing, settings)
@@ -236,7 +237,7 @@ def as_tuned(settings: Settings, choices: Mapping[str, Any]) -> Settings:
     tuned = (encoder, Settings.weight_bits, choices["dt"])
     if asked != tuned:
         raise ModelError(
-            f"Fine-tuned network: it was trained with a {tuned[0]} encoder, {tuned[1]}-"
+            f"Fine-tuned network: it was trained with encoder {tuned[0]}, {tuned[1]}-"
             f"bit weights and dt = {tuned[2]} s, which are built with; leave out "
             "--encoder, --weight-bits and --dt, or build what it was made from"
         )

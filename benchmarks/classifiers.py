@@ -23,7 +23,7 @@ from snn_deploy.cotraining import Choices, cotrain
 from snn_deploy.deploy import Settings, Steps, build, write
 from snn_deploy.models.data.formats.formats import read_data
 from snn_deploy.models.data.parts import noted, parts_of
-from snn_deploy.models.training.checkpoint import write_metadata
+from snn_deploy.models.training.metadata import write_metadata
 from snn_deploy.toolchain.verdict.compare import Tolerances
 from snn_deploy.trials import compare
 

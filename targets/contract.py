@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, entry_points, version
 from typing import ClassVar
 
@@ -13,8 +14,8 @@ import numpy as np
 from ..toolchain.errors import DataError, DoesNotFit, TargetUnavailable
 from ..toolchain.graph.nodes import FloatArray
 from ..toolchain.passes.place.limits import Limits
-from ..toolchain.program.host import BoolArray, Stimulus, decode, encode
-from ..toolchain.program.program import Program
+from ..toolchain.program.host import BoolArray, Decoder, Stimulus, decode, encode
+from ..toolchain.program.program import Population, Program
 from ..toolchain.program.recording import Recording, join
 
 GROUP = "snn_deploy.targets"  # entry points
@@ -43,6 +44,15 @@ class Session(ABC):
     def utilization(self) -> Utilization:
         """How much of the chip is used; empty for a target without cores."""
         return {}
+
+    @property
+    def decoder(self) -> Decoder:
+        """The Program's; a float simulation loses nothing that it makes up for."""
+        decoder = self.program.decoder
+        read = self.program[decoder.population]
+        if self.target.kind != "float simulation" or not isinstance(read, Population):
+            return decoder
+        return replace(decoder, amplitude=decoder.amplitude / read.worth)
 
     @abstractmethod
     def simulate(self, stimulus: Stimulus) -> Mapping[str, BoolArray]:
@@ -85,7 +95,8 @@ class Session(ABC):
         self, samples: FloatArray, steps: int, record: str, number: int
     ) -> Recording:
         """Run samples at once; ``number`` is the first one's, for messages."""
-        program, dt = self.program, self.program.timing.dt
+        program, decoder = self.program, self.decoder
+        dt = program.timing.dt
         stimulus = encode(program.encoder, samples, steps, dt, number)
         start = time.perf_counter()
         spikes = {**stimulus.spikes, **self.simulate(stimulus)}
@@ -97,7 +108,7 @@ class Session(ABC):
             steps=steps,
             counts={n: s.sum(axis=1, dtype=np.int64) for n, s in spikes.items()},
             spikes=spikes if record == "spikes" else {},
-            output=decode(program.decoder, spikes[program.decoder.population], dt),
+            output=decode(decoder, spikes[decoder.population], dt),
             wall_time=wall_time,
         )
 

@@ -54,8 +54,19 @@ class Boxes(Kind):
         )
 
     def read(self, path: Path, question: Question, reading: Reading) -> Dataset:
+        if not self.recognises(path):
+            return super().read(path, question, reading)
         size = picture_size(question.shape)
         return dataset_of(read_boxes(path, size), path.resolve().name)
+
+    def checked(self, data: Dataset, question: Question) -> Dataset:
+        if data.answers is not None and data.kind != "boxes":
+            raise DataError(
+                f"{data.source}: its answers are no boxes; give a folder with images/ "
+                "and boxes.csv, or arrays with y (samples, 4), x_min, y_min, x_max, "
+                "y_max as shares of width and height"
+            )
+        return data
 
     def suits(self, question: Question, data: Dataset) -> bool:
         return question.output == (4,)
@@ -76,7 +87,10 @@ class Boxes(Kind):
     def lessons(
         self, data: Dataset, parts: Parts, question: Question, recipe: Metadata
     ) -> Lessons:
-        """Pictures are kept finer than the input, and cut and lit anew each epoch."""
+        """Pictures are kept finer than the input, and cut and lit anew each epoch;
+        arrays, which have one size, are taken as they are."""
+        if data.shape is not None:
+            return super().lessons(data, parts, question, recipe)
         assert data.answers is not None
         height, width, channels = size = picture_size(question.shape)
         fine = (height * augment.FINENESS, width * augment.FINENESS, channels)

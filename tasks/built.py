@@ -112,7 +112,7 @@ def read_built(path: Path) -> Built:
             "program.snn that `snn-deploy build` wrote"
         )
     question = _question(program, samples.shape[1:])
-    reading = completed(Reading(steps=question.steps), bundle.metadata)
+    reading = completed(Reading(steps=question.steps, unlabelled=True), bundle.metadata)
     name, labels, classes = _noted(bundle.metadata, len(samples))
     kind = find_kind(name) if name else None
     return Built(

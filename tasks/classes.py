@@ -10,12 +10,14 @@ import numpy as np
 from ..calibration.report.picture import TRUE
 from ..calibration.report.report import Confusion
 from ..models.data.dataset import Dataset
+from ..models.data.generated.moving_shapes import moving_shape_data
 from ..toolchain.errors import DataError
 from ..toolchain.graph.nodes import Array, FloatArray
 from .contract import Constant, Examples, Kind, Question
 from .images import WRONG, draw_grid
 from .metrics import Metric, mean_of
 
+GENERATED = 600  # event lists
 TOP = 5  # of top-5 accuracy
 MANY = 10  # classes from which on top-5 accuracy is given
 
@@ -29,6 +31,12 @@ class Classes(Kind):
 
     name, asks = "classes", "one output for each class"
     losses = ("cross_entropy",)
+
+    def generated(self, question: Question) -> Dataset | None:
+        turns = int(np.prod(question.output))
+        if len(question.shape) != 3 or question.shape[2] != 2 or turns != 3:
+            return None
+        return moving_shape_data(GENERATED, 0, *question.shape[:2])
 
     def checked(self, data: Dataset, question: Question) -> Dataset:
         if data.answers is not None and data.kind != "classes":

@@ -148,16 +148,13 @@ class Kind(ABC):
         """
         return self.checked(read_data(path, replace(reading, kind=self.name)), question)
 
+    @abstractmethod
     def checked(self, data: Dataset, question: Question) -> Dataset:
         """Arrays, tables or folders that any kind may have, where they are this one's.
 
         Raises:
             DataError: their answers are of another form.
         """
-        raise DataError(
-            f"{data.source}: {self.name} have a folder layout of their own; see "
-            "snn-deploy build --help"
-        )
 
     @abstractmethod
     def suits(self, question: Question, data: Dataset) -> bool:

@@ -81,10 +81,11 @@ def wilson(share: float, count: int) -> tuple[float, float]:
     >>> [round(x, 3) for x in wilson(0.9, 100)]
     [0.826, 0.945]
     """
+    # of a share of 0 or 1 the end is that share itself, which rounding may miss
     scale = 1 / (1 + Z**2 / count)
     middle = scale * (share + Z**2 / (2 * count))
     half = scale * Z * math.sqrt(share * (1 - share) / count + (Z / (2 * count)) ** 2)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    return min(share, max(0.0, middle - half)), max(share, min(1.0, middle + half))
 
 
 def mean_of(

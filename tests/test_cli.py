@@ -164,7 +164,7 @@ def test_the_shipped_network_keeps_to_what_it_was_tuned_for(
 ):
     words = ("build", "--target", "reference", "--out", tmp_path / "out")
     assert run(monkeypatch, *words, "--encoder", "spikes") == 2
-    assert "bias encoder" in capsys.readouterr().err
+    assert "encoder bias" in capsys.readouterr().err
     assert run(monkeypatch, *words, "--weight-bits", "4") == 2
     assert not (tmp_path / "out").exists()
 

@@ -14,7 +14,7 @@ import pytest
 import snn_deploy
 
 ROOT = Path(__file__).parent.parent
-FOLDERS = ("toolchain", "targets", "calibration", "models")
+FOLDERS = ("toolchain", "targets", "calibration", "models", "tasks", "pipeline")
 MODULES = [f"snn_deploy.{path.stem}" for path in sorted(ROOT.glob("[a-z]*.py"))] + [
     module.name
     for folder in FOLDERS
@@ -24,7 +24,17 @@ MODULES = [f"snn_deploy.{path.stem}" for path in sorted(ROOT.glob("[a-z]*.py"))]
     )
 ]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-VENDORS = {"tensorflow", "nengo", "nengo_dl", "nengo_loihi", "lava", "onnx", "nir"}
+VENDORS = {
+    "tensorflow",
+    "keras",
+    "sklearn",
+    "nengo",
+    "nengo_dl",
+    "nengo_loihi",
+    "lava",
+    "onnx",
+    "nir",
+}
 
 
 def blocks(page: Path, language: str) -> list[str]:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from snn_deploy.models.data import scenes as module
 from snn_deploy.models.data.boxes import iou, mean_box, median_box
+from snn_deploy.models.data.generated import scenes as module
 from snn_deploy.models.data.generated.scenes import scene_data, scenes
 
 SIZE = (32, 48, 3)

@@ -124,7 +124,7 @@ def test_the_kind_is_named_or_follows_from_the_data(bars, tmp_path):
     model, data = bars
     words = ("build", "--target", "reference", "--model", model, "--data", data)
     code, text = run(*words, "--task", "boxes", "--out", tmp_path / "o")
-    assert code == 2 and "images" in text
+    assert code == 2 and "boxes are (samples, 4)" in text
     code, text = run(*words, "--task", "values", "--out", tmp_path / "o")
     assert code == 2 and "(3,)" in text and "values want one output" in text
     assert not (tmp_path / "o").exists()

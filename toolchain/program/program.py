@@ -40,10 +40,11 @@ class Population:
     """Neurons of the core that share their constants; see ``step``.
 
     ``scale`` (integer membrane units for one unit of the float model's threshold) and
-    ``amplitude`` (output of one spike, integrated over s) lead back to the float model,
-    ``macs`` (multiply-accumulates that the population's synapses take the place of, see
-    ``calibration.operations``; None: not known) to the network that it was made of; no
-    target reads them.
+    ``amplitude`` (output of one spike, integrated over s) lead back to the float model.
+    ``worth`` is that of a spike here in spikes of the float model: more than 1 makes up
+    for what the reset to 0 loses (``calibration.reset``). ``macs`` (the multiply-
+    accumulates that its synapses take the place of, ``calibration.operations``; None:
+    not known) leads to the network that it was made of. No target reads them.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Population:
     v_max: int = core.V_LIMIT
     scale: float = 1.0
     amplitude: float = 1.0
+    worth: float = 1.0
     macs: int | None = None
 
     @property

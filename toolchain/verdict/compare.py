@@ -237,7 +237,7 @@ def _population(
         rate_difference=rates[1] - rates[0],
         stray=stray,
         held_to=held_to,
-        agrees=agrees,
+        agrees=bool(agrees),
     )
 
 
@@ -277,7 +277,7 @@ def _output(
         samples=a.samples,
         same_class=same,
         held_to=held_to,
-        agrees=difference <= share * largest or same == a.samples,
+        agrees=bool(difference <= share * largest or same == a.samples),
     )
 
 

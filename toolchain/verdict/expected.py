@@ -41,10 +41,9 @@ import numpy as np
 from ..errors import DataError
 from ..graph.graph import Graph
 from ..graph.interpret import interpret
-from ..graph.nodes import FloatArray, Neurons, Node
-from ..passes.quantize.dequantize import current_unit, dequantize
+from ..graph.nodes import FloatArray, Node
+from ..passes.quantize.dequantize import current_unit, dequantize, spike_unit
 from ..passes.quantize.layers import Layer, Synapses, layers
-from ..passes.quantize.scales import synaptic_gain
 from ..program import arithmetic as core
 from ..program.host import Stimulus, encode
 from ..program.program import Population, Program
@@ -155,7 +154,7 @@ def _moved(program: Program, graph: Graph, sign: int) -> Graph:
     for layer in layers(graph):
         for synapses in layer.synapses:
             node = synapses.node
-            weight, bias = _errors(program, graph, layer, synapses)
+            weight, bias = _errors(program, layer, synapses)
             moved[node.name] = replace(
                 node, weight=node.weight + sign * weight, bias=node.bias + sign * bias
             )
@@ -163,13 +162,12 @@ def _moved(program: Program, graph: Graph, sign: int) -> Graph:
 
 
 def _errors(
-    program: Program, graph: Graph, layer: Layer, synapses: Synapses
+    program: Program, layer: Layer, synapses: Synapses
 ) -> tuple[FloatArray, FloatArray]:
     """How far rounding may have moved each weight and bias of a de-quantised node."""
-    source, node = graph[synapses.source], synapses.node
-    assert isinstance(source, Neurons)
+    node = synapses.node
     unit, off = current_unit(program, layer), _threshold_error(program, layer)
-    spike = unit * synaptic_gain(layer, source.amplitude, program.timing.dt)
+    spike = spike_unit(program, layer, synapses)
     (connection,) = (
         c
         for c in program.incoming(layer.population.name)

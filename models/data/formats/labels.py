@@ -40,7 +40,7 @@ def labels_of(
 
     Texts, whole numbers (samples,) or (samples, 1), and one-hot rows are classes; whole
     numbers as large as the samples' pictures are masks; other numbers are values. Where
-    the kind is named, floats may be classes and whole numbers values.
+    the kind is named, floats may be classes or boxes, and whole numbers values.
 
     Args:
         source: the data, in words.
@@ -139,7 +139,24 @@ def _masks(source: str, y: Array, shape: Shape, rows: Sequence[str]) -> Labels:
     return Labels(_counted(source, y.reshape(y.shape[:3]), rows), "masks")
 
 
-_READERS = {"classes": _classes, "values": _values, "masks": _masks}
+def _boxes(source: str, y: Array, shape: Shape, rows: Sequence[str]) -> Labels:
+    if y.shape[1:] != (4,):
+        raise DataError(
+            f"{source}: y has shape {y.shape}; boxes are (samples, 4): x_min, y_min, "
+            "x_max, y_max as shares of width and height"
+        )
+    inside = (y >= 0).all(1) & (y <= 1).all(1) & (y[:, :2] < y[:, 2:]).all(1)
+    if not inside.all():
+        bad = int(np.argmin(inside))
+        raise DataError(
+            f"{source}: y of {rows[bad]} is the box {y[bad].tolist()}; x_min, y_min, "
+            "x_max, y_max as shares of width and height are allowed, 0 … 1, the first "
+            "two below the others"
+        )
+    return Labels(y.astype(np.float64), "boxes")
+
+
+_READERS = {"classes": _classes, "values": _values, "masks": _masks, "boxes": _boxes}
 
 
 def _of_pictures(y: Array, shape: Shape) -> bool:

@@ -17,6 +17,8 @@ class Reading:
     Attributes:
         kind: of task that the answers are for; None: as their form says.
         answer: columns of a table that are answers; none: the one named y, label, ….
+        unlabelled: a table without any of these columns has no labels; False: that is
+            an error.
         window: of event lists, s that one step covers; None: each recording, whatever
             it lasts, fills all steps.
         steps: that event lists are binned into; a network that takes no time sees the
@@ -25,6 +27,7 @@ class Reading:
 
     kind: str | None = None
     answer: tuple[str, ...] = ()
+    unlabelled: bool = False
     window: float | None = None
     steps: int | None = None
 
@@ -56,6 +59,7 @@ def completed(reading: Reading, metadata: Mapping[str, Any]) -> Reading:
     return Reading(
         kind=reading.kind or (kind if isinstance(kind, str) else None),
         answer=reading.answer or (tuple(answer or ()) if named else ()),
+        unlabelled=reading.unlabelled,
         window=reading.window or (float(window or 0) if timed else None),
         steps=reading.steps or (steps if counted else None),
     )

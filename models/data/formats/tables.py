@@ -38,11 +38,13 @@ def read_csv(path: Path, reading: Reading) -> Dataset:
     _demand_header(where, names, len(lines))
     asked = reading.answer or [n for n in names if n.lower() in ANSWERS]
     unknown = [name for name in asked if name not in names]
+    if reading.unlabelled and len(unknown) == len(asked):
+        asked, unknown = [], []
     if unknown or len({*asked}) == len(names) or len(asked) > 1 > len(reading.answer):
         raise DataError(
             f"{path}: its columns are {', '.join(names)}, with {', '.join(asked)} for "
-            f"the answer; name columns of it and leave some others (a column called "
-            f"{', '.join(ANSWERS)} is an answer by itself)"
+            f"the answer; name columns of it with --answer and leave some others (a "
+            f"column called {', '.join(ANSWERS)} is an answer by itself)"
         )
     for where, cells in lines:
         if len(cells) != len(names):

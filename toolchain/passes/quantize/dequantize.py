@@ -8,7 +8,7 @@ import numpy as np
 
 from ...errors import ModelError
 from ...graph.graph import Graph
-from ...graph.nodes import Neurons, Node
+from ...graph.nodes import Node
 from ...program.program import Population, Program
 from .layers import Layer, Synapses, layers
 from .scales import membrane_gain, synaptic_gain
@@ -70,7 +70,7 @@ def dequantize(program: Program) -> Graph:
         )
     changed: dict[str, Node] = {}
     for layer in layers(graph):
-        for node in _layer(program, graph, layer):
+        for node in _layer(program, layer):
             changed[node.name] = node
     return Graph(tuple(changed.get(node.name, node) for node in graph.nodes))
 
@@ -82,7 +82,18 @@ def current_unit(program: Program, layer: Layer) -> float:
     return population.threshold * membrane_gain(layer, program.timing.dt)
 
 
-def _layer(program: Program, graph: Graph, layer: Layer) -> list[Node]:
+def spike_unit(program: Program, layer: Layer, synapses: Synapses) -> float:
+    """Integer units for a weight of 1 in the de-quantised Graph, whose neurons lose
+    nothing at a reset: what makes up for that is taken out."""
+    source = program[synapses.source]
+    assert isinstance(source, Population)
+    amplitude = source.amplitude * source.worth
+    return current_unit(program, layer) * synaptic_gain(
+        layer, amplitude, program.timing.dt
+    )
+
+
+def _layer(program: Program, layer: Layer) -> list[Node]:
     """The layer's linear nodes, with the numbers that its integers stand for."""
     population = program[layer.population.name]
     assert isinstance(population, Population)
@@ -90,12 +101,11 @@ def _layer(program: Program, graph: Graph, layer: Layer) -> list[Node]:
     holder = _holder(layer, population)
     found: list[Node] = []
     for synapses in layer.synapses:
-        source, node = graph[synapses.source], synapses.node
-        assert isinstance(source, Neurons)
+        node = synapses.node
         (connection,) = (
-            c for c in program.incoming(population.name) if c.source == source.name
+            c for c in program.incoming(population.name) if c.source == synapses.source
         )
-        spike = unit * synaptic_gain(layer, source.amplitude, program.timing.dt)
+        spike = spike_unit(program, layer, synapses)
         weight = (connection.effective / spike).reshape(node.weight.shape)
         bias = np.zeros_like(node.bias)
         if synapses is holder:

@@ -38,6 +38,7 @@ def quantize(
     encoder: SpikeEncoder | None = None,
     weight_bits: int = 8,
     scales: Mapping[str, Scales] | None = None,
+    worth: Mapping[str, float] | None = None,
 ) -> Program:
     """The Program that runs ``graph``, each of its populations with its own scales.
 
@@ -80,6 +81,8 @@ def quantize(
             None: the host sets the first population's bias.
         weight_bits: of the weights, with their sign.
         scales: population → scales to round with; None: ``scales_of`` chooses them.
+        worth: population → what one of its spikes is worth on the core, in the float
+            model's (``Population.worth``); 1 where it is not named.
 
     Raises:
         ModelError: the graph is not legalised, or not for this encoder.
@@ -87,17 +90,26 @@ def quantize(
         DoesNotFit: a number is beyond what the core can hold.
     """
     found, start = layers(graph), graph.prepared.name
+    worth = worth or {}
     _check_encoder(graph, found, encoder, dt)
     if scales is None:
         scales = scales_of(
-            graph, samples, dt=dt, encoder=encoder, weight_bits=weight_bits
+            graph,
+            samples,
+            dt=dt,
+            encoder=encoder,
+            weight_bits=weight_bits,
+            worth=worth,
         )
     program = Program(
         inputs=(
             (SpikeInput(name=start, shape=graph.shapes[start]),) if encoder else ()
         ),
         populations=tuple(
-            round_population(layer, scales[layer.population.name], dt)
+            replace(
+                round_population(layer, scales[layer.population.name], dt),
+                worth=worth.get(layer.population.name, 1.0),
+            )
             for layer in found
         ),
         connections=tuple(
@@ -110,7 +122,7 @@ def quantize(
             if encoder
             else _bias_encoder(graph, found, scales)
         ),
-        decoder=_decoder(graph),
+        decoder=_decoder(graph, worth),
         timing=Timing(dt=dt, steps=steps),
         graph=graph,
     )
@@ -126,6 +138,7 @@ def scales_of(
     encoder: SpikeEncoder | None = None,
     weight_bits: int = 8,
     moving: bool = False,
+    worth: Mapping[str, float] | None = None,
 ) -> dict[str, Scales]:
     """Scales of every population of a legalised graph.
 
@@ -138,7 +151,12 @@ def scales_of(
         raise DoesNotFit(
             f"weights of {weight_bits} bits; {BITS[0]} … {BITS[1]} are allowed"
         )
-    amplitudes = {x.name: x.amplitude for x in graph.nodes if isinstance(x, Neurons)}
+    worth = worth or {}
+    amplitudes = {
+        node.name: node.amplitude * worth.get(node.name, 1.0)
+        for node in graph.nodes
+        if isinstance(node, Neurons)
+    }
     if encoder:
         amplitudes[graph.prepared.name] = 1 / encoder.max_rate
     return {
@@ -226,7 +244,7 @@ def _bias_encoder(
     )
 
 
-def _decoder(graph: Graph) -> Decoder:
+def _decoder(graph: Graph, worth: Mapping[str, float]) -> Decoder:
     """The host's part of the network from the last population on."""
     read = graph[graph.output.inputs[0]]
     while not isinstance(read, Neurons):
@@ -245,7 +263,7 @@ def _decoder(graph: Graph) -> Decoder:
     return Decoder(
         graph=Graph(tuple(kept)),
         population=read.name,
-        amplitude=read.amplitude,
+        amplitude=read.amplitude * worth.get(read.name, 1.0),
         settle=output.settle,
         tau_syn=output.tau_syn,
     )
