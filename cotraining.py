@@ -14,6 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .calibration.membrane import with_time_constant
 from .calibration.report.report import Score
 from .model_files import Model, read_model
@@ -24,14 +26,16 @@ from .models.cotraining.recipe import Progress, Recipe
 from .models.data.formats.formats import AS_NAMED
 from .models.data.formats.reading import Reading
 from .models.data.parts import noted
+from .models.training.losses import find_loss
 from .models.training.output import check_output
 from .pipeline.compilation import Compilation, Pass, Settings, compiled, find_pass
+from .tasks.contract import Question
 from .tasks.task import Task, question_of, read_task
 from .toolchain.bundle.bundle import Bundle, save_bundle
 from .toolchain.errors import ModelError
 from .toolchain.graph.graph import Graph
 from .toolchain.graph.interpret import evaluate
-from .toolchain.graph.nodes import IF, LIF, FloatArray, Node
+from .toolchain.graph.nodes import IF, LIF, Array, FloatArray, Node
 from .toolchain.passes.preprocess import NONE, Preprocessing, with_preprocessing
 from .toolchain.passes.quantize.layers import layers
 from .toolchain.passes.quantize.quantize import scales_of
@@ -44,7 +48,6 @@ BAND = Band(low=15.0, high=250.0, weight=0.01)  # Hz, of every population
 SHARE = (0.5, 2.0)  # of its share of the spikes that a population should keep between
 SHARE_WEIGHT = 0.05  # of leaving it
 PHASES = ("adapt", "spikes")  # of each a checkpoint, beside the bundle to write
-OF_LOGITS = ("cross_entropy", "ce_dice")  # losses of what stands before a softmax
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +64,8 @@ class Choices:
     tau_ref: float = 0.0  # s, of LIF neurons on the core; 0: spike may follow spike
     min_voltage: float = -1.0  # of neurons on the core, in thresholds
     loss: str | None = None  # None: the task's own
+    label_smoothing: float = 0.0  # of cross_entropy
+    teacher: str | None = None  # "ann": the network as it was read, in float
     max_rate_hz: float | None = 60.0  # mean over the neurons
     max_synops: float | None = None  # per inference
     adapt_epochs: int = 200  # on the core's rates, before it spikes; loihi semantics
@@ -118,18 +123,23 @@ def cotrain(
     lessons = task.lessons(source.recipe)
     assert task.kind is not None
     question = task.question
-    choices = replace(choices, loss=choices.loss or task.kind.loss(question))
+    loss = task.kind.loss(question, choices.loss)
+    choices = replace(choices, loss=loss)
+    phases = _phases(choices, task.kind.unit(lessons.train[1]))
+    for _, recipe, _ in phases:
+        recipe.check()
     shown = question.still(lessons.shown[:CALIBRATION_SAMPLES])
     graph, readout = source.graph, None
-    if choices.loss in OF_LOGITS:
+    if find_loss(loss).of_logits:
         graph, readout = without_readout(graph)
         question = question_of(graph)
+    teacher = partial(_answers, graph, task.question) if choices.teacher else None
     graph = prepare(graph, shown, choices)
     sends = spike_encoder(choices.encoder, graph.prepared.name, choices.dt)
     scales = scales_of(graph, shown, dt=choices.dt, encoder=sends, moving=True)
     final: dict[str, Progress] = {}
     checkpoints = _checkpoints(out, resume)
-    for phase, recipe, sigma in _phases(choices):
+    for phase, recipe, sigma in phases:
         network = HybridNetwork(graph, scales, dt=choices.dt, sigma=sigma)
         checkpoint = checkpoints[phase]
         final[phase] = finetune(
@@ -140,6 +150,7 @@ def cotrain(
             checkpoint=checkpoint,
             resume=resume and checkpoint.exists(),
             identity=asdict(choices),
+            teacher=teacher,
             augment=lessons.augment,
             judge=task.kind.judge(question, task.data),
             progress=partial(progress, phase),
@@ -249,12 +260,19 @@ def _bands(network: HybridNetwork, choices: Choices) -> dict[str, Band] | None:
     }
 
 
-def _phases(choices: Choices) -> list[tuple[str, Recipe, float]]:
+def _answers(graph: Graph, question: Question, x: Array) -> Array:
+    """The float network's outputs for samples as they are sent."""
+    return evaluate(graph, question.still(x)).astype(np.float32)
+
+
+def _phases(choices: Choices, unit: float) -> list[tuple[str, Recipe, float]]:
     """Name, recipe and softness of the rate twin: first rates, then spikes."""
     assert choices.loss is not None
     spiking = Recipe(
         semantics=choices.semantics,
         loss=choices.loss,
+        label_smoothing=choices.label_smoothing,
+        unit=unit,
         steps=choices.steps,
         epochs=choices.epochs,
         batch=choices.batch,

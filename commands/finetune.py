@@ -67,6 +67,18 @@ EPOCHS = click.IntRange(min=0)
     help="[default: the one that suits the task]",
 )
 @click.option(
+    "--label-smoothing",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.0,
+    show_default=True,
+    help="Of cross_entropy: share of the labels spread over all classes.",
+)
+@click.option(
+    "--teacher",
+    type=click.Choice(["ann"]),
+    help="Learn from MODEL's own outputs too (distillation).",
+)
+@click.option(
     "--max-rate-hz",
     type=AMOUNT,
     default=60.0,

@@ -30,7 +30,7 @@ class Classes(Kind):
     """
 
     name, asks = "classes", "one output for each class"
-    losses = ("cross_entropy", "mse")
+    losses = ("cross_entropy",)
 
     def generated(self, question: Question) -> Dataset | None:
         turns = int(np.prod(question.output))

@@ -125,7 +125,7 @@ class Kind(ABC):
     Attributes:
         name: as ``--task`` names it.
         asks: what an answer is, in words, for messages.
-        losses: that suit it, by name; the first is the default.
+        losses: that it can be trained with, by name; the first is the default.
     """
 
     name: str
@@ -219,9 +219,29 @@ class Kind(ABC):
             augment=None,
         )
 
-    def loss(self, question: Question) -> str:
-        """The loss that suits it best, by name."""
-        return self.losses[0]
+    def losses_for(self, question: Question) -> tuple[str, ...]:
+        """Those of ``losses`` that suit the network, the best first."""
+        return self.losses
+
+    def loss(self, question: Question, named: str | None = None) -> str:
+        """The loss that is named, by default the one that suits the network best.
+
+        Raises:
+            DataError: a loss of ours that it cannot be trained with.
+        """
+        suiting = self.losses_for(question)
+        if named is None or "." in named:  # of the user's own: from Python, by module
+            return named or suiting[0]
+        if named not in suiting:
+            raise DataError(
+                f"Loss {named!r}: {self.name} of a network that gives "
+                f"{question.output} are trained with {' or '.join(suiting)}; name that"
+            )
+        return named
+
+    def unit(self, wanted: Array) -> float:
+        """In which a loss takes answers of this kind, so that it is of size 1."""
+        return 1.0
 
     def judge(
         self, question: Question, data: Dataset

@@ -40,7 +40,7 @@ class Masks(Kind):
     probability. Several classes: an output for each, the largest is the pixel's."""
 
     name, asks = "masks", "a picture as large as the input, one output a class"
-    losses = ("bce_dice", "ce_dice", "mse")
+    losses = ("bce_dice", "mse", "ce_dice", "cross_entropy")
 
     def recognises(self, path: Path) -> bool:
         return (path / "masks").is_dir() or (path / "labels").is_dir()
@@ -173,8 +173,9 @@ class Masks(Kind):
             augment=lambda x, y, rng: augment.with_masks(x, rng, size=(height, width)),
         )
 
-    def loss(self, question: Question) -> str:
-        return "ce_dice" if question.output[-1] > 1 else "bce_dice"
+    def losses_for(self, question: Question) -> tuple[str, ...]:
+        """Of one class, of its probability; of several, of their logits."""
+        return self.losses[2:] if question.output[-1] > 1 else self.losses[:2]
 
     def wanted(self, answers: Array, question: Question) -> Array:
         index = _index(answers)

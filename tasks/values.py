@@ -82,6 +82,10 @@ class Values(Kind):
         assert examples.y is not None
         return ValuePicture(_flat(examples.y[: len(output)]), _flat(output))
 
+    def unit(self, wanted: Array) -> float:
+        """Their standard deviation."""
+        return float(np.std(wanted)) or 1.0
+
     def wanted(self, answers: Array, question: Question) -> Array:
         return answers.reshape(-1, *question.output).astype(np.float32)
 

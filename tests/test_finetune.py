@@ -261,6 +261,10 @@ def test_bands_pull_only_rates_outside_them():
         ({"max_rate_hz": -1.0}, "max_rate_hz is -1.0"),
         ({"patience": -1}, "patience is -1"),
         ({"seed": -1}, "seed is -1"),
+        ({"label_smoothing": 0.1}, "the loss mse; labels are smoothed for cross_ent"),
+        ({"label_smoothing": 2, "loss": "cross_entropy"}, "label_smoothing is 2; 0"),
+        ({"teaching": 1.5}, "teaching is 1.5"),
+        ({"temperature": 0.0}, "temperature is 0.0"),
         ({"steps": 10**23}, "steps is 1e\\+23; at most 1000000 are run"),
         ({"steps": 10**6, "batch": 10**5}, "GiB are needed .*use fewer steps, or a"),
         ({"band": Band(low=9, high=3)}, "from 9 to 3 Hz"),
@@ -310,6 +314,71 @@ def test_crossentropy_takes_numbers_and_one_hot():
     assert float(a) == pytest.approx(float(b))
     assert loss.score(logits.numpy(), numbers) == 0.5
     assert loss.score(logits.numpy(), hot) == 0.5
+
+
+def test_smoothed_labels_want_no_certain_answer():
+    smooth = losses.find_loss("cross_entropy", 0.3).value
+    wanted, sure = tf.constant([0]), tf.constant([[20.0, 0.0, 0.0]])
+    best = tf.math.log([[0.8, 0.1, 0.1]])  # 1 − 0.3 + 0.1, and 0.1 for each other
+    assert float(smooth(best, wanted)) < float(smooth(sure, wanted))
+    two = tf.math.log([[0.15 / 0.85]])  # through the sigmoid: 0.15 of the second
+    assert float(smooth(two, wanted)) < float(smooth(two - 9, wanted))
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+def test_distillation_is_least_at_the_teachers_own_logits(classes):
+    rng = np.random.default_rng(0)
+    taught = rng.normal(size=(5, classes)).astype(np.float32)
+    least = float(losses.distillation(tf.constant(taught), tf.constant(taught), 2.0))
+    other = tf.constant(taught + rng.normal(size=taught.shape).astype(np.float32))
+    assert float(losses.distillation(other, tf.constant(taught), 2.0)) > least
+
+
+@pytest.mark.parametrize(("loss", "changed"), [("mse", False), ("cross_entropy", True)])
+def test_with_a_teacher_the_network_comes_nearer_to_it(loss, changed):
+    """Taught alone, it never sees what is wanted; changed samples are taught too."""
+    x, y = task()
+    seen = []
+
+    def teacher(samples):
+        seen.append(samples)
+        return np.stack([samples.mean((1, 2, 3)), samples[:, 2:4].mean((1, 2, 3))], -1)
+
+    def augment(x, y, rng):
+        return x[:, :, ::-1], y
+
+    def likeness(output, _):
+        away = output - teacher(x)
+        if loss == "cross_entropy":  # a sum that all logits share says nothing
+            away = away - away.mean(1, keepdims=True)
+        return -float((away**2).mean())
+
+    net, wanted = network(), {"mse": y, "cross_entropy": np.zeros(len(x), int)}[loss]
+    recipe = replace(RECIPE, loss=loss, teaching=1.0, temperature=1.0, epochs=6)
+    before = likeness(forward(net, x, 24).output.numpy(), None)
+    seen.clear()
+    end = finetune(
+        *(net, (x, wanted), (x, wanted), recipe),
+        teacher=teacher,
+        augment=augment if changed else None,
+        judge=("likeness", likeness),
+    )
+    assert end.best_score > 0.5 * before
+    assert (RECIPE.batch in map(len, seen)) == changed  # else all at once, before
+
+
+def test_values_are_learned_alike_in_any_unit():
+    x, y = task()
+    recipe = replace(RECIPE, epochs=1, unit=1000.0)
+    small, large = network(), network()
+    for variable, other in zip(small.trainable_variables, large.trainable_variables):
+        if "read" in variable.name:
+            other.assign(1000.0 * variable)
+    losses_ = []
+    for net, wanted, unit in ((small, y, 1.0), (large, 1000 * y, 1000.0)):
+        end = finetune(net, (x, wanted), (x, wanted), replace(recipe, unit=unit))
+        losses_.append(end.loss)
+    assert losses_[0] == pytest.approx(losses_[1], rel=0.05)
 
 
 def test_populations_share_the_spikes_equally():

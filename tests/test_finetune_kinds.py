@@ -49,7 +49,7 @@ def values(folder):
 def masks(folder):
     data = shape_data(40, 0, (12, 16, 1))
     x = data.read(np.arange(40), (12, 16, 1))
-    return fitted_masks(x, np.eye(3)[data.answers], features=8), x, data.answers
+    return fitted_masks(x, np.eye(3)[data.answers], features=48), x, data.answers
 
 
 CASES = {
@@ -112,6 +112,27 @@ def test_what_was_trained_on_is_not_tested_on_whatever_the_seed(tmp_path):
     report = json.loads((tmp_path / "o" / "report.json").read_text())
     assert report["samples"] == len(split["test"]) + 9
     assert "9 new of 209 joined" in report["source"]
+
+
+def test_a_teacher_and_smoothed_labels_belong_to_the_run(tmp_path, run_cli, capsys):
+    graph, x, y = classes(tmp_path)
+    data, tuned = tmp_path / "data.npz", tmp_path / "tuned.snn"
+    np.savez(data, x=x, y=y)
+    model = save(tmp_path / "ann.snn", graph)
+    words = ["finetune", model, "--data", data, "--out", tuned, *QUICK]
+    words += ["--adapt-epochs", 1, "--epochs", 1]
+    taught = ["--teacher", "ann", "--label-smoothing", 0.1]
+    assert run_cli(*words, *taught) == 0
+    choices = read_model(tuned).metadata["finetuned"]["choices"]
+    assert (choices["teacher"], choices["label_smoothing"]) == ("ann", 0.1)
+    assert run_cli(*words, "--resume") == 2
+    assert "another label_smoothing, teacher" in capsys.readouterr().err
+    assert run_cli(*words, *taught, "--loss", "mse") == 2
+    assert "trained with cross_entropy; name that" in capsys.readouterr().err
+    np.savez(data, x=x, y=y[:, None] / 2)
+    words[1] = save(tmp_path / "values.snn", fitted(x, y[:, None] / 2))
+    assert run_cli(*words, "--task", "values", *taught, "--loss", "huber") == 2
+    assert "labels are smoothed for cross_entropy" in capsys.readouterr().err
 
 
 def test_answers_that_do_not_suit_name_both_shapes(tmp_path):

@@ -23,7 +23,7 @@ from ..training.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from ..training.losses import find_loss
+from ..training.losses import distillation, find_loss, mse
 from .hybrid import HybridNetwork
 from .rate_control import BUDGETS, Budget, deviation
 from .recipe import Progress, Recipe
@@ -33,6 +33,8 @@ Array = npt.NDArray[Any]
 Samples = tuple[Array, Array]
 """What the network takes and what it should give, (samples, …) each."""
 Augment = Callable[[Array, Array, np.random.Generator], Samples]
+Teacher = Callable[[Array], Array]
+"""Samples → the outputs to come near to, as the network's own."""
 Judge = tuple[str, Callable[[Array, Array], float]]
 """Name of a score, and (outputs, wanted) → it; the higher the better."""
 
@@ -46,6 +48,7 @@ def finetune(
     checkpoint: Path | None = None,
     resume: bool = False,
     identity: Mapping[str, Any] | None = None,
+    teacher: Teacher | None = None,
     augment: Augment | None = None,
     judge: Judge | None = None,
     progress: Callable[[Progress], None] | None = None,
@@ -66,6 +69,7 @@ def finetune(
         resume: go on from the checkpoint.
         identity: what a resumed run must share beside the recipe, the data and the
             network it began with, by name.
+        teacher: answers training samples, augmented ones too; see ``Recipe.teaching``.
         augment: (samples, wanted, generator) → what a batch is trained with.
         judge: the score to choose the best epoch by; that of the loss where None.
         progress: called after each epoch.
@@ -95,7 +99,7 @@ def finetune(
     if resume and checkpoint is None:
         raise DataError("resume: name the checkpoint to go on from")
     tf.config.experimental.enable_op_determinism()
-    trainer = _Trainer(network, train, validation, recipe, augment, judge)
+    trainer = _Trainer(network, train, validation, recipe, teacher, augment, judge)
     trainer.identity = {**trainer.identity, **(identity or {})}
     if resume:
         assert checkpoint is not None
@@ -124,12 +128,14 @@ class _Trainer(Resumable):
         train: Samples,
         validation: Samples,
         recipe: Recipe,
+        teacher: Teacher | None,
         augment: Augment | None,
         judge: Judge | None,
     ) -> None:
         self.network, self.recipe, self.augment = network, recipe, augment
-        self.train, self.validation = train, validation
-        self.loss = find_loss(recipe.loss)
+        self.train, self.validation, self.teacher = train, validation, teacher
+        self.taught = teacher(train[0]) if teacher and not augment else None
+        self.loss = find_loss(recipe.loss, recipe.label_smoothing)
         self.label, self.score = judge or (self.loss.label, self.loss.score)
         self.variables = list(network.trainable_variables)
         self.optimizer = Adam(self.variables, most=1.0)
@@ -186,7 +192,7 @@ class _Trainer(Resumable):
         share = self.epoch / self.recipe.epochs
         rate = self.recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
         self.optimizer.rate.assign(rate)
-        losses = [float(self.step(x, y)) for x, y in self._batches()]
+        losses = [float(self.step(*batch)) for batch in self._batches()]
         self.demand_finite("the loss", losses)
         for weights in self.weights():
             self.demand_finite("a weight", weights)
@@ -232,15 +238,22 @@ class _Trainer(Resumable):
             over=over,
         )
 
-    def _batches(self) -> Iterator[Samples]:
+    def _batches(self) -> Iterator[tuple[Array, ...]]:
+        """Samples, what is wanted, and where there is a teacher, its outputs."""
         rng = np.random.default_rng([self.recipe.seed, self.epoch])
         self.network.noise.reset_from_seed(int(rng.integers(2**31)))
         x, y = self.train
         order = rng.permutation(len(x))
         for start in range(0, len(order), self.recipe.batch):
             chosen = order[start : start + self.recipe.batch]
-            batch = x[chosen], y[chosen]
-            yield self.augment(*batch, rng) if self.augment else batch
+            batch: tuple[Array, ...] = x[chosen], y[chosen]
+            if self.augment:
+                batch = self.augment(x[chosen], y[chosen], rng)
+            if self.taught is not None:
+                batch += (self.taught[chosen],)
+            elif self.teacher:
+                batch += (self.teacher(batch[0]),)
+            yield batch
 
     def _forward(self, x: tf.Tensor) -> Activity:
         return forward(self.network, x, self.recipe.steps, self.recipe.semantics)
@@ -250,12 +263,30 @@ class _Trainer(Resumable):
         amounts = [measure(activity.rates) for measure in self.measures.values()]
         return activity.output, amounts
 
-    def _step(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+    def _error(
+        self, output: tf.Tensor, y: tf.Tensor, taught: tf.Tensor | None
+    ) -> tf.Tensor:
+        """The loss, a share of it the distance to the teacher where there is one."""
+        unit = 1.0 if self.loss.of_logits else self.recipe.unit
+        output = output / unit
+        if y.dtype.is_floating:
+            y = tf.cast(y, output.dtype) / unit
+        error = self.loss.value(output, y)
+        if taught is None:
+            return error
+        share, taught = self.recipe.teaching, tf.cast(taught, output.dtype) / unit
+        if self.loss.of_logits:
+            distance = distillation(output, taught, self.recipe.temperature)
+        else:
+            distance = mse(output, taught)
+        return (1 - share) * error + share * distance
+
+    def _step(
+        self, x: tf.Tensor, y: tf.Tensor, taught: tf.Tensor | None = None
+    ) -> tf.Tensor:
         with tf.GradientTape() as tape:
             activity = self._forward(x)
-            if y.dtype.is_floating:
-                y = tf.cast(y, activity.output.dtype)
-            error = self.loss.value(activity.output, y)
+            error = self._error(activity.output, y, taught)
             total = error + deviation(
                 self.network, activity.rates, self.recipe.band, self.recipe.bands or {}
             )

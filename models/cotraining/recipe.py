@@ -20,6 +20,10 @@ class Recipe:
 
     semantics: str = "loihi"
     loss: str = "mse"
+    label_smoothing: float = 0.0  # of cross_entropy
+    teaching: float = 0.5  # share of the loss that is the teacher's, if there is one
+    temperature: float = 2.0  # of teacher and network, where they tell classes apart
+    unit: float = 1.0  # in which a loss of values takes outputs and answers
     steps: int = 32  # per sample
     epochs: int = 10
     batch: int = 16  # samples
@@ -36,7 +40,8 @@ class Recipe:
         """Raise DataError for something that cannot be trained with."""
         find_semantics(self.semantics)
         find_loss(self.loss)
-        for name in ("steps", "epochs", "batch", "learning_rate", *BUDGETS):
+        positive = ("steps", "epochs", "batch", "learning_rate", "temperature", "unit")
+        for name in (*positive, *BUDGETS):
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise DataError(f"{name} is {value}; it must be greater than 0")
@@ -44,6 +49,14 @@ class Recipe:
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise DataError(f"{name} is {value}; it must be 0 or greater")
+        for name in ("label_smoothing", "teaching"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise DataError(f"{name} is {getattr(self, name)}; 0 … 1 is allowed")
+        if self.label_smoothing and self.loss != "cross_entropy":
+            raise DataError(
+                f"label_smoothing is {self.label_smoothing} and the loss {self.loss}; "
+                "labels are smoothed for cross_entropy; take that, or leave it out"
+            )
         if self.steps > MOST_STEPS:
             raise DataError(f"steps is {self.steps:.3g}; at most {MOST_STEPS} are run")
         if not 0 <= self.seed < 2**32:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -28,23 +29,32 @@ class Loss:
         value: (predicted, wanted) → scalar.
         score: (predicted, wanted) → number; the higher the better.
         label: name of the score.
+        of_logits: predicted is what stands before a softmax or sigmoid.
     """
 
     value: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
     score: Callable[[Array, Array], float]
     label: str
+    of_logits: bool = False
 
 
-def find_loss(name: str) -> Loss:
+def find_loss(name: str, smoothing: float = 0.0) -> Loss:
     """The loss of this name, or a function of the user's own, "package.module.name".
 
     Such a function takes (predicted, wanted) and gives a scalar, its own judge.
+
+    Args:
+        name: of the loss.
+        smoothing: of its labels, for ``cross_entropy``.
 
     Raises:
         DataError: there is none.
     """
     if name in LOSSES:
-        return LOSSES[name]
+        loss = LOSSES[name]
+        if smoothing:
+            return replace(loss, value=partial(cross_entropy, smoothing=smoothing))
+        return loss
     module, _, function = name.rpartition(".")
     try:
         own = getattr(import_module(module), function)
@@ -138,6 +148,26 @@ def cross_entropy(
     return tf.reduce_mean(error)
 
 
+def distillation(
+    predicted: tf.Tensor, taught: tf.Tensor, temperature: float
+) -> tf.Tensor:
+    """T² · cross-entropy of a teacher's classes with the network's, both at T.
+
+    Logits (…, classes), divided by T before the softmax: what the teacher holds
+    possible beside its answer counts too. T² keeps the gradient's size. Source: Hinton,
+    Vinyals & Dean 2015 (arXiv 1503.02531), section 2.
+    """
+    if predicted.shape[-1] == 1:  # its sigmoid tells two classes apart
+        error = tf.nn.sigmoid_cross_entropy_with_logits(
+            tf.sigmoid(taught / temperature), predicted / temperature
+        )
+    else:
+        error = tf.nn.softmax_cross_entropy_with_logits(
+            tf.nn.softmax(taught / temperature), predicted / temperature
+        )
+    return temperature**2 * tf.reduce_mean(error)
+
+
 def ce_dice(predicted: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:
     """0.5 · cross-entropy + 0.5 · (1 − mean soft Dice of the classes, over the batch).
 
@@ -174,6 +204,6 @@ LOSSES = {
     "iou": Loss(box_loss, _mean_iou, "IoU"),
     "bce_dice": Loss(bce_dice, dice_of_probabilities, "Dice"),
     "huber": Loss(huber, _minus(huber), "−huber"),
-    "cross_entropy": Loss(cross_entropy, accuracy, "accuracy"),
-    "ce_dice": Loss(ce_dice, accuracy, "accuracy of pixels"),
+    "cross_entropy": Loss(cross_entropy, accuracy, "accuracy", of_logits=True),
+    "ce_dice": Loss(ce_dice, accuracy, "accuracy of pixels", of_logits=True),
 }
