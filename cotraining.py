@@ -55,7 +55,7 @@ class Choices:
     """What a user may choose about fine-tuning."""
 
     semantics: str = "loihi"  # of the forward pass: "loihi" or "float"
-    encoder: str = "bias"  # how a sample enters: "bias", or "events" that it holds
+    encoder: str | None = None  # "bias" or "events"; None: as fine-tuned before
     steps: int = 32  # per sample
     settle: int | None = None  # steps left out of the read-out; None: ``settling``
     dt: float = 0.001  # s
@@ -112,6 +112,8 @@ def cotrain(
     check_output(out, (".snn",), "the network", [model] if model else ())
     source = read_model(model)
     source = replace(source, graph=with_preprocessing(source.graph, preprocessing))
+    before = (source.choices or {}).get("encoder")
+    choices = replace(choices, encoder=choices.encoder or before or "bias")
     task = read_task(
         data,
         source.graph,

@@ -42,7 +42,8 @@ def main() -> None:
     kept["data"] = f"{SCENES} generated scenes of seed {SEED}"
     trained = given.out.with_suffix(".ann.snn")
     save_bundle(trained, Bundle(graph=read_keras(keras), metadata=kept))
-    tuned = cotrain(trained, None, given.out, CHOICES, resume=given.resume)
+    begun = any(given.out.parent.glob(f"{given.out.name}.*.npz"))
+    tuned = cotrain(trained, None, given.out, CHOICES, resume=given.resume and begun)
     scores = metadata["scores"] | tuned["finetuned"]["validation"]
     print(json.dumps(scores, indent=2))
 

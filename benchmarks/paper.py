@@ -231,7 +231,7 @@ def tuned(out: Path, ann: Path, data: Path, choices: Choices) -> Model:
             data,
             out,
             choices,
-            resume=True,
+            resume=any(out.parent.glob(f"{out.name}.*.npz")),
             progress=lambda phase, now: say(now, f"{phase} "),
         )
     return read_model(out)
