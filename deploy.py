@@ -16,8 +16,8 @@ from typing import Any
 from .calibration.energy import load_profile
 from .calibration.operations import with_macs
 from .calibration.overflow import Overflow
-from .calibration.report.picture import Answers, save_picture
-from .calibration.report.report import Report, StepTime, measure, write_file
+from .calibration.report.picture import Answers, drawn
+from .calibration.report.report import Report, StepTime, measure, write_files
 from .model_files import Model, read_model
 from .models.data.formats.formats import AS_NAMED
 from .models.data.formats.reading import Reading
@@ -25,7 +25,7 @@ from .pipeline.compilation import Compilation, Pass, Settings, compiled, find_pa
 from .targets.contract import Target, find_target
 from .tasks.reading import check_reading
 from .tasks.task import Task, read_task
-from .toolchain.bundle.bundle import Bundle, save_bundle
+from .toolchain.bundle.bundle import Bundle, packed
 from .toolchain.errors import DataError, ModelError
 from .toolchain.graph.graph import Graph
 from .toolchain.graph.interpret import evaluate
@@ -276,19 +276,19 @@ def compile_program(
 
 
 def write(made: Build, folder: Path) -> None:
-    """Write program.snn, report.json and report.png, each whole or not at all.
+    """Write program.snn, report.json and report.png, all of them or none.
 
     Raises:
         DataError, BundleError: the folder cannot be written.
     """
+    program = folder / "program.snn"
+    files = {
+        program: packed(program, made.bundle),
+        folder / "report.json": made.report.encoded(),
+        folder / "report.png": drawn(made.shown, answers=made.picture),
+    }
     _make(folder)
-    save_bundle(folder / "program.snn", made.bundle)
-    made.report.to_json(folder / "report.json")
-    save_picture(
-        folder / "report.png",
-        made.shown,
-        answers=made.picture,
-    )
+    write_files(files)
 
 
 def write_text(text: str, file: Path) -> Path:
@@ -298,7 +298,7 @@ def write_text(text: str, file: Path) -> Path:
         DataError: it cannot be written.
     """
     _make(file.parent)
-    write_file(file, f"{text}\n".encode())
+    write_files({file: f"{text}\n".encode()})
     return file
 
 

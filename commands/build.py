@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..toolchain.visible import visible_lines
 from .options import (
     AMOUNT,
     COUNT,
@@ -116,7 +117,7 @@ def build(
     if last:
         text = deploy.network_after(last, model, data, **how)
         if out is None:
-            click.echo(text)
+            click.echo(visible_lines(text))
         else:
             say(stderr, f"wrote {deploy.write_text(text, out / f'{last}.txt')}")
         return

@@ -50,13 +50,14 @@ def compare(
     their neurons make them. Exit code 1 where one does not agree.
     """
     from .. import trials
-    from ..calibration.report.divergence_picture import check_ending, save_divergence
+    from ..calibration.report.divergence_picture import save_divergence
+    from ..calibration.report.picture import picture_kind
     from ..calibration.report.verdict import print_verdict, to_json
     from ..toolchain.verdict.compare import Tolerances
 
     stdout, stderr = consoles()
     if plot is not None:
-        check_ending(plot)
+        picture_kind(plot)
     names = tuple(name.strip() for name in targets.split(","))
     tolerances = Tolerances(rate=rate_tolerance, output=output_tolerance)
     with stderr.status(f"running on {', '.join(names)}"):

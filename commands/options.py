@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from ..toolchain.visible import visible, visible_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -146,8 +147,8 @@ def consoles() -> tuple[Console, Console]:
 
 
 def say(console: Console, text: str) -> None:
-    """Print text as it is."""
-    console.print(text, highlight=False, markup=False, soft_wrap=True)
+    """Print text as it is, but for what a terminal would obey."""
+    console.print(visible(text), highlight=False, markup=False, soft_wrap=True)
 
 
 def command_line() -> str:
@@ -167,7 +168,7 @@ def show(report: Report, stdout: Console, as_json: bool) -> None:
     from ..calibration.report.terminal import print_report
 
     if as_json:
-        click.echo(json.dumps(asdict(report), indent=2, ensure_ascii=False))
+        click.echo(visible_json(asdict(report)))
     else:
         print_report(report, stdout)
 

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ...toolchain.visible import visible
 from ..energy import Constant
 from ..overflow import MAX_Q, MAX_U, Overflow
 from ..statistics import LayerStatistics, Rate
@@ -52,10 +53,10 @@ def print_report(
     console.print()
     lines = Table.grid(padding=(0, 2, 0, 0))
     for name, text in _lines(report):
-        lines.add_row(Text(f"{name:<{KEY - 2}}", style="bold"), Text(text))
+        lines.add_row(Text(f"{name:<{KEY - 2}}", style="bold"), Text(visible(text)))
     console.print(lines, highlight=False)
     for step in (*_advice(report), *next_steps):
-        line = Text.assemble((f"{'next':<{KEY}}", "bold green"), step)
+        line = Text.assemble((f"{'next':<{KEY}}", "bold green"), visible(step))
         console.print(line, highlight=False, soft_wrap=True)
 
 
@@ -85,7 +86,7 @@ def _cells(report: Report, layer: LayerStatistics, joules: float) -> list[str]:
     rates: tuple[Rate, ...] = (layer.mean_rate, layer.median_rate, layer.p99_rate)
     cores = report.utilization.get(layer.name, {}).get("cores")
     return [
-        layer.name,
+        visible(layer.name),
         str(layer.neurons),
         str(cores[0]) if cores else "–",
         *(three_digits(rate.hz) for rate in rates),
