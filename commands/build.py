@@ -14,6 +14,7 @@ from .options import (
     DEVICE,
     PATH,
     TARGET,
+    WEIGHT,
     consoles,
     json_option,
     preprocessing,
@@ -61,7 +62,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--tau-syn",
-    type=click.FloatRange(min=0),
+    type=WEIGHT,
     default=0.005,
     show_default=True,
     help="Synaptic time constant of every connection, s.",
@@ -69,9 +70,8 @@ if TYPE_CHECKING:
 @click.option(
     "--max-rate",
     type=AMOUNT,
-    default=250.0,
-    show_default=True,
-    help="Of rectified linear neurons at their 99.9th percentile, Hz.",
+    help="Of rectified linear neurons at their 99.9th percentile, Hz.  [default: a "
+    "spike in four steps]",
 )
 @click.option("--weight-bits", type=click.IntRange(2, 8), default=8, show_default=True)
 @click.option(

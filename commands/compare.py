@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from .options import BUNDLE, COUNT, PATH, STEPS, consoles, json_option, say
+from .options import BUNDLE, COUNT, PATH, STEPS, WEIGHT, consoles, json_option, say
 
 
 @click.command(
@@ -20,13 +20,13 @@ from .options import BUNDLE, COUNT, PATH, STEPS, consoles, json_option, say
 @STEPS
 @click.option(
     "--rate-tolerance",
-    type=click.FloatRange(min=0),
+    type=WEIGHT,
     help="Of a float simulation's mean rates, as a share of the first target's.  "
     "[default: each neuron as its equations say]",
 )
 @click.option(
     "--output-tolerance",
-    type=click.FloatRange(min=0),
+    type=WEIGHT,
     help="Of its outputs on average, as a share of the first target's largest.  "
     "[default: as rates and steps make it]",
 )

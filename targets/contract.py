@@ -21,7 +21,7 @@ from ..toolchain.program.recording import Recording, join
 GROUP = "snn_deploy.targets"  # entry points
 RASTER_BYTES = 512 << 20  # of spikes held at once where only counts are asked for
 Utilization = Mapping[str, Mapping[str, tuple[int, int]]]
-"""Population, or "total" → resource → (used, max)."""
+"""Population, or ``CHIP`` → resource → (used, max)."""
 
 
 class Session(ABC):

@@ -42,7 +42,7 @@ LABELS: Mapping[str, Label] = {
 """Field of a Report → what kind of figure it holds; a Score carries its own."""
 
 Utilization = Mapping[str, Mapping[str, tuple[int, int]]]
-"""Population, or "total" → resource → (used, max)."""
+"""Population, or ``CHIP`` → resource → (used, max)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +112,19 @@ class Report:
     wall_time: float  # s that the target took for all samples, on this computer
     confusion: Confusion | None = None
     notes: tuple[str, ...] = ()  # what a reader of the scores must know
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What makes the answers worth nothing."""
+        silent = next((layer for layer in self.layers if layer.silent == 1), None)
+        if silent is None:
+            return ()
+        return (
+            f"population {silent.name!r} never fires in {self.samples} samples of "
+            f"{self.steps} steps, so what it feeds is the same for all of them; run "
+            "more steps (--steps), let neurons fire faster (--max-rate), or give "
+            "synapses a shorter --tau-syn",
+        )
 
     def encoded(self) -> bytes:
         """The report as a file, full precision.
