@@ -19,13 +19,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from snn_deploy.cotraining import Choices, cotrain
+from snn_deploy.cotraining import cotrain
 from snn_deploy.deploy import Settings, Steps, build, write
 from snn_deploy.models.data.formats.formats import read_data
 from snn_deploy.models.data.parts import noted, parts_of
 from snn_deploy.models.training.metadata import write_metadata
 from snn_deploy.toolchain.verdict.compare import Tolerances
 from snn_deploy.trials import compare
+from snn_deploy.tuning import Choices
 
 RESULTS = Path(__file__).parent / "results"
 SEEDS = (0, 1, 2)

@@ -38,7 +38,7 @@ from paper_score import (
 )
 
 from snn_deploy import __version__
-from snn_deploy.cotraining import Choices, cotrain
+from snn_deploy.cotraining import cotrain
 from snn_deploy.model_files import Model, read_model
 from snn_deploy.models.networks.recipe import CaeRecipe, Recipe
 from snn_deploy.models.training.train_cae import train_cae
@@ -47,6 +47,7 @@ from snn_deploy.pipeline.compilation import Settings
 from snn_deploy.tasks.boxes import read_boxes
 from snn_deploy.tasks.masks import read_masks
 from snn_deploy.tasks.task import read_task
+from snn_deploy.tuning import Choices
 
 RESULTS = Path(__file__).parent / "results" / "paper"
 SEEDS = (0, 1, 2)
