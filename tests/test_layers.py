@@ -13,13 +13,6 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 ROOF = {"deploy", "trials", "training", "cotraining", "tuning", "model_files"}
-    "deploy",
-    "trials",
-    "training",
-    "cotraining",
-    "tuning",
-    "model_files",
-}  # at the root
 MAY_IMPORT = {  # folder -> what else at the root it may name
     "toolchain": set(),
     "calibration": {"toolchain"},
