@@ -10,12 +10,13 @@ import argparse
 import json
 from pathlib import Path
 
-from snn_deploy.cotraining import Choices, cotrain
+from snn_deploy.cotraining import cotrain
 from snn_deploy.models.data.generated.scenes import scene_data
 from snn_deploy.models.training.train_locnet import Recipe, train
 from snn_deploy.models.training.trainer import progress_bar
 from snn_deploy.toolchain.bundle.bundle import Bundle, save_bundle
 from snn_deploy.toolchain.frontends.keras import read_keras
+from snn_deploy.tuning import Choices
 
 SCENES, SEED = 3000, 1  # `build` shows scenes of seed 0: none that trained or chose
 RECIPE = Recipe(size=(32, 48, 1), epochs=50, batch=64)
@@ -42,7 +43,8 @@ def main() -> None:
     kept["data"] = f"{SCENES} generated scenes of seed {SEED}"
     trained = given.out.with_suffix(".ann.snn")
     save_bundle(trained, Bundle(graph=read_keras(keras), metadata=kept))
-    tuned = cotrain(trained, None, given.out, CHOICES, resume=given.resume)
+    begun = any(given.out.parent.glob(f"{given.out.name}.*.npz"))
+    tuned = cotrain(trained, None, given.out, CHOICES, resume=given.resume and begun)
     scores = metadata["scores"] | tuned["finetuned"]["validation"]
     print(json.dumps(scores, indent=2))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
@@ -22,6 +21,7 @@ TITLE = "energy proxy, not a measurement"
 JOULES = {"pJ": 1e-12, "nJ": 1e-9, "uJ": 1e-6, "mJ": 1e-3, "J": 1.0}
 TAGS = ("SIM", "MEAS", "FIT", "DERIVED", "VENDOR", "2ND", "MEM")
 BASES = ("incremental", "average")
+LARGEST = 1e6  # J of one event, so that no sum overflows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +145,7 @@ def load_profile(name: str | Path) -> DeviceProfile:
         )
     try:
         table = tomllib.loads(source.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(
             f"Device profile {str(name)!r}: it cannot be read as TOML ({error}); "
             "repair the file"
@@ -184,10 +184,10 @@ def _constant(what: str, table: Any) -> Constant:
         energy = table[key]
         number = isinstance(energy, (int, float)) and not isinstance(energy, bool)
         _demand(
-            number and math.isfinite(energy) and energy >= 0,
+            number and 0 <= energy <= LARGEST,
             f"{what}.{key}",
             energy,
-            "a finite number of at least 0",
+            f"a number from 0 to {LARGEST:g}",
         )
     low, value, high = table["low"], table["value"], table["high"]
     _demand(low <= value <= high, what, f"{low}, {value}, {high}", "low ≤ value ≤ high")

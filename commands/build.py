@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..toolchain.visible import visible_lines
 from .options import (
     AMOUNT,
     COUNT,
     DEVICE,
     PATH,
     TARGET,
+    WEIGHT,
     consoles,
     json_option,
     preprocessing,
@@ -60,7 +62,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--tau-syn",
-    type=click.FloatRange(min=0),
+    type=WEIGHT,
     default=0.005,
     show_default=True,
     help="Synaptic time constant of every connection, s.",
@@ -68,9 +70,8 @@ if TYPE_CHECKING:
 @click.option(
     "--max-rate",
     type=AMOUNT,
-    default=250.0,
-    show_default=True,
-    help="Of rectified linear neurons at their 99.9th percentile, Hz.",
+    help="Of rectified linear neurons at their 99.9th percentile, Hz.  [default: a "
+    "spike in four steps]",
 )
 @click.option("--weight-bits", type=click.IntRange(2, 8), default=8, show_default=True)
 @click.option(
@@ -116,7 +117,7 @@ def build(
     if last:
         text = deploy.network_after(last, model, data, **how)
         if out is None:
-            click.echo(text)
+            click.echo(visible_lines(text))
         else:
             say(stderr, f"wrote {deploy.write_text(text, out / f'{last}.txt')}")
         return

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from .options import BUNDLE, COUNT, PATH, STEPS, consoles, json_option, say
+from .options import BUNDLE, COUNT, PATH, STEPS, WEIGHT, consoles, json_option, say
 
 
 @click.command(
@@ -20,13 +20,13 @@ from .options import BUNDLE, COUNT, PATH, STEPS, consoles, json_option, say
 @STEPS
 @click.option(
     "--rate-tolerance",
-    type=click.FloatRange(min=0),
+    type=WEIGHT,
     help="Of a float simulation's mean rates, as a share of the first target's.  "
     "[default: each neuron as its equations say]",
 )
 @click.option(
     "--output-tolerance",
-    type=click.FloatRange(min=0),
+    type=WEIGHT,
     help="Of its outputs on average, as a share of the first target's largest.  "
     "[default: as rates and steps make it]",
 )
@@ -50,13 +50,14 @@ def compare(
     their neurons make them. Exit code 1 where one does not agree.
     """
     from .. import trials
-    from ..calibration.report.divergence_picture import check_ending, save_divergence
+    from ..calibration.report.divergence_picture import save_divergence
+    from ..calibration.report.picture import picture_kind
     from ..calibration.report.verdict import print_verdict, to_json
     from ..toolchain.verdict.compare import Tolerances
 
     stdout, stderr = consoles()
     if plot is not None:
-        check_ending(plot)
+        picture_kind(plot)
     names = tuple(name.strip() for name in targets.split(","))
     tolerances = Tolerances(rate=rate_tolerance, output=output_tolerance)
     with stderr.status(f"running on {', '.join(names)}"):

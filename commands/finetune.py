@@ -43,9 +43,8 @@ EPOCHS = click.IntRange(min=0)
 @click.option(
     "--encoder",
     type=click.Choice(["bias", "events"]),
-    default="bias",
-    show_default=True,
-    help="How a sample enters: constant bias currents, or the events that it holds.",
+    help="How a sample enters: constant bias currents, or the events that it holds.  "
+    "[default: as fine-tuned before, else bias]",
 )
 @click.option("--steps", type=COUNT, default=32, show_default=True, help="Per sample.")
 @click.option(

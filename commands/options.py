@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..toolchain.errors import TargetUnavailable
+from ..toolchain.visible import visible, visible_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -70,13 +71,24 @@ class Numbers(click.ParamType):
             )
 
 
+class Finite(click.FloatRange):
+    """A number in a range, and neither infinite nor NaN."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        """The number."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number", param, ctx)
+        return number
+
+
 NAMES = Names()
 COUNTS = Counts()
 NUMBERS = Numbers()
 PATH = click.Path(path_type=Path)
-COUNT = click.IntRange(min=1)
-AMOUNT = click.FloatRange(min=0, min_open=True)
-WEIGHT = click.FloatRange(min=0)
+COUNT = click.IntRange(1, 2**31 - 1)
+AMOUNT = Finite(min=0, min_open=True)
+WEIGHT = Finite(min=0)
 SEED = click.IntRange(0, 2**32 - 1)
 BOXES = (
     "Folder with images/ and boxes.csv, or 101_ObjectCategories/NAME of Caltech-101."
@@ -158,8 +170,8 @@ def consoles() -> tuple[Console, Console]:
 
 
 def say(console: Console, text: str) -> None:
-    """Print text as it is."""
-    console.print(text, highlight=False, markup=False, soft_wrap=True)
+    """Print text as it is, but for what a terminal would obey."""
+    console.print(visible(text), highlight=False, markup=False, soft_wrap=True)
 
 
 def command_line() -> str:
@@ -175,13 +187,17 @@ def json_option(what: str) -> Any:
 
 
 def show(report: Report, stdout: Console, as_json: bool) -> None:
-    """Print a report, as a table or as JSON."""
+    """Print a report, as a table or as JSON, and warn where nobody may see it there."""
     from ..calibration.report.terminal import print_report
 
     if as_json:
-        click.echo(json.dumps(asdict(report), indent=2, ensure_ascii=False))
+        click.echo(visible_json(asdict(report)))
     else:
         print_report(report, stdout)
+    if as_json or not stdout.is_terminal:
+        _, stderr = consoles()
+        for warning in report.warnings:
+            say(stderr, f"warning: {warning}")
 
 
 def learning(epochs: int, learning_rate: float) -> tuple[Callable[..., Any], ...]:

@@ -13,7 +13,6 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
 
-from ..calibration.balance import MAX_RATE
 from ..calibration.overflow import Overflow
 from ..toolchain.errors import DataError, SnnDeployError
 from ..toolchain.graph.graph import Graph
@@ -34,7 +33,7 @@ class Settings:
     dt: float = 0.001  # s
     encoder: str | None = None  # of ENCODERS; None: as fine-tuned with, else "bias"
     tau_syn: float = 0.005  # s, of every connection; the paper's
-    max_rate: float = MAX_RATE  # Hz, of rectified linear neurons, 99.9th percentile
+    max_rate: float | None = None  # Hz, of rectified linear neurons; see ``balance``
     weight_bits: int = 8
 
     @property

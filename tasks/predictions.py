@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..calibration.report.report import write_file
+from ..calibration.report.report import write_files
 from ..toolchain.errors import DataError
 from ..toolchain.graph.nodes import Array
 from .classes import chosen
@@ -55,7 +55,7 @@ def save_predictions(
         np.savez(content, name=np.array(names), output=output, **given)
     else:
         content.write(_table(names, taken, output.reshape(len(output), -1)).encode())
-    write_file(path, content.getvalue())
+    write_files({path: content.getvalue()})
 
 
 def _table(names: Sequence[str], taken: Sequence[str] | None, flat: Array) -> str:

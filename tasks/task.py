@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,10 +19,12 @@ from ..models.data.parts import Parts, parts_of
 from ..toolchain.errors import DataError
 from ..toolchain.graph.graph import Graph
 from ..toolchain.graph.nodes import Argmax, Array, FloatArray, Sigmoid, Softmax
+from ..toolchain.memory import demand_memory
 from .agreement import agreement
 from .contract import KINDS, Constant, Examples, Kind, Lessons, Question, find_kind
 
 SEED = 0  # of the split, where the model names none, and of the samples shown
+WIDTH = 4 + 8  # bytes a number, as it is read and as it is sent
 GENERATED = Path("generated")  # ``--data generated``
 
 
@@ -158,8 +161,15 @@ class Task:
 
     def _sent(self, indices: IndexArray) -> Array:
         """Samples as they are sent: float64, events bool."""
-        x = self.question.read(self.data, indices)
-        return x if self.question.steps else x.astype(np.float64)
+        question = self.question
+        numbers = len(indices) * (question.steps or 1) * math.prod(question.shape)
+        demand_memory(
+            f"{self.data.source}: {len(indices)} samples",
+            WIDTH * numbers,
+            "run fewer (--samples)",
+        )
+        x = question.read(self.data, indices)
+        return x if question.steps else x.astype(np.float64)
 
 
 def question_of(graph: Graph) -> Question:

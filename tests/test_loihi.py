@@ -14,7 +14,7 @@ from random_programs import identity, programs, simulate_oracle, stimuli
 
 from snn_deploy.targets.loihi.target import EmulatorSession, LoihiEmulator
 from snn_deploy.toolchain.errors import DoesNotFit, TargetUnavailable
-from snn_deploy.toolchain.passes.place.limits import CoreLimits, Usage
+from snn_deploy.toolchain.passes.place.limits import CHIP, CoreLimits, Usage
 from snn_deploy.toolchain.program import arithmetic as core
 from snn_deploy.toolchain.program.connections import (
     Connection,
@@ -195,7 +195,7 @@ def test_utilization_of_populations_and_of_the_chip() -> None:
             "output axons": (0, 3000),
             "synapse bits": (3 * 192, 400_000),
         },
-        "total": {
+        CHIP: {
             "cores": (2, 1000),
             "compartments": (40, 24_000),
             "input axons": (6, 3_000_000),
@@ -271,3 +271,25 @@ def network(*connections: Connection, **constants: object) -> Program:
         decoder=Decoder(graph=identity(shape), population="a", amplitude=1.0),
         timing=Timing(dt=0.001, steps=10),
     )
+
+
+def test_a_population_may_be_called_total() -> None:
+    """Its utilization is its own, and the chip's stands beside it."""
+    program = network(dense(np.full((1, 1), 2)))
+    (first, *others) = program.populations
+    renamed = replace(
+        program,
+        populations=(replace(first, name="total"), *others),
+        connections=tuple(
+            replace(
+                c,
+                source="total" if c.source == first.name else c.source,
+                target="total" if c.target == first.name else c.target,
+            )
+            for c in program.connections
+        ),
+        decoder=replace(program.decoder, population="total"),
+    )
+    with LoihiEmulator().load(program) as one, LoihiEmulator().load(renamed) as other:
+        assert other.utilization["total"] == one.utilization[first.name]
+        assert other.utilization[CHIP] == one.utilization[CHIP]

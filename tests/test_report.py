@@ -25,6 +25,7 @@ from snn_deploy.calibration.report.report import (
 )
 from snn_deploy.calibration.report.terminal import print_report
 from snn_deploy.toolchain.errors import DataError
+from snn_deploy.toolchain.passes.place.limits import CHIP
 from snn_deploy.toolchain.program.connections import DenseConnection
 from snn_deploy.toolchain.program.host import Decoder, SpikeEncoder
 from snn_deploy.toolchain.program.program import Population, Program, SpikeInput, Timing
@@ -89,7 +90,7 @@ def report() -> Report:
         ),
         utilization={
             "dense": {"cores": (2, 128), "compartments": (1200, 131072)},
-            "total": {"cores": (7, 128)},
+            CHIP: {"cores": (7, 128)},
         },
         overflows=(
             Overflow(
@@ -181,7 +182,7 @@ def damage(table: dict, how: str) -> None:
     elif how == "label":
         table["scores"][0]["label"] = "guessed"
     elif how == "pair":
-        table["utilization"]["total"]["cores"] = [1, 2, 3]
+        table["utilization"][CHIP]["cores"] = [1, 2, 3]
     elif how == "null":
         table["layers"] = None
 

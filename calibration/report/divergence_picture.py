@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...toolchain.errors import DataError
 from ...toolchain.verdict.compare import Difference
 from ...toolchain.verdict.history import History
-from .picture import GRID, INK, PREDICTED, STYLE, TRUE
-from .report import write_file
+from .picture import GRID, INK, PREDICTED, STYLE, TRUE, picture_kind
+from .report import write_files
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-
-def check_ending(path: str | Path) -> str:
-    """The kind of picture, "png", "svg" or "pdf", by the suffix of ``path``.
-
-    Raises:
-        DataError: it is another.
-    """
-    kind = Path(path).suffix[1:].lower()
-    if kind not in ("png", "svg", "pdf"):
-        raise DataError(
-            f"Picture {str(path)!r}: allowed endings are .png, .svg and .pdf"
-        )
-    return kind
 
 
 def save_divergence(
@@ -47,7 +33,8 @@ def save_divergence(
     Raises:
         DataError: another suffix, or the file cannot be written.
     """
-    kind = check_ending(path)
+    kind = picture_kind(path)
+    os.environ["MPLBACKEND"] = "agg"  # as ``picture.drawn`` has it
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -64,7 +51,7 @@ def save_divergence(
             axis.spines[["top", "right"]].set_visible(False)
         figure.suptitle(f"first difference: {first}", fontsize=9)
         figure.savefig(content, format=kind, dpi=150)
-    write_file(path, content.getvalue())
+    write_files({Path(path): content.getvalue()})
 
 
 def _draw_membrane(axis: Axes, histories: Mapping[str, History]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -12,7 +13,7 @@ import numpy as np
 from ...toolchain.errors import DataError
 from ...toolchain.program.host import BoolArray
 from ...toolchain.program.recording import Recording
-from .report import write_file
+from .report import write_files
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,6 +30,7 @@ STYLE = {
     "axes.labelcolor": INK,
     "xtick.color": INK,
     "ytick.color": INK,
+    "text.parse_math": False,  # names of layers are no formulas
     "svg.hashsalt": "snn-deploy",  # the same picture is the same file
 }
 
@@ -50,23 +52,48 @@ def save_picture(
     sample: int = 0,
     answers: Answers | None = None,
 ) -> None:
-    """Write a picture as PNG, SVG or PDF, by the suffix of ``path``.
-
-    Top: samples with the network's answers. Below: which neuron spiked
-    when in one sample (where the recording has spikes), and the mean rates over all.
+    """Write a picture as PNG, SVG or PDF, by the suffix of ``path``; see ``drawn``.
 
     Raises:
         DataError: suffix or sample are not as said, or nothing can be written.
+    """
+    kind = picture_kind(path)
+    write_files({Path(path): drawn(recording, sample, answers, kind)})
+
+
+def picture_kind(path: str | Path) -> str:
+    """The kind of picture, "png", "svg" or "pdf", by the suffix of ``path``.
+
+    Raises:
+        DataError: it is another.
     """
     kind = Path(path).suffix[1:].lower()
     if kind not in ("png", "svg", "pdf"):
         raise DataError(
             f"Picture {str(path)!r}: allowed endings are .png, .svg and .pdf"
         )
+    return kind
+
+
+def drawn(
+    recording: Recording,
+    sample: int = 0,
+    answers: Answers | None = None,
+    kind: str = "png",
+) -> bytes:
+    """The file of a picture.
+
+    Top: samples with the network's answers. Below: which neuron spiked
+    when in one sample (where the recording has spikes), and the mean rates over all.
+
+    Raises:
+        DataError: there is no such sample.
+    """
     if not 0 <= sample < recording.samples:
         raise DataError(
             f"Picture of sample {sample}: the recording has {recording.samples} samples"
         )
+    os.environ["MPLBACKEND"] = "agg"  # one that is not there would fail the import
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -78,7 +105,7 @@ def save_picture(
         _draw(figure, recording, sample, answers)
         metadata = {"Date": None} if kind == "svg" else None
         figure.savefig(content, format=kind, dpi=150, metadata=metadata)
-    write_file(path, content.getvalue())
+    return content.getvalue()
 
 
 def _draw(

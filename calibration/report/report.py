@@ -10,8 +10,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from ...toolchain.bundle.archive import write_atomically
+from ...toolchain.bundle.archive import write_together
 from ...toolchain.errors import DataError
+from ...toolchain.files import demand_regular, parse_json
 from ...toolchain.program.program import Program
 from ...toolchain.program.recording import Recording
 from ..energy import DeviceProfile, EnergyProxy, energy_proxy
@@ -25,6 +26,7 @@ from ..statistics import (
 )
 
 SCHEMA = 2
+LARGEST = 1e300  # of any figure; beyond it, sums of floats overflow
 Label = Literal["counted", "estimated (proxy)", "measured"]
 LABELS: Mapping[str, Label] = {
     "layers": "counted",
@@ -40,7 +42,7 @@ LABELS: Mapping[str, Label] = {
 """Field of a Report → what kind of figure it holds; a Score carries its own."""
 
 Utilization = Mapping[str, Mapping[str, tuple[int, int]]]
-"""Population, or "total" → resource → (used, max)."""
+"""Population, or ``CHIP`` → resource → (used, max)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,11 +113,24 @@ class Report:
     confusion: Confusion | None = None
     notes: tuple[str, ...] = ()  # what a reader of the scores must know
 
-    def to_json(self, path: str | Path) -> None:
-        """Write the report, full precision, in one piece or not at all.
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What makes the answers worth nothing."""
+        silent = next((layer for layer in self.layers if layer.silent == 1), None)
+        if silent is None:
+            return ()
+        return (
+            f"population {silent.name!r} never fires in {self.samples} samples of "
+            f"{self.steps} steps, so what it feeds is the same for all of them; run "
+            "more steps (--steps), let neurons fire faster (--max-rate), or give "
+            "synapses a shorter --tau-syn",
+        )
+
+    def encoded(self) -> bytes:
+        """The report as a file, full precision.
 
         Raises:
-            DataError: a figure is not a number, or the file cannot be written.
+            DataError: a figure is not a number.
         """
         table = {**asdict(self), "labels": dict(LABELS)}
         try:
@@ -124,7 +139,15 @@ class Report:
             raise DataError(
                 "Report: one of its figures is NaN or infinite; look at the scores"
             ) from error
-        write_file(path, f"{text}\n".encode())
+        return f"{text}\n".encode()
+
+    def to_json(self, path: str | Path) -> None:
+        """Write the report, in one piece or not at all.
+
+        Raises:
+            DataError: a figure is not a number, or the file cannot be written.
+        """
+        write_files({Path(path): self.encoded()})
 
     @classmethod
     def from_json(cls, path: str | Path) -> Report:
@@ -134,11 +157,17 @@ class Report:
             DataError: there is none, it is damaged, or of a newer schema.
         """
         try:
-            table = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
+            demand_regular(Path(path))
+            table = parse_json(Path(path).read_bytes())
+        except OSError as error:
             raise DataError(
-                f"Report {str(path)!r}: it cannot be read ({error}); name the "
+                f"Report {str(path)!r}: it cannot be read ({error.strerror}); name the "
                 "report.json that a build wrote"
+            ) from error
+        except ValueError as error:
+            raise DataError(
+                f"Report {str(path)!r}: it cannot be read as JSON; name the "
+                "report.json that a build wrote, or its folder"
             ) from error
         schema = table.get("schema") if isinstance(table, dict) else None
         if not isinstance(schema, int):
@@ -156,7 +185,7 @@ class Report:
             )
         table.pop("labels", None)
         try:
-            report: Report = _revive(cls, table, "report")
+            report: Report = revive(cls, table, "report")
         except ValueError as error:
             raise DataError(
                 f"Report {str(path)!r}: it is damaged ({error}); build it again"
@@ -221,22 +250,23 @@ def measure(
     )
 
 
-def write_file(path: str | Path, content: bytes) -> None:
-    """Write a file in one piece: a reader sees the old one or the new one.
+def write_files(files: Mapping[Path, bytes]) -> None:
+    """Write files in one piece: a reader sees the old ones or the new ones.
 
     Raises:
-        DataError: the file cannot be written.
+        DataError: one cannot be written.
     """
     try:
-        write_atomically(Path(path), content)
+        write_together(files)
     except OSError as error:
+        names = ", ".join(repr(str(path)) for path in files)
         raise DataError(
-            f"File {str(path)!r}: it cannot be written ({error.strerror}); name one in "
+            f"File {names}: it cannot be written ({error.strerror}); name one in "
             "a folder that exists and is yours"
         ) from error
 
 
-def _revive(kind: Any, value: Any, where: str) -> Any:
+def revive(kind: Any, value: Any, where: str) -> Any:
     """The value of type ``kind`` that ``asdict`` and JSON made ``value`` of."""
     origin, args = get_origin(kind), get_args(kind)
     if isinstance(kind, type) and is_dataclass(kind):
@@ -245,19 +275,20 @@ def _revive(kind: Any, value: Any, where: str) -> Any:
         if not isinstance(value, dict) or not needed <= set(value) <= set(names):
             raise ValueError(f"{where} must hold {', '.join(names)}")
         hints = get_type_hints(kind)
-        parts = {n: _revive(hints[n], value[n], f"{where}.{n}") for n in value}
+        parts = {n: revive(hints[n], value[n], f"{where}.{n}") for n in value}
         return kind(**parts)
     if origin is tuple and isinstance(value, list):
         kinds = args[:1] * len(value) if args[-1] is ... else args
         if len(kinds) == len(value):
-            return tuple(_revive(k, v, where) for k, v in zip(kinds, value))
+            return tuple(revive(k, v, where) for k, v in zip(kinds, value))
     elif origin is Mapping and isinstance(value, dict):
-        return {k: _revive(args[1], v, f"{where}.{k}") for k, v in value.items()}
+        return {k: revive(args[1], v, f"{where}.{k}") for k, v in value.items()}
     elif origin in (Union, types.UnionType):
-        return None if value is None else _revive(args[0], value, where)
+        return None if value is None else revive(args[0], value, where)
     elif origin is Literal and value in args:
         return value
     elif origin is None and isinstance(value, bool) == (kind is bool):
-        if isinstance(value, (int, float) if kind is float else kind):
+        known = isinstance(value, (int, float) if kind is float else kind)
+        if known and (isinstance(value, str) or abs(value) <= LARGEST):
             return value
     raise ValueError(f"{where} is {str(value)[:40]!r}")

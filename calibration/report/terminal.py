@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ...toolchain.passes.place.limits import CHIP
+from ...toolchain.visible import visible
 from ..energy import Constant
 from ..overflow import MAX_Q, MAX_U, Overflow
 from ..statistics import LayerStatistics, Rate
@@ -52,20 +54,20 @@ def print_report(
     console.print()
     lines = Table.grid(padding=(0, 2, 0, 0))
     for name, text in _lines(report):
-        lines.add_row(Text(f"{name:<{KEY - 2}}", style="bold"), Text(text))
+        lines.add_row(Text(f"{name:<{KEY - 2}}", style="bold"), Text(visible(text)))
     console.print(lines, highlight=False)
     for step in (*_advice(report), *next_steps):
-        line = Text.assemble((f"{'next':<{KEY}}", "bold green"), step)
+        line = Text.assemble((f"{'next':<{KEY}}", "bold green"), visible(step))
         console.print(line, highlight=False, soft_wrap=True)
 
 
 def _table(report: Report) -> Table:
     """The layers, the core in the footer; never narrower than its figures."""
     rows = [
-        _cells(report, layer, energy.total.value)
+        _cells(report, layer, layer.name, energy.total.value)
         for layer, energy in zip(report.layers, report.energy.layers)
     ]
-    total = _cells(report, report.total, report.energy.total.total.value)
+    total = _cells(report, report.total, CHIP, report.energy.total.total.value)
     table = Table(box=SIMPLE_HEAD, padding=0, show_edge=False, show_footer=True)
     for header, cells in zip(HEADERS, zip(*rows, total)):
         words = (*header.split("\n"), *cells)
@@ -81,11 +83,14 @@ def _table(report: Report) -> Table:
     return table
 
 
-def _cells(report: Report, layer: LayerStatistics, joules: float) -> list[str]:
+def _cells(
+    report: Report, layer: LayerStatistics, place: str, joules: float
+) -> list[str]:
+    """A row; ``place`` is whose utilization it has."""
     rates: tuple[Rate, ...] = (layer.mean_rate, layer.median_rate, layer.p99_rate)
-    cores = report.utilization.get(layer.name, {}).get("cores")
+    cores = report.utilization.get(place, {}).get("cores")
     return [
-        layer.name,
+        visible(layer.name),
         str(layer.neurons),
         str(cores[0]) if cores else "–",
         *(three_digits(rate.hz) for rate in rates),
@@ -106,7 +111,7 @@ def _lines(report: Report) -> list[tuple[str, str]]:
     lines += zip(("energy", "", ""), _energy_lines(report))
     if report.total.spikes_per_synapse is not None:
         lines.append(("sparsity", _sparsity(report)))
-    used = report.utilization.get("total", {}).items()
+    used = report.utilization.get(CHIP, {}).items()
     if used:
         lines.append(("use", " · ".join(f"{n} {u} of {m}" for n, (u, m) in used)))
     lines += [("overflow", _overflow(o)) for o in report.overflows if o.could_overflow]
@@ -114,6 +119,7 @@ def _lines(report: Report) -> list[tuple[str, str]]:
     if report.confusion is not None and report.confusion.worst:
         lines.append(("confused", _mistakes(report.confusion)))
     lines += [("note", note) for note in report.notes]
+    lines += [("warning", warning) for warning in report.warnings]
     return lines
 
 
@@ -199,25 +205,25 @@ def score_lines(scores: Sequence[Score]) -> list[str]:
 
 
 def _advice(report: Report) -> list[str]:
-    advice = []
+    found = []
     for field, limit, what in (
         (
             "saturated",
             SATURATED,
-            "neurons fire at their highest rate; train towards a lower rate, or "
-            "balance with a higher percentile",
+            "neurons fire at their highest rate; give a lower --max-rate, or train LIF "
+            "neurons towards a lower rate",
         ),
         (
             "silent",
-            SILENT,
+            1.0 if report.warnings else SILENT,
             "neurons never fire; run more samples or steps, or make the layer smaller",
         ),
     ):
         shares = {layer.name: getattr(layer, field) for layer in report.layers}
         many = [f"{n} {100 * s:.0f} %" for n, s in shares.items() if s > limit]
         if many:
-            advice.append(f"{field} ({', '.join(many)}): {what}")
-    return advice
+            found.append(f"{field} ({', '.join(many)}): {what}")
+    return found
 
 
 def three_digits(value: float) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 
@@ -20,6 +19,7 @@ from ...toolchain.verdict.compare import (
     Verdict,
 )
 from ...toolchain.verdict.history import History
+from ...toolchain.visible import visible, visible_json
 from .report import Score
 from .terminal import score_lines
 
@@ -60,7 +60,7 @@ def print_verdict(
 
 def _print(lines: Sequence[str], console: Console) -> None:
     for line in lines:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.print(visible(line), highlight=False, markup=False, soft_wrap=True)
 
 
 def to_json(
@@ -75,7 +75,7 @@ def to_json(
         "blame": blamed,
         "scores": [asdict(score) for score in scores],
     }
-    return json.dumps(found, indent=2, ensure_ascii=False, default=np.ndarray.tolist)
+    return visible_json(found, default=np.ndarray.tolist)
 
 
 def blame(first: Difference, histories: Mapping[str, History]) -> list[str]:
@@ -97,8 +97,8 @@ def blame(first: Difference, histories: Mapping[str, History]) -> list[str]:
 def _table(verdict: Verdict) -> Table:
     rows = [
         (
-            row.target,
-            row.population,
+            visible(row.target),
+            visible(row.population),
             str(row.spikes),
             str(row.differing),
             f"{row.rate:.2f}",
@@ -127,7 +127,7 @@ def _columns(
     for header, cells in zip(headers, zip(*rows)):
         words = (*header.split("\n"), *cells)
         table.add_column(
-            header,
+            Text(header),
             justify="left" if header in left else "right",
             no_wrap=True,
             min_width=max(len(word) for word in words),

@@ -10,7 +10,7 @@ from dataclasses import fields
 import numpy as np
 
 from ...toolchain.errors import TargetUnavailable
-from ...toolchain.passes.place.limits import CoreLimits, Limits, Usage
+from ...toolchain.passes.place.limits import CHIP, CoreLimits, Limits, Usage
 from ...toolchain.passes.place.place import Placement, place
 from ...toolchain.program.arithmetic import IntArray
 from ...toolchain.program.host import BoolArray, Stimulus
@@ -84,7 +84,7 @@ class EmulatorSession(Session):
             for name, used in self.placement.utilization.items()
         }
         cores = {"cores": (len(self.placement.cores), chip)}
-        table["total"] = cores | _uses(self.placement.total, limits, chip)
+        table[CHIP] = cores | _uses(self.placement.total, limits, chip)
         return table
 
     def simulate(self, stimulus: Stimulus) -> Mapping[str, BoolArray]:

@@ -8,7 +8,7 @@ from dataclasses import fields
 import numpy as np
 
 from snn_deploy.targets.contract import Session, Target, Utilization
-from snn_deploy.toolchain.passes.place.limits import CoreLimits, Limits, Usage
+from snn_deploy.toolchain.passes.place.limits import CHIP, CoreLimits, Limits, Usage
 from snn_deploy.toolchain.passes.place.place import Placement, place
 from snn_deploy.toolchain.program.arithmetic import IntArray
 from snn_deploy.toolchain.program.connections import Connection
@@ -56,7 +56,7 @@ class TinySession(Session):
             )
             for field in fields(Usage)
         }
-        return {"total": {"cores": (len(self.placement.cores), CORES), **used}}
+        return {CHIP: {"cores": (len(self.placement.cores), CORES), **used}}
 
     def simulate(self, stimulus: Stimulus) -> Mapping[str, BoolArray]:
         size = (stimulus.samples, stimulus.steps)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import io
 import os
 import re
 import shutil
 import stat
+import time
 import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import BundleError
+from ..files import demand_regular
 
+STALE = 86_400.0  # s, after which a file that was never moved is nobody's
 MAX_BYTES = 1 << 30  # of all members together, unpacked
 MEMBER = re.compile(r"manifest\.json|manifest\.sha256|arrays/[0-9]{1,6}\.npy")
 SEAL = b"sha256 "
@@ -22,18 +26,32 @@ SEAL = b"sha256 "
 the file, its tables included, can change unseen."""
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file beside its place, then move it there."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+def write_together(files: Mapping[Path, bytes]) -> None:
+    """Write each file beside its place, then move them there: all, or where a disk is
+    full or a name is taken none."""
+    beside = {path: path.with_name(f".{path.name}.{os.getpid()}") for path in files}
     try:
-        beside.write_bytes(content)
-        os.replace(beside, path)
+        for path, temporary in beside.items():
+            _clear(path)
+            temporary.unlink(missing_ok=True)  # a link that waits there is not followed
+            with temporary.open("xb") as file:
+                file.write(files[path])
+        for path, temporary in beside.items():
+            os.replace(temporary, path)
     finally:
-        beside.unlink(missing_ok=True)
+        for temporary in beside.values():
+            temporary.unlink(missing_ok=True)
 
 
-def write_zip(path: Path, members: Mapping[str, bytes]) -> None:
-    """Write members as a sealed zip. Equal members make an equal file."""
+def _clear(path: Path) -> None:
+    """Remove what killed processes left beside a place, more than ``STALE`` s ago."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.[0-9]*"):
+        if left.is_file() and time.time() - left.lstat().st_mtime > STALE:
+            left.unlink(missing_ok=True)
+
+
+def zipped(members: Mapping[str, bytes]) -> bytes:
+    """Members as a sealed zip. Equal members make an equal file."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
@@ -41,7 +59,12 @@ def write_zip(path: Path, members: Mapping[str, bytes]) -> None:
             archive.writestr(info, content, zipfile.ZIP_DEFLATED)
         archive.comment = SEAL + b"0" * 64
     body = file.getvalue()[:-64]
-    write_atomically(path, body + _digest(body))
+    return body + _digest(body)
+
+
+def write_zip(path: Path, members: Mapping[str, bytes]) -> None:
+    """Write members as a sealed zip, in place of an older file there."""
+    write_together({path: zipped(members)})
 
 
 def write_directory(path: Path, members: Mapping[str, bytes]) -> None:
@@ -72,6 +95,7 @@ def read_zip(path: Path) -> dict[str, bytes]:
         BundleError: the file is truncated, changed or no bundle, or a member is too
             large, a link, listed twice, or of a name that no bundle has.
     """
+    demand_regular(path)
     demand_size(path.stat().st_size)
     file = path.read_bytes()
     body, seal = file[:-64], file[-64:]
@@ -88,12 +112,26 @@ def read_zip(path: Path) -> dict[str, bytes]:
             names = [member.filename for member in members]
             if len(set(names)) != len(names):
                 raise BundleError("a member is listed twice")
-            return {member.filename: archive.read(member) for member in members}
+            return {member.filename: _content(archive, member) for member in members}
     except (
         *(zipfile.BadZipFile, zlib.error, EOFError, OSError),
         *(NotImplementedError, RuntimeError, ValueError),
     ) as error:
         raise BundleError(f"its zip is damaged ({str(error)[:60]})") from error
+
+
+def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    """A member, unpacked as far as the zip's table says and not a byte more at once."""
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise BundleError(
+            f"its member {member.filename!r} is compressed by method "
+            f"{member.compress_type}; stored or deflated is allowed"
+        )
+    with archive.open(member) as file:
+        content = file.read(member.file_size + 1)
+    if len(content) != member.file_size:
+        raise BundleError(f"its member {member.filename!r} has another size than said")
+    return content
 
 
 def read_directory(path: Path) -> dict[str, bytes]:

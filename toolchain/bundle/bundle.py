@@ -21,14 +21,23 @@ from typing import Any
 import numpy as np
 
 from ..errors import BundleError, SnnDeployError
+from ..files import parse_json
 from ..graph.graph import Graph
 from ..graph.nodes import Array
 from ..program.host import BoolArray
 from ..program.program import Program
-from .archive import demand_size, read_directory, read_zip, write_directory, write_zip
+from .archive import (
+    demand_size,
+    read_directory,
+    read_zip,
+    write_directory,
+    write_zip,
+    zipped,
+)
 from .serialize import DTYPES, from_tree, pack, to_tree, unpack
 
 SCHEMA = 1
+MAX_MANIFEST = 1 << 27  # bytes; a million samples' names have some 50 MB
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -91,9 +100,9 @@ def save_bundle(path: Path | str, bundle: Bundle) -> None:
     """
     path = Path(path)
     write = write_zip if path.suffix == ".snn" else write_directory
+    members = _stored(path, bundle)
     try:
-        bundle.check()
-        write(path, _members(bundle))
+        write(path, members)
     except BundleError as error:
         raise BundleError(f"Bundle {str(path)!r} cannot be saved: {error}") from error
     except OSError as error:
@@ -101,6 +110,24 @@ def save_bundle(path: Path | str, bundle: Bundle) -> None:
             f"Bundle {str(path)!r} cannot be written: {error.strerror}; choose a "
             "folder that exists and can be written to"
         ) from error
+
+
+def packed(path: Path, bundle: Bundle) -> bytes:
+    """The file of a bundle, which will be called ``path``.
+
+    Raises:
+        BundleError: a part cannot be stored.
+        ModelError, DoesNotFit: see ``Bundle.check``.
+    """
+    return zipped(_stored(path, bundle))
+
+
+def _stored(path: Path, bundle: Bundle) -> dict[str, bytes]:
+    try:
+        bundle.check()
+        return _members(bundle)
+    except BundleError as error:
+        raise BundleError(f"Bundle {str(path)!r} cannot be saved: {error}") from error
 
 
 def _members(bundle: Bundle) -> dict[str, bytes]:
@@ -216,12 +243,16 @@ FIELDS: Mapping[str, tuple[type, ...]] = {
 
 def _manifest(members: Mapping[str, bytes]) -> dict[str, Any]:
     text = members.get("manifest.json", b"")
+    if len(text) > MAX_MANIFEST:
+        raise BundleError(
+            f"its manifest has {len(text)} bytes; allowed are {MAX_MANIFEST}"
+        )
     seal = members.get("manifest.sha256", b"")
     if seal != f"{hashlib.sha256(text).hexdigest()}  manifest.json\n".encode():
         raise BundleError("its manifest is missing or changed; fetch it again")
     try:
-        manifest = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        manifest = parse_json(text)
+    except ValueError as error:
         raise BundleError(f"its manifest is no JSON ({str(error)[:60]})") from error
     schema = manifest.get("schema") if isinstance(manifest, dict) else None
     if isinstance(schema, int) and schema > SCHEMA:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import math
+import sys
+import tokenize
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
@@ -101,8 +103,11 @@ def from_tree(tree: Any, fetch: Callable[[Any], Array], where: str) -> Any:
         if key != "class"
     }
     _demand_fields(kind, set(parts), where)
+    hints = _hints(kind)
     for key, part in parts.items():
-        _demand_type(part, _hints(kind)[key], f"{where}.{key}")
+        _demand_type(part, hints[key], f"{where}.{key}")
+        if hints[key] is float:  # JSON may have it without a point
+            parts[key] = float(part)
     return kind(**parts)
 
 
@@ -151,7 +156,9 @@ def _conforms(value: object, hint: Any) -> bool:
     if hint in KINDS:
         return isinstance(value, np.ndarray) and np.issubdtype(value.dtype, KINDS[hint])
     if hint is float:
-        return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
+        return type(value) in (int, float) and abs(value) <= sys.float_info.max  # type: ignore[arg-type]
+    if hint is int:
+        return type(value) is int and abs(value) < 1 << 63
     if is_dataclass(hint):
         return isinstance(value, hint)  # type: ignore[arg-type]
     return type(value) is hint
@@ -217,6 +224,7 @@ def _read_npy(file: bytes) -> Array:
         EOFError,
         OSError,
         MemoryError,
+        tokenize.TokenError,
     ) as error:
         raise BundleError(f"it is no .npy file ({str(error)[:60]})") from error
     if array.dtype.name not in DTYPES:

@@ -7,7 +7,6 @@ hold. Neither is what a trained network needs.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ..errors import ModelError
+from ..files import parse_json
 from ..graph.nodes import Array
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -113,10 +113,7 @@ def parse(description: str | bytes) -> Mapping[str, Any]:
     """A model's description in JSON. Raises ValueError where it is none."""
     if len(description) > MAX_JSON:
         raise ValueError(f"its description has {len(description)} characters")
-    try:
-        tree = json.loads(description)
-    except RecursionError as error:
-        raise ValueError("its description is nested too deep") from error
+    tree = parse_json(description)
     if not isinstance(tree, dict):
         raise ValueError("its description is no JSON object")
     return tree

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError
+from ..files import demand_regular
 from ..graph.nodes import Array
 from .hdf5 import MAGIC, MAX_BYTES, MAX_JSON, Hdf5, open_hdf5, parse
 
@@ -45,6 +46,7 @@ def read_file(path: Path) -> KerasModel:
         ModelError: it is damaged, or no whole model.
     """
     try:
+        demand_regular(path)
         with path.open("rb") as file:
             start = file.read(len(MAGIC))
         if start == MAGIC:

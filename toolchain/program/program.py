@@ -17,6 +17,8 @@ from .arithmetic import IntArray
 from .connections import Connection, ConvConnection, ConvTransposeConnection
 from .host import CODINGS, Decoder, Encoder, SpikeEncoder
 
+STEP = (1e-9, 1e3)  # s, shortest and longest
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SpikeInput:
@@ -147,10 +149,11 @@ class Program:
             raise ModelError("Program: two populations have the same name")
         names = {p.name for p in self.populations}
         _check_host(self)
-        if self.timing.steps < 1 or not self.timing.dt > 0:
+        shortest, longest = STEP
+        if self.timing.steps < 1 or not shortest <= self.timing.dt <= longest:
             raise ModelError(
                 f"Program: {self.timing.steps} steps of {self.timing.dt} s; at least "
-                "one step and a positive dt are needed"
+                f"one step, of {shortest:g} to {longest:g} s, is needed"
             )
         for population in self.populations:
             _check_population(population)
@@ -179,10 +182,12 @@ def _check_host(program: Program) -> None:
     given = [p.name for p in program.inputs]
     if isinstance(encoder, SpikeEncoder):
         fed, graph_out = given, encoder.graph
-        if encoder.coding not in CODINGS or not encoder.max_rate > 0:
+        known = encoder.coding in CODINGS and encoder.max_rate > 0
+        if not known or not 0 <= encoder.seed < 1 << 32:
             raise ModelError(
-                f"SpikeEncoder: coding {encoder.coding!r} at {encoder.max_rate} Hz; "
-                f"allowed is one of {CODINGS} at more than 0 Hz"
+                f"SpikeEncoder: coding {encoder.coding!r} at {encoder.max_rate} Hz, "
+                f"seed {encoder.seed}; allowed is one of {CODINGS} at more than 0 Hz, "
+                "and a seed from 0 to 2^32 − 1"
             )
     else:
         fed, graph_out = [p.name for p in program.populations], encoder.graph

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+CHIP = "(chip)"
+"""In place of a population's name, all of them together; layers may be called total."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:

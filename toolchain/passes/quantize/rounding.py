@@ -20,6 +20,8 @@ from ...program.connections import (
 from ...program.program import Population
 from .layers import Layer, Synapses
 
+SLOWEST = 4096  # steps; a current that keeps 4095/4096 of itself has that tau_syn
+
 
 @dataclass(frozen=True, kw_only=True)
 class Scales:
@@ -57,7 +59,7 @@ def round_population(layer: Layer, scales: Scales, dt: float) -> Population:
     return Population(
         name=node.name,
         shape=layer.shape,
-        decay_u=core.current_decay(layer.tau_syn, dt),
+        decay_u=synaptic_decay(layer, dt),
         decay_v=membrane_decay(node, dt),
         threshold=threshold,
         bias=core.round_bias(bias),
@@ -103,6 +105,21 @@ def round_connection(layer: Layer, synapses: Synapses, scales: Scales) -> Connec
         exponent=exponent,
         shape=synapses.source_shape if len(synapses.source_shape) > 1 else (),
     )
+
+
+def synaptic_decay(layer: Layer, dt: float) -> int:
+    """δ_u of the current that a layer's synapses share.
+
+    Raises:
+        DoesNotFit: their tau_syn is longer than that of the slowest decay, δ_u = 0.
+    """
+    if layer.tau_syn > SLOWEST * dt:
+        raise DoesNotFit(
+            f"Population {layer.population.name!r}: tau_syn of its synapses is "
+            f"{layer.tau_syn} s; at dt = {dt} s 0 to {SLOWEST * dt:g} s is allowed, "
+            "for the core's 12 bits of decay"
+        )
+    return core.current_decay(layer.tau_syn, dt)
 
 
 def membrane_decay(node: LIF | IF, dt: float) -> int:

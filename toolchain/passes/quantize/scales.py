@@ -42,7 +42,7 @@ import numpy as np
 from ...graph.nodes import LIF
 from ...program import arithmetic as core
 from .layers import Layer
-from .rounding import Scales, membrane_decay, round_connection
+from .rounding import Scales, membrane_decay, round_connection, synaptic_decay
 
 TOGETHER = 0.5  # share of synapses; pictures much alike brought 0.24 of the largest
 
@@ -124,7 +124,7 @@ def synaptic_gain(layer: Layer, amplitude: float, dt: float) -> float:
     A spike is worth amplitude / dt for one step; the filter u ← u · (4095 − δ_u) / 4096
     passes a constant 4096 / (1 + δ_u) times, which is taken out here.
     """
-    return (1 + core.current_decay(layer.tau_syn, dt)) / 4096 * amplitude / dt
+    return (1 + synaptic_decay(layer, dt)) / 4096 * amplitude / dt
 
 
 def _scales(
