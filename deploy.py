@@ -6,6 +6,7 @@ Program → target → Recording → Report
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,15 +22,22 @@ from .calibration.report.report import Report, StepTime, measure, write_files
 from .model_files import Model, read_model
 from .models.data.formats.formats import AS_NAMED
 from .models.data.formats.reading import Reading
-from .pipeline.compilation import Compilation, Pass, Settings, compiled, find_pass
-from .targets.contract import Target, find_target
+from .pipeline.compilation import (
+    DEFAULT_STEPS,
+    Compilation,
+    Pass,
+    Settings,
+    compiled,
+    find_pass,
+)
+from .targets.contract import RASTER_BYTES, Target, find_target
 from .tasks.reading import check_reading
 from .tasks.task import Task, read_task
 from .toolchain.bundle.bundle import Bundle, packed
 from .toolchain.errors import DataError, ModelError
 from .toolchain.graph.graph import Graph
 from .toolchain.graph.interpret import evaluate
-from .toolchain.graph.nodes import Array
+from .toolchain.graph.nodes import Array, Neurons
 from .toolchain.passes.preprocess import (
     NONE,
     Preprocessing,
@@ -119,7 +127,9 @@ def build(
     if not source.scales:
         with steps("run the float ANN on training samples"):
             notes += check_reading(task, source.graph, force=force)
-    calibration = task.calibration(CALIBRATION_SAMPLES)
+    calibration = task.calibration(
+        _fitting(CALIBRATION_SAMPLES, source.graph, settings)
+    )
     program, overflows = compile_program(
         source.graph, calibration, settings, steps, source.scales
     )
@@ -127,10 +137,9 @@ def build(
     with steps(f"load on {target}"):
         session = place.load(program)
     with session, steps(f"run {len(test)} samples"):
-        shown = session.run(test.x[:SHOWN])
-        recording = (
-            shown if len(test) <= SHOWN else session.run(test.x, record="counts")
-        )
+        few = _fitting(SHOWN, source.graph, settings)
+        shown = session.run(test.x[:few])
+        recording = shown if len(test) <= few else session.run(test.x, record="counts")
     answers = {network_on(place): recording.output}
     if not source.scales:  # a fine-tuned network's rates are no answer of their own
         with steps("run the float ANN"):
@@ -151,9 +160,17 @@ def build(
         bundle=_bundle(program, source, task),
         recording=recording,
         report=report,
-        picture=task.picture(test.first(SHOWN), shown.output),
+        picture=task.picture(test.first(few), shown.output),
         shown=shown,
     )
+
+
+def _fitting(count: int, graph: Graph, settings: Settings) -> int:
+    """So many samples, or of a large network as many as have ``RASTER_BYTES`` steps."""
+    names = [node.name for node in graph.nodes if isinstance(node, Neurons)]
+    neurons = sum(math.prod(graph.shapes[name]) for name in names)
+    steps = settings.steps or DEFAULT_STEPS
+    return max(1, min(count, RASTER_BYTES // (steps * max(neurons, 1))))
 
 
 def network_on(place: Target) -> str:
@@ -183,7 +200,7 @@ def network_after(
     """
     with steps("read model and data"):
         source, task, settings = _read(model, data, reading, preprocessing, settings)
-    samples = task.calibration(CALIBRATION_SAMPLES)
+    samples = task.calibration(_fitting(CALIBRATION_SAMPLES, source.graph, settings))
     start = Compilation(
         graph=source.graph, samples=samples, settings=settings, scales=source.scales
     )

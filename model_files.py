@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
 from .calibration.operations import core_macs
-from .calibration.report.report import Score
+from .calibration.report.report import Score, revive
 from .models.training.metadata import find_metadata
 from .toolchain.bundle.bundle import load_bundle
 from .toolchain.errors import ModelError
@@ -20,6 +20,15 @@ from .toolchain.passes.quantize.rounding import Scales
 Metadata = Mapping[str, Any]
 SHIPPED = "locnet.snn"
 METRICS = {"ann_iou": "mean IoU", "ann_dice": "Dice"}  # as training notes scores
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tuned:
+    """What of a fine-tuned network's choices its build must know."""
+
+    dt: float  # s
+    steps: int  # per sample
+    encoder: str = "bias"
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,11 +112,45 @@ def read_model(path: Path | None) -> Model:
             "folder or a .snn bundle is allowed"
         )
     if path.suffix != ".snn":
-        return Model(read_keras(path), find_metadata(path) or {})
+        return _checked(path, Model(read_keras(path), find_metadata(path) or {}))
     bundle = load_bundle(path)
     if bundle.graph is None:
         raise ModelError(
             f"Model {str(path)!r}: it holds a Program, which is built already; run it "
             "with `snn-deploy run`"
         )
-    return Model(bundle.graph, bundle.metadata)
+    return _checked(path, Model(bundle.graph, bundle.metadata))
+
+
+def _checked(path: Path, model: Model) -> Model:
+    """The model, where what is read of its metadata is of the right form."""
+    try:
+        for name, kind in (("finetuned", _tuned), ("scores", _scores)):
+            if name in model.metadata:
+                kind(_table(model.metadata[name], name))
+        revive(float, model.recipe.get("crops", 1.0), "recipe.crops")
+    except ValueError as error:
+        raise ModelError(
+            f"Model {str(path)!r}: its metadata are damaged ({error}); train it again"
+        ) from error
+    return model
+
+
+def _tuned(found: Metadata) -> None:
+    choices = _table(found.get("choices"), "finetuned.choices")
+    known = {field.name for field in fields(Tuned)} & set(choices)
+    revive(Tuned, {name: choices[name] for name in known}, "finetuned.choices")
+    revive(Mapping[str, Scales], found.get("scales"), "finetuned.scales")
+    revive(tuple[Score, ...], found.get("ann", []), "finetuned.ann")
+
+
+def _scores(found: Metadata) -> None:
+    test = _table(found.get("test", {}), "scores.test")
+    for name in METRICS.keys() & test.keys():
+        revive(float, test[name], f"scores.test.{name}")
+
+
+def _table(value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{where} is {str(value)[:40]!r}")
+    return value

@@ -39,7 +39,7 @@ from .toolchain.passes.place.place import Placement, place
 
 CHIPS = {"loihi": "loihi-emulator"}  # what a network can be fitted to → its target
 PASSES = ("fold", "legalize", "balance", "quantize")
-CALIBRATION_SAMPLES = 64
+CALIBRATION_SAMPLES = 8  # of networks that are placed only
 
 
 @dataclass(frozen=True, kw_only=True)

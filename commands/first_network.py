@@ -11,11 +11,11 @@ from typing import Any
 import click
 
 from .options import (
+    ANSWER,
     COUNT,
-    DATA,
-    FORMAT,
     MODEL_OUT,
     PATH,
+    WINDOW,
     command_line,
     consoles,
     learning,
@@ -23,25 +23,29 @@ from .options import (
     with_tensorflow,
 )
 
-SIZE = (COUNT, COUNT, COUNT)
+ARRAYS = "Arrays (.npz, .npy, .h5 with x and y, or x_train, y_train, x_test, y_test)"
+SIZE = click.option(
+    "--size",
+    type=(COUNT, COUNT, COUNT),
+    metavar="HEIGHT WIDTH CHANNELS",
+    help="Of samples that lie in files of their own (event lists have 2 channels).  "
+    "[default: as arrays have it]",
+)
+BINS = click.option(
+    "--steps", type=COUNT, help="That event lists are binned into.  [default: 32]"
+)
 
 
-def first_options(generated: str, epochs: int) -> Callable[[Any], Any]:
+def first_options(data: str, *more: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """The options of these networks.
 
     Args:
-        generated: the data that stand in where none are named.
-        epochs: by default.
+        data: that can be learned, and those that stand in where none are named.
+        more: options of this network's own.
     """
     options = (
-        click.option("--data", type=PATH, help=f"{DATA}  [default: {generated}]"),
-        *FORMAT,
-        click.option(
-            "--size",
-            type=SIZE,
-            help="Height, width and channels of samples that lie in files of their "
-            "own (event lists have 2 channels).  [default: as arrays have it]",
-        ),
+        click.option("--data", type=PATH, help=data),
+        *more,
         click.option(
             "--encoder",
             type=click.Choice(["bias", "events"]),
@@ -50,11 +54,6 @@ def first_options(generated: str, epochs: int) -> Callable[[Any], Any]:
             help="events: samples are such, their first axis the steps; the network "
             "learns their mean.",
         ),
-        click.option(
-            "--steps",
-            type=COUNT,
-            help="That event lists are binned into.  [default: 32]",
-        ),
         MODEL_OUT,
         click.option(
             "--fit",
@@ -62,7 +61,7 @@ def first_options(generated: str, epochs: int) -> Callable[[Any], Any]:
             help="Take the smallest network that fits on one such chip.  [default: a "
             "middle one]",
         ),
-        *learning(epochs, 0.003),
+        *learning(60, 0.003),
     )
     return lambda command: reduce(lambda f, add: add(f), reversed(options), command)
 
@@ -71,7 +70,11 @@ def first_options(generated: str, epochs: int) -> Callable[[Any], Any]:
     epilog="Example: snn-deploy train classifier --data mine.npz --fit loihi --out "
     "mine.h5"
 )
-@first_options("generated moving shapes, as event lists", 60)
+@first_options(
+    f"{ARRAYS}, a folder for each class, a table (.csv) or event lists.  [default: "
+    "generated moving shapes, as event lists]",
+    *(ANSWER, WINDOW, SIZE, BINS),
+)
 def classifier(data: Path | None, **choices: Any) -> None:
     """Train a network that says which class a sample is of."""
     _train("classes", data, **choices)
@@ -81,7 +84,10 @@ def classifier(data: Path | None, **choices: Any) -> None:
     epilog="Example: snn-deploy train regressor --data table.csv --answer price --out "
     "price.h5"
 )
-@first_options("a generated function of 8 numbers", 60)
+@first_options(
+    f"{ARRAYS} or a table (.csv).  [default: a generated function of 8 numbers]",
+    ANSWER,
+)
 def regressor(data: Path | None, **choices: Any) -> None:
     """Train a network that gives one or more numbers for each sample."""
     _train("values", data, **choices)
@@ -91,7 +97,11 @@ def regressor(data: Path | None, **choices: Any) -> None:
     epilog="Example: snn-deploy train segmenter --data pictures --size 48 64 3 --out "
     "cells.h5"
 )
-@first_options("generated shapes", 60)
+@first_options(
+    f"{ARRAYS}, or a folder with images/ and masks/ (pictures) or labels/ (NIfTI).  "
+    "[default: generated shapes]",
+    SIZE,
+)
 def segmenter(data: Path | None, **choices: Any) -> None:
     """Train a network that says which class each pixel is of."""
     _train("masks", data, **choices)
@@ -104,10 +114,10 @@ def _train(
     kind: str,
     data: Path | None,
     out: Path,
-    answer: tuple[str, ...],
-    window: float | None,
-    steps: int | None,
     resume: bool,
+    answer: tuple[str, ...] = (),
+    window: float | None = None,
+    steps: int | None = None,
     **choices: Any,
 ) -> None:
     training = with_tensorflow("training", "Training")

@@ -101,19 +101,17 @@ DATA = (
     "images/ and boxes.csv, or 101_ObjectCategories/NAME; for masks: images/ and "
     "masks/ or labels/; or the word generated, for networks meant for such data."
 )
-FORMAT = (
-    click.option(
-        "--answer",
-        type=NAMES,
-        default=(),
-        help="Columns of a table that are the answer.  [default: y, label, class, …]",
-    ),
-    click.option(
-        "--event-window",
-        "window",
-        type=AMOUNT,
-        help="Of event lists, s a step.  [default: a recording fills all steps]",
-    ),
+ANSWER = click.option(
+    "--answer",
+    type=NAMES,
+    default=(),
+    help="Columns of a table that are the answer.  [default: y, label, class, …]",
+)
+WINDOW = click.option(
+    "--event-window",
+    "window",
+    type=AMOUNT,
+    help="Of event lists, s a step.  [default: a recording fills all steps]",
 )
 READING = (
     click.option("--data", type=PATH, help=DATA),
@@ -123,7 +121,8 @@ READING = (
         type=click.Choice(["classes", "values", "boxes", "masks"]),
         help="Kind of question.  [default: as the data's layout says]",
     ),
-    *FORMAT,
+    ANSWER,
+    WINDOW,
 )
 BUNDLE = click.argument("bundle", type=PATH)
 TARGET = click.option("--target", required=True, help="See `snn-deploy targets`.")

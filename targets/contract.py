@@ -13,6 +13,7 @@ import numpy as np
 
 from ..toolchain.errors import DataError, DoesNotFit, TargetUnavailable
 from ..toolchain.graph.nodes import FloatArray
+from ..toolchain.memory import demand_memory
 from ..toolchain.passes.place.limits import Limits
 from ..toolchain.program.host import BoolArray, Decoder, Stimulus, decode, encode
 from ..toolchain.program.program import Population, Program
@@ -81,10 +82,16 @@ class Session(ABC):
         steps = timing.steps if steps is None else steps
         if steps < 1:
             raise DataError(f"steps is {steps}; at least 1 is needed")
-        size = len(samples)
+        size, neurons = len(samples), sum(p.size for p in self.program.members)
         if record == "counts":
-            neurons = sum(p.size for p in self.program.members)
             size = max(1, RASTER_BYTES // (steps * neurons))
+        at_once = min(size, len(samples))
+        demand_memory(
+            f"Target {self.target.name!r}: {at_once} samples × {steps} steps × "
+            f"{neurons} neurons",
+            at_once * steps * neurons,
+            "run fewer steps or samples, or a smaller network",
+        )
         parts = [
             self._run(samples[start : start + size], steps, record, start)
             for start in range(0, max(len(samples), 1), max(size, 1))

@@ -12,9 +12,9 @@ import numpy as np
 from ..calibration.report.report import Score
 from ..models.data.dataset import Dataset
 from ..models.data.formats.formats import read_data
-from ..models.data.formats.labels import Labels
+from ..models.data.formats.labels import Labels, labels_of
 from ..models.data.formats.reading import Reading, completed
-from ..models.data.formats.rows import rows
+from ..models.data.formats.rows import row_names, rows
 from ..toolchain.bundle.bundle import load_bundle
 from ..toolchain.errors import BundleError, DataError
 from ..toolchain.graph.graph import Graph
@@ -113,37 +113,39 @@ def read_built(path: Path) -> Built:
         )
     question = _question(program, samples.shape[1:])
     reading = completed(Reading(steps=question.steps, unlabelled=True), bundle.metadata)
-    name, labels, classes = _noted(bundle.metadata, len(samples))
+    source = f"Bundle {str(path)!r}"
+    name, labels, classes = _noted(source, bundle.metadata, len(samples), question)
     kind = find_kind(name) if name else None
+    stored = rows(source, samples, labels)
+    if kind is not None and labels is not None and not kind.suits(question, stored):
+        stored = rows(source, samples)
     return Built(
         program=program,
         question=question,
         kind=kind,
-        stored=rows(
-            f"Bundle {str(path)!r}",
-            samples,
-            None if labels is None or name is None else Labels(labels, name, classes),
-        ),
+        stored=stored,
         classes=classes if name == "classes" else None,
         reading=replace(reading, kind=name),
     )
 
 
 def _noted(
-    metadata: Mapping[str, Any], count: int
-) -> tuple[str | None, Array | None, tuple[str, ...]]:
+    source: str, metadata: Mapping[str, Any], count: int, question: Question
+) -> tuple[str | None, Labels | None, tuple[str, ...]]:
     """Kind, labels and class names as a build notes them; nothing that is damaged."""
     name, classes = metadata.get("task"), metadata.get("classes")
     if name not in KINDS:
         return None, None, ()
     names = tuple(map(str, classes)) if isinstance(classes, list) else ()
     try:
-        labels = np.array(metadata.get("labels"))
-    except ValueError:
+        answers = np.array(metadata.get("labels"))
+        if answers.dtype.kind not in "iufb" or answers.shape[:1] != (count,):
+            return name, None, names
+        shown = row_names("", count)
+        answers = labels_of(source, answers, question.shape, shown, name).answers
+    except (ValueError, OverflowError, DataError):
         return name, None, names
-    if labels.dtype.kind not in "iufb" or len(labels) != count:
-        return name, None, names
-    return name, labels, names
+    return name, Labels(answers, name, names), names
 
 
 def _question(program: Program, shape: tuple[int, ...]) -> Question:

@@ -14,12 +14,12 @@ from ..calibration.report.picture import Answers
 from ..calibration.report.report import Confusion, Score
 from ..models.data.dataset import Dataset, IndexArray
 from ..models.data.formats.formats import AS_NAMED, read_data
-from ..models.data.formats.memory import demand_memory
 from ..models.data.formats.reading import Reading, completed
 from ..models.data.parts import Parts, parts_of
 from ..toolchain.errors import DataError
 from ..toolchain.graph.graph import Graph
 from ..toolchain.graph.nodes import Argmax, Array, FloatArray, Sigmoid, Softmax
+from ..toolchain.memory import demand_memory
 from .agreement import agreement
 from .contract import KINDS, Constant, Examples, Kind, Lessons, Question, find_kind
 

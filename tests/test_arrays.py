@@ -15,11 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from snn_deploy.models.data.formats import memory, npy
+from snn_deploy.models.data.formats import npy
 from snn_deploy.models.data.formats import rows as rows_module
 from snn_deploy.models.data.formats.formats import read_data
 from snn_deploy.models.data.formats.reading import Reading
 from snn_deploy.models.data.formats.rows import demand_shape
+from snn_deploy.toolchain import memory
 from snn_deploy.toolchain.errors import DataError
 
 NUMBERS = arrays.boolean_dtypes() | arrays.integer_dtypes() | arrays.floating_dtypes()

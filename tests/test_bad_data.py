@@ -9,8 +9,8 @@ from PIL import Image
 from small_networks import fitted, save
 
 from snn_deploy.commands.cli import cli
-from snn_deploy.models.data.formats import memory
 from snn_deploy.models.data.generated.moving_shapes import EVENT, moving_shape
+from snn_deploy.toolchain import memory
 from snn_deploy.toolchain.errors import DataError
 
 X = np.random.default_rng(0).random((40, 4))

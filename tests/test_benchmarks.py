@@ -58,7 +58,13 @@ def test_the_tables_shown_are_those_of_the_results(load) -> None:
     table = load("paper_table")
     assert (FOLDER / "results" / "paper.md").read_text() == table.document()
     summary = table.summary({task: table.results(task) for task in table.TITLES})
-    assert "\n".join(summary) in (FOLDER.parent / "README.md").read_text()
+    readme = (FOLDER.parent / "README.md").read_text()
+    assert "\n".join(summary) in readme
+    pytest.importorskip("tensorflow", reason="classifiers.py trains")
+    classifiers, results = load("classifiers"), FOLDER / "results"
+    rows = json.loads((results / "classifiers.json").read_text())
+    assert (results / "classifiers.md").read_text() == classifiers.document(rows)
+    assert "\n".join(classifiers.summary(rows)) in readme
 
 
 def test_paper_tables_come_from_trained_and_deployed_networks(load, tmp_path) -> None:

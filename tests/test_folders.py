@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from snn_deploy.models.data.formats import memory
 from snn_deploy.models.data.formats.formats import read_data
 from snn_deploy.models.data.formats.layout import layout_of
+from snn_deploy.toolchain import memory
 from snn_deploy.toolchain.errors import DataError
 
 

@@ -19,14 +19,21 @@ def parse_json(text: str | bytes) -> Any:
     """What JSON holds.
 
     Raises:
-        ValueError: it is none, is nested too deep, or a text in it is no Unicode (half
-            of a surrogate pair, which no file or terminal takes).
+        ValueError: it is none, is nested too deep, a whole number in it has more than
+            64 bits, or a text in it is no Unicode (half of a surrogate pair, which no
+            file or terminal takes).
     """
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_int=_whole)
     except RecursionError as error:
         raise ValueError("it is nested too deep") from error
     sign = b"\\ud" if isinstance(text, bytes) else "\\ud"
     if sign in text.lower():  # type: ignore[operator]
         json.dumps(value, ensure_ascii=False).encode()
     return value
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > 20 or abs(int(digits)) >= 1 << 63:
+        raise ValueError(f"a number in it has {len(digits)} digits")
+    return int(digits)

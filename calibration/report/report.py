@@ -185,7 +185,7 @@ class Report:
             )
         table.pop("labels", None)
         try:
-            report: Report = _revive(cls, table, "report")
+            report: Report = revive(cls, table, "report")
         except ValueError as error:
             raise DataError(
                 f"Report {str(path)!r}: it is damaged ({error}); build it again"
@@ -266,7 +266,7 @@ def write_files(files: Mapping[Path, bytes]) -> None:
         ) from error
 
 
-def _revive(kind: Any, value: Any, where: str) -> Any:
+def revive(kind: Any, value: Any, where: str) -> Any:
     """The value of type ``kind`` that ``asdict`` and JSON made ``value`` of."""
     origin, args = get_origin(kind), get_args(kind)
     if isinstance(kind, type) and is_dataclass(kind):
@@ -275,16 +275,16 @@ def _revive(kind: Any, value: Any, where: str) -> Any:
         if not isinstance(value, dict) or not needed <= set(value) <= set(names):
             raise ValueError(f"{where} must hold {', '.join(names)}")
         hints = get_type_hints(kind)
-        parts = {n: _revive(hints[n], value[n], f"{where}.{n}") for n in value}
+        parts = {n: revive(hints[n], value[n], f"{where}.{n}") for n in value}
         return kind(**parts)
     if origin is tuple and isinstance(value, list):
         kinds = args[:1] * len(value) if args[-1] is ... else args
         if len(kinds) == len(value):
-            return tuple(_revive(k, v, where) for k, v in zip(kinds, value))
+            return tuple(revive(k, v, where) for k, v in zip(kinds, value))
     elif origin is Mapping and isinstance(value, dict):
-        return {k: _revive(args[1], v, f"{where}.{k}") for k, v in value.items()}
+        return {k: revive(args[1], v, f"{where}.{k}") for k, v in value.items()}
     elif origin in (Union, types.UnionType):
-        return None if value is None else _revive(args[0], value, where)
+        return None if value is None else revive(args[0], value, where)
     elif origin is Literal and value in args:
         return value
     elif origin is None and isinstance(value, bool) == (kind is bool):

@@ -13,8 +13,8 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from ...toolchain.errors import DataError
+from ...toolchain.memory import demand_memory
 from ...toolchain.program.host import demand_events
-from ..data.formats.memory import demand_memory
 from ..training.adam import Adam
 from ..training.checkpoint import (
     Resumable,

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ...toolchain.errors import ModelError
+from ...toolchain.files import parse_json
 from ...toolchain.frontends.hdf5 import MAGIC, open_hdf5
 from ...toolchain.frontends.keras_files import FAILURES, member
 
@@ -62,8 +63,8 @@ def find_metadata(path: Path) -> dict[str, Any] | None:
         return None
     try:
         text = _text(path)
-        found = None if text is None else json.loads(text)
-    except (*FAILURES, zipfile.BadZipFile, zlib.error, RecursionError) as error:
+        found = None if text is None else parse_json(text)
+    except (*FAILURES, zipfile.BadZipFile, zlib.error) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(
             f"{path}: its training metadata are damaged ({reason}); train it again"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -11,6 +12,7 @@ from typing import TypeVar
 import numpy as np
 
 from ..errors import ModelError
+from ..memory import demand_memory
 from .nodes import Array, Input, Node, Output, Shape
 from .preparation import ChannelsLast, Rescale
 from .text import graph_text
@@ -127,7 +129,12 @@ class Graph:
             if node is not self.output and not self.consumers(node.name):
                 raise node.error("nothing takes its output; remove it")
             _check_numbers(node)
-        self.shapes  # noqa: B018  computing them checks them
+        for name, shape in self.shapes.items():  # computing them checks them
+            demand_memory(
+                f"{type(self[name]).__name__} {name!r}: a sample of shape {shape}",
+                8 * math.prod(shape),
+                "use smaller pictures, padding, strides or factors",
+            )
 
 
 def _check_numbers(node: Node) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ..errors import DataError, ModelError
+from ..memory import demand_memory
 from . import nodes as n
 from .graph import Graph
 from .nodes import FloatArray, Padding
@@ -55,6 +56,12 @@ def interpret(
             f"samples: each has shape {x.shape[1:]}, the network takes "
             f"{graph.input.shape}"
         )
+    size = sum(math.prod(shape) for shape in graph.shapes.values())
+    demand_memory(
+        f"{len(x)} samples through a network of {size} values",
+        8 * len(x) * size,
+        "take fewer samples, or a smaller network",
+    )
     if mode == "rate":
         values = {graph.input.name: x}
         for node in graph.nodes:

@@ -16,7 +16,10 @@ import numpy.typing as npt
 
 from ..graph.nodes import Padding, Shape, conv_shape, transpose_shape
 from ..graph.text import array_text, field_text, kernel_text
+from ..memory import demand_memory
 from .arithmetic import WEIGHT_SHIFT, IntArray
+
+TAP_BYTES = 40  # while they are sorted
 
 
 @dataclass(frozen=True)
@@ -186,6 +189,12 @@ def _windows(
     padding: Padding,
 ) -> Taps:
     """Taps from ``large``'s pixels to the windows over them, ``small``'s pixels."""
+    count = math.prod(small[:2]) * math.prod(kernel[:2])
+    demand_memory(
+        f"Connection of a {kernel[:2]} kernel at {small[:2]} places",
+        TAP_BYTES * count,
+        "use a smaller picture or kernel",
+    )
     axes = []
     for size, windows, k, pace, (before, _) in zip(
         large, small, kernel, stride, padding

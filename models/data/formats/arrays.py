@@ -18,11 +18,11 @@ import numpy as np
 
 from ....toolchain.errors import DataError
 from ....toolchain.graph.nodes import Array
+from ....toolchain.memory import demand_memory
 from ..dataset import Dataset
 from ..files import entries
 from . import hdf5
 from .labels import Labels, labels_of
-from .memory import demand_memory
 from .npy import npz_members, open_npy, sound
 from .reading import Reading
 from .rows import demand_samples, row_names, rows

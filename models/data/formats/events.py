@@ -19,12 +19,12 @@ import numpy as np
 
 from ....toolchain.errors import DataError
 from ....toolchain.graph.nodes import Array, Shape
+from ....toolchain.memory import demand_memory
 from ..dataset import Dataset, IndexArray
 from ..digest import content_digest
 from . import hdf5
 from .arrays import NAMES, is_arrays
 from .layout import holds, layout_of, list_names
-from .memory import demand_memory
 from .npy import npy_header, npz_members, open_npy, sound
 from .reading import Reading
 

@@ -8,11 +8,11 @@ import numpy as np
 
 from ....toolchain.errors import DataError
 from ....toolchain.graph.nodes import Array, Shape
+from ....toolchain.memory import demand_memory
 from ..dataset import Dataset, IndexArray
 from ..digest import file_digest
 from ..pictures import read_picture
 from .layout import holds, layout_of, list_names
-from .memory import demand_memory
 from .reading import Reading
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".webp")

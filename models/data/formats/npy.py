@@ -17,8 +17,8 @@ import numpy as np
 
 from ....toolchain.errors import DataError
 from ....toolchain.graph.nodes import Array, Shape
+from ....toolchain.memory import demand_memory
 from ..files import require_file
-from .memory import demand_memory
 
 MAPPED = 2**24  # bytes from which on a member that is stored as it is gets mapped
 LOCAL = 30  # bytes of a zip member's own header; two lengths are its last four

@@ -10,10 +10,10 @@ import numpy as np
 
 from ....toolchain.errors import DataError
 from ....toolchain.graph.nodes import Array, Shape
+from ....toolchain.memory import demand_memory
 from ..dataset import Dataset, IndexArray
 from ..digest import content_digest
 from .labels import Labels, first_bad
-from .memory import demand_memory
 from .npy import OBJECTS
 
 PORTION = 2**24  # bytes that are read at a time

@@ -101,6 +101,7 @@ def quantize(
             weight_bits=weight_bits,
             worth=worth,
         )
+    _check_scales(found, scales)
     program = Program(
         inputs=(
             (SpikeInput(name=start, shape=graph.shapes[start]),) if encoder else ()
@@ -170,6 +171,18 @@ def scales_of(
         )
         for layer in layers(graph)
     }
+
+
+def _check_scales(found: tuple[Layer, ...], scales: Mapping[str, Scales]) -> None:
+    """Raise ModelError unless the scales are those of these layers."""
+    for layer in found:
+        mine = scales.get(layer.population.name)
+        sources = {synapses.source for synapses in layer.synapses}
+        if mine is None or not sources <= mine.weights.keys() & mine.exponents.keys():
+            raise ModelError(
+                f"Population {layer.population.name!r}: its scales, or those of its "
+                f"synapses from {sorted(sources)}, are missing; fine-tune it again"
+            )
 
 
 def _check_encoder(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from ....toolchain.errors import DataError
+from .errors import DataError
 
 SHARE = 0.5  # of the machine's memory
 
