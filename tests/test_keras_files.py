@@ -14,6 +14,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from tiny_files import CONV, DENSE, FLATTEN, write_model
 
 from snn_deploy.toolchain.errors import ModelError, UnsupportedLayer
 from snn_deploy.toolchain.frontends import hdf5
@@ -109,7 +110,7 @@ def test_an_exported_folder_is_refused(tmp_path):
     model = keras_models.sequence()
     if not hasattr(model, "export"):
         pytest.skip("this Keras has no model.export")
-    model.export(tmp_path / "exported", verbose=False)
+    model.export(tmp_path / "exported")
     with pytest.raises(ModelError, match="as model.export writes it, and no layers"):
         read_keras(tmp_path / "exported")
 
@@ -398,6 +399,14 @@ def test_weights_that_do_not_fit_are_refused_by_layer(h5):
         file["model_weights/dense_1"].attrs["weight_names"] = [b"dense_1/kernel:0"]
     with pytest.raises(ModelError, match="'dense_1' .*no 'bias' for it, only .*kernel"):
         read_keras(h5)
+
+
+def test_integers_that_an_early_keras_3_scales_are_refused(tmp_path):
+    """Keras 3.3 names such a layer by its dtype alone, and keeps the scale beside it."""
+    config = CONV["config"] | {"dtype": "int8_from_float32"}
+    path = write_model(tmp_path / "a.h5", CONV | {"config": config}, FLATTEN, DENSE)
+    with pytest.raises(UnsupportedLayer, match="as it was before model.quantize"):
+        read_keras(path)
 
 
 def test_names_in_parts_are_read(h5):

@@ -86,8 +86,9 @@ def convert(layer: Layer) -> Nodes:
 
 
 def _refuse_quantized(layer: Layer) -> None:
-    policy = layer.config.get("dtype")
-    if isinstance(policy, Mapping) and "Quantized" in policy["class_name"]:
+    policy = layer.config.get("dtype") or ""
+    name = policy["class_name"] if isinstance(policy, Mapping) else str(policy)
+    if "Quantized" in name or "_from_" in name:  # Keras 3.3: int8_from_float32
         raise layer.unsupported(
             "Keras has quantized it; give the model as it was before model.quantize"
         )
