@@ -3,29 +3,40 @@
 # make lint   ruff and mypy
 # make clean  remove what the above made
 #
-# They find a Python 3.10, 3.11 or 3.12 by themselves; PYTHON=/path/to/python names another.
+# They find a Python 3.10, 3.12, 3.11 or 3.13 by themselves, in this order: 3.10 has all, 3.13 the least.
+# PYTHON=/path/to/python names another.
 
-PYTHON ?= $(shell for v in 3.10 3.11 3.12; do \
+PYTHON ?= $(shell for v in 3.10 3.12 3.11 3.13; do \
 	for p in python$$v python3 $$HOME/.pyenv/versions/$$v.*/bin/python; do \
 		$$p -c "import sys, ensurepip; sys.exit('%d.%d' % sys.version_info[:2] != '$$v')" 2>/dev/null \
 			&& { command -v $$p; exit; }; \
 	done; done)
 BIN := .venv/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+VERSION = $(shell $(BIN)/python -c "import sys; print('%d.%d' % sys.version_info[:2])")
+
+LACKED_BY_3.11 := NengoDL and Lava
+LACKED_BY_3.12 := NengoDL and Lava
+LACKED_BY_3.13 := NengoDL, Lava and nengo-loihi
+DEMO_TARGET = $(if $(filter 3.13,$(VERSION)),reference,loihi-emulator)
 
 .PHONY: demo test lint clean
 
 demo: .venv/ready-demo
-	$(BIN)/snn-deploy build --target loihi-emulator
+	@test $(DEMO_TARGET) != reference || echo "snn-deploy: there is no nengo-loihi for Python $(VERSION), so the target reference runs the same integers; for the emulator, make clean demo PYTHON=/path/to/python3.12."
+	$(BIN)/snn-deploy build --target $(DEMO_TARGET)
 
 test: .venv/ready-test
+	@test -z "$(LACKED_BY_$(VERSION))" || echo "snn-deploy: there is no $(LACKED_BY_$(VERSION)) for Python $(VERSION), so their tests are skipped; for all tests, make clean test PYTHON=/path/to/python3.10 (uv python install 3.10)."
 	$(BIN)/pytest -n 2 --dist loadfile
 
 lint: .venv/ready-test
-	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@test $(VERSION) != 3.13 || echo "snn-deploy: mypy knows the code by NumPy 1's types and Python $(VERSION) has NumPy 2, so it is not run."
+	test $(VERSION) = 3.13 || $(BIN)/mypy
 
 .venv/pyvenv.cfg:
-	@test -n "$(PYTHON)" || { echo "snn-deploy: found no Python 3.10, 3.11 or 3.12 with venv; install one (uv python install 3.10, pyenv install 3.10, or apt-get install python3-venv) or name it: make PYTHON=/path/to/python3.10"; exit 1; }
+	@test -n "$(PYTHON)" || { echo "snn-deploy: found no Python 3.10 to 3.13 with venv; install one (uv python install 3.10, pyenv install 3.10, or apt-get install python3-venv) or name it: make PYTHON=/path/to/python3.10"; exit 1; }
 	$(PYTHON) -m venv .venv
 	mkdir -p .venv/src && ln -sfn ../.. .venv/src/snn_deploy  # for mypy and editors
 
@@ -34,7 +45,6 @@ lint: .venv/ready-test
 	touch $@
 
 .venv/ready-test: .venv/pyvenv.cfg pyproject.toml constraints.txt
-	@$(BIN)/python -c "import sys; sys.exit(sys.version_info[:2] != (3, 10))" || echo "snn-deploy: TensorFlow 2.11, NengoDL and Lava need Python 3.10 (uv python install 3.10) and this is $$($(BIN)/python -V); their tests will be skipped."
 	$(INSTALL) --editable '.[all,dev]'
 	touch .venv/ready-demo $@
 

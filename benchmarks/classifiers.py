@@ -19,13 +19,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from snn_deploy.cotraining import Choices, cotrain
+from snn_deploy.cotraining import cotrain
 from snn_deploy.deploy import Settings, Steps, build, write
 from snn_deploy.models.data.formats.formats import read_data
 from snn_deploy.models.data.parts import noted, parts_of
 from snn_deploy.models.training.metadata import write_metadata
 from snn_deploy.toolchain.verdict.compare import Tolerances
 from snn_deploy.trials import compare
+from snn_deploy.tuning import Choices
 
 RESULTS = Path(__file__).parent / "results"
 SEEDS = (0, 1, 2)
@@ -34,6 +35,14 @@ CONVERTED = (16, 64)  # steps
 SHAPES = {"digits": (8, 8, 1), "faces or airplanes": (32, 48, 3)}
 FILTERS = {"digits": (16, 32), "faces or airplanes": (8, 16, 32)}
 EPOCHS = {"digits": 60, "faces or airplanes": 30}
+COLUMNS = (
+    *("most frequent class", "float ANN", "converted 16", "converted 64"),
+    "fine-tuned",
+)
+HEAD = (
+    *("test samples", "most frequent class", "ANN", "converted, 16 steps"),
+    *("converted, 64 steps", "**fine-tuned, 16 steps**", "Hz"),
+)
 ADAPT, TUNE = 200, 60  # epochs of fine-tuning, the defaults
 
 
@@ -53,7 +62,7 @@ def main() -> None:
             work.mkdir(parents=True, exist_ok=True)
             rows.append(measured(name, data_of(name, given), seed, work))
             file.write_text(json.dumps(rows, indent=1) + "\n")
-    (RESULTS / "classifiers.md").write_text(table(rows))
+    (RESULTS / "classifiers.md").write_text(document(rows))
 
 
 def data_of(name: str, given: argparse.Namespace) -> Path:
@@ -152,22 +161,41 @@ def measured(name: str, data: Path, seed: int, work: Path) -> dict[str, Any]:
     return row
 
 
-def table(rows: list[dict[str, Any]]) -> str:
-    """The results as Markdown."""
-    columns = ["most frequent class", "float ANN", "converted 16", "converted 64"]
-    head = ["data", "seed", "test samples", *columns, "fine-tuned, 16 steps", "Hz"]
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    for row in rows:
-        cells = [row["data"], str(row["seed"]), str(row["test samples"])]
-        for column in (*columns, "fine-tuned"):
-            value, low, high = row[column]
-            cells.append(f"{value:.4f} [{low:.3f}, {high:.3f}]")
-        lines.append("| " + " | ".join([*cells, f"{row['hz']:.0f}"]) + " |")
+def document(rows: list[dict[str, Any]]) -> str:
+    """The results as Markdown: README's table, and every network with its interval."""
+    cells = [
+        [row["data"], str(row["seed"]), str(row["test samples"])]
+        + ["{:.4f} [{:.3f}, {:.3f}]".format(*row[column]) for column in COLUMNS]
+        + [f"{row['hz']:.0f}"]
+        for row in rows
+    ]
     return (
-        "Accuracy on the test part with its 95 % interval (Wilson); 8-bit integers on "
-        "`reference`,\nwhich the nengo-loihi emulator repeats spike for spike. Written "
-        "by `benchmarks/classifiers.py`.\n\n" + "\n".join(lines) + "\n"
+        "Accuracy on the test part, 8-bit integers on `reference`, which the "
+        "nengo-loihi emulator\nrepeats spike for spike (16 samples each). Written by "
+        "`benchmarks/classifiers.py`.\n\n" + "\n".join(summary(rows)) + "\n\nEach "
+        "network with its 95 % interval (Wilson):\n\n"
+        + "\n".join(_table(["data", "seed", *HEAD], cells))
+        + "\n"
     )
+
+
+def summary(rows: list[dict[str, Any]]) -> list[str]:
+    """Mean ± standard deviation over the seeds, a line for each kind of data."""
+    lines = []
+    for name in dict.fromkeys(row["data"] for row in rows):
+        mine = [row for row in rows if row["data"] == name]
+        values = [[row[column][0] for row in mine] for column in COLUMNS]
+        lines.append(
+            [name, str(len(mine)), str(mine[0]["test samples"])]
+            + [f"{np.mean(v):.3f} ± {np.std(v, ddof=1):.3f}" for v in values]
+            + [f"{np.mean([row['hz'] for row in mine]):.0f}"]
+        )
+    return _table(["data", "seeds", *HEAD], lines)
+
+
+def _table(head: list[str], rows: list[list[str]]) -> list[str]:
+    lines = [head, ["---"] * len(head), *rows]
+    return ["| " + " | ".join(line) + " |" for line in lines]
 
 
 if __name__ == "__main__":

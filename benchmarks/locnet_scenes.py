@@ -10,12 +10,13 @@ import argparse
 import json
 from pathlib import Path
 
-from snn_deploy.cotraining import Choices, cotrain
+from snn_deploy.cotraining import cotrain
 from snn_deploy.models.data.generated.scenes import scene_data
 from snn_deploy.models.training.train_locnet import Recipe, train
 from snn_deploy.models.training.trainer import progress_bar
 from snn_deploy.toolchain.bundle.bundle import Bundle, save_bundle
 from snn_deploy.toolchain.frontends.keras import read_keras
+from snn_deploy.tuning import Choices
 
 SCENES, SEED = 3000, 1  # `build` shows scenes of seed 0: none that trained or chose
 RECIPE = Recipe(size=(32, 48, 1), epochs=50, batch=64)

@@ -10,7 +10,6 @@ import numpy as np
 import tensorflow as tf
 
 from snn_deploy.calibration.statistics import total_statistics
-from snn_deploy.cotraining import settling
 from snn_deploy.deploy import (
     CALIBRATION_SAMPLES,
     Steps,
@@ -30,6 +29,7 @@ from snn_deploy.toolchain.passes.quantize.rounding import Scales
 from snn_deploy.toolchain.program.host import Decoder, decode
 from snn_deploy.toolchain.program.program import Program
 from snn_deploy.toolchain.program.recording import Recording, join
+from snn_deploy.tuning import settling
 
 CURVE = (4, 8, 16, 32, 64)  # steps
 BATCH = 16  # samples in TensorFlow

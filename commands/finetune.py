@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ..toolchain.errors import TargetUnavailable
 from .options import (
     AMOUNT,
     COUNT,
@@ -21,6 +19,7 @@ from .options import (
     say,
     taken_preprocessing,
     taken_reading,
+    with_tensorflow,
 )
 
 EPOCHS = click.IntRange(min=0)
@@ -112,14 +111,7 @@ def finetune(
     **choices: Any,
 ) -> None:
     """Fine-tune MODEL as a hybrid: forward with spikes, backward through the rates."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    try:
-        from .. import cotraining
-    except ImportError as error:
-        raise TargetUnavailable(
-            f"Fine-tuning: TensorFlow cannot be imported ({error}); on Python "
-            "3.10 to 3.13, pip install 'snn-deploy[keras]'"
-        ) from error
+    cotraining = with_tensorflow("cotraining", "Fine-tuning")
     _, stderr = consoles()
     read, prepared = taken_reading(choices), taken_preprocessing(choices)
 
@@ -144,7 +136,7 @@ def finetune(
         progress=progress,
     )
     found = metadata["finetuned"]["validation"]
-    click.echo(json.dumps(found, indent=2))
+    click.echo(json.dumps(found, indent=2, ensure_ascii=False))
     if found["spikes"]["over_budget"]:
         say(stderr, f"warning: {found['spikes']['over_budget']}")
     steps = choices["steps"]

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import errno
 import math
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from fractions import Fraction
 from functools import reduce
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..toolchain.errors import TargetUnavailable
 from ..toolchain.visible import visible, visible_json
 
 if TYPE_CHECKING:
@@ -98,6 +101,18 @@ DATA = (
     "images/ and boxes.csv, or 101_ObjectCategories/NAME; for masks: images/ and "
     "masks/ or labels/; or the word generated, for networks meant for such data."
 )
+ANSWER = click.option(
+    "--answer",
+    type=NAMES,
+    default=(),
+    help="Columns of a table that are the answer.  [default: y, label, class, …]",
+)
+WINDOW = click.option(
+    "--event-window",
+    "window",
+    type=AMOUNT,
+    help="Of event lists, s a step.  [default: a recording fills all steps]",
+)
 READING = (
     click.option("--data", type=PATH, help=DATA),
     click.option(
@@ -106,18 +121,8 @@ READING = (
         type=click.Choice(["classes", "values", "boxes", "masks"]),
         help="Kind of question.  [default: as the data's layout says]",
     ),
-    click.option(
-        "--answer",
-        type=NAMES,
-        default=(),
-        help="Columns of a table that are the answer.  [default: y, label, class, …]",
-    ),
-    click.option(
-        "--event-window",
-        "window",
-        type=AMOUNT,
-        help="Of event lists, s a step.  [default: a recording fills all steps]",
-    ),
+    ANSWER,
+    WINDOW,
 )
 BUNDLE = click.argument("bundle", type=PATH)
 TARGET = click.option("--target", required=True, help="See `snn-deploy targets`.")
@@ -147,6 +152,12 @@ PREPROCESSING = (
         is_flag=True,
         help="Samples are stored as (channels, height, width).",
     ),
+)
+MODEL_OUT = click.option(
+    "--out",
+    type=PATH,
+    required=True,
+    help="Keras .h5 to write, or .keras (TensorFlow 2.16 or newer).",
 )
 PIPED_WIDTH = 110  # columns, where standard output is no terminal
 
@@ -196,6 +207,23 @@ def show(report: Report, stdout: Console, as_json: bool) -> None:
             say(stderr, f"warning: {warning}")
 
 
+def learning(epochs: int, learning_rate: float) -> tuple[Callable[..., Any], ...]:
+    """The options of any training, with these defaults."""
+    return (
+        click.option("--epochs", type=COUNT, default=epochs, show_default=True),
+        click.option(
+            "--batch", type=COUNT, default=32, show_default=True, help="Samples."
+        ),
+        click.option(
+            "--learning-rate", type=AMOUNT, default=learning_rate, show_default=True
+        ),
+        click.option("--seed", type=SEED, default=0, show_default=True),
+        click.option(
+            "--resume", is_flag=True, help="Go on where an interrupted run stopped."
+        ),
+    )
+
+
 def reading(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that say what the data are and how they are read."""
     return reduce(lambda f, add: add(f), reversed(READING), command)
@@ -207,6 +235,22 @@ def taken_reading(choices: dict[str, Any]) -> Reading:
 
     names = ("kind", "answer", "window")
     return Reading(**{name: choices.pop(name) for name in names})
+
+
+def with_tensorflow(name: str, doing: str) -> Any:
+    """A module of ours that needs TensorFlow, named from the package's root.
+
+    Raises:
+        TargetUnavailable: TensorFlow is not installed, or cannot be imported.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greeting
+    try:
+        return import_module(f"..{name}", __package__)
+    except ImportError as error:
+        raise TargetUnavailable(
+            f"{doing}: TensorFlow cannot be imported ({error}); on Python 3.10 to "
+            "3.13, pip install 'snn-deploy[keras]'"
+        ) from error
 
 
 def preprocessing(command: Callable[..., Any]) -> Callable[..., Any]:

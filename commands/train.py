@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from functools import reduce
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..toolchain.errors import TargetUnavailable
+from .first_network import FIRST
 from .options import (
     AMOUNT,
     BOXES,
     COUNT,
     COUNTS,
     MASKS,
+    MODEL_OUT,
     PATH,
-    SEED,
     WEIGHT,
     command_line,
     consoles,
+    learning,
     say,
+    with_tensorflow,
 )
 
 if TYPE_CHECKING:
@@ -42,12 +42,7 @@ def training_options(
     """The options of every network's training, with these help text and defaults."""
     options = (
         click.option("--data", type=PATH, help=data),
-        click.option(
-            "--out",
-            type=PATH,
-            required=True,
-            help="Keras .h5 to write, or .keras (TensorFlow 2.16 or newer).",
-        ),
+        MODEL_OUT,
         click.option(
             "--size",
             type=(COUNT, COUNT, click.Choice(["1", "3"])),
@@ -62,14 +57,6 @@ def training_options(
             show_default=True,
             help="Of the convolutions, a number a stage.",
         ),
-        click.option("--epochs", type=COUNT, default=epochs, show_default=True),
-        click.option(
-            "--batch", type=COUNT, default=32, show_default=True, help="Pictures."
-        ),
-        click.option(
-            "--learning-rate", type=AMOUNT, default=learning_rate, show_default=True
-        ),
-        click.option("--seed", type=SEED, default=0, show_default=True),
         click.option(
             "--block",
             type=COUNT,
@@ -77,9 +64,7 @@ def training_options(
             show_default=True,
             help="Neighbouring names that stay in one part of the split.",
         ),
-        click.option(
-            "--resume", is_flag=True, help="Go on where an interrupted run stopped."
-        ),
+        *learning(epochs, learning_rate),
     )
     return lambda command: reduce(lambda f, add: add(f), reversed(options), command)
 
@@ -133,7 +118,8 @@ def locnet(
     from ..tasks.boxes import read_boxes
 
     recipe = Recipe(size=(*size[:2], int(size[2])), **choices)
-    _train(("train_locnet", "train"), read_boxes, data, out, recipe, resume)
+    which = "train_locnet", "train", "generated scenes"
+    _train(which, read_boxes, data, out, recipe, resume)
 
 
 @train.command(
@@ -154,19 +140,21 @@ def cae(
     from ..tasks.masks import read_masks
 
     recipe = CaeRecipe(size=(*size[:2], int(size[2])), **choices)
-    _train(("train_cae", "train_cae"), read_masks, data, out, recipe, resume)
+    which = "train_cae", "train_cae", "generated blobs"
+    _train(which, read_masks, data, out, recipe, resume)
 
 
 def _train(
-    which: tuple[str, str],
+    which: tuple[str, str, str],
     read: Callable[..., Any],
     data: Path | None,
     out: Path,
     recipe: Recipe | CaeRecipe,
     resume: bool,
 ) -> None:
-    """Read the data and train; ``which`` names a module of models and its function."""
-    module, function = which
+    """Read the data and train; ``which`` names a module of models, its function, and
+    the generated data."""
+    module, function, generated = which
     _, stderr = consoles()
     recipe.check()
     _module("saving").check_model_file(out)
@@ -178,6 +166,7 @@ def _train(
             recipe,
             resume=resume,
             progress=progress,
+            source=data.resolve().name if data else generated,
             command=command_line(),
         )
     click.echo(json.dumps(metadata["scores"], indent=2))
@@ -189,11 +178,8 @@ def _train(
 
 
 def _module(name: str) -> Any:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greeting
-    try:
-        return import_module(f"..models.training.{name}", __package__)
-    except ImportError as error:
-        raise TargetUnavailable(
-            f"Training: TensorFlow cannot be imported ({error}); on Python 3.10 "
-            "to 3.13, pip install 'snn-deploy[keras]'"
-        ) from error
+    return with_tensorflow(f"models.training.{name}", "Training")
+
+
+for command in FIRST:
+    train.add_command(command)

@@ -12,7 +12,7 @@ from ..calibration.report.report import Confusion
 from ..models.data.dataset import Dataset
 from ..models.data.generated.moving_shapes import moving_shape_data
 from ..toolchain.errors import DataError
-from ..toolchain.graph.nodes import Array, FloatArray
+from ..toolchain.graph.nodes import Array, FloatArray, Shape
 from .contract import Constant, Examples, Kind, Question
 from .images import WRONG, draw_grid
 from .metrics import Metric, mean_of
@@ -31,6 +31,12 @@ class Classes(Kind):
 
     name, asks = "classes", "one output for each class"
     losses = ("cross_entropy",)
+
+    def example(self, size: Shape | None) -> Question:
+        return Question(shape=size or (16, 16, 2), output=(3,))
+
+    def output_for(self, data: Dataset, shape: Shape) -> Shape:
+        return (max(_classes(data), 2),)
 
     def generated(self, question: Question) -> Dataset | None:
         turns = int(np.prod(question.output))

@@ -136,6 +136,26 @@ class Kind(ABC):
         """Whether a folder has a layout of this kind's own."""
         return False
 
+    def example(self, size: Shape | None) -> Question | None:
+        """What a network takes and gives that its generated data are for; None: there
+        are no such, or none for a network of the user's.
+
+        Args:
+            size: of samples, where the user names one.
+        """
+        return None
+
+    def output_for(self, data: Dataset, shape: Shape) -> Shape:
+        """What a network of samples of this shape must give to answer the data.
+
+        Raises:
+            DataError: no network that can be made for them would.
+        """
+        raise DataError(
+            f"{data.source}: there is no first network to train for {self.name}; "
+            "train your own, or one of those of `snn-deploy train --help`"
+        )
+
     def generated(self, question: Question) -> Dataset | None:
         """The data that stand in where none are at hand; None: there are no such."""
         return None

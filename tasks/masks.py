@@ -16,12 +16,12 @@ from ..models.data.boxes import Size
 from ..models.data.dataset import Dataset
 from ..models.data.formats.reading import Reading
 from ..models.data.generated.blobs import blob_data
-from ..models.data.generated.shapes import shape_data
+from ..models.data.generated.shapes import CLASSES, shape_data
 from ..models.data.masks import MaskData, load_pictures, mean_mask
 from ..models.data.parts import Parts
 from ..models.data.volumes import load_volumes
 from ..toolchain.errors import DataError
-from ..toolchain.graph.nodes import Array, FloatArray
+from ..toolchain.graph.nodes import Array, FloatArray, Shape
 from .boxes import picture_size
 from .contract import Constant, Examples, Kind, Lessons, Metadata, Question
 from .images import draw_grid, grid_height, name_colours, rgb
@@ -44,6 +44,21 @@ class Masks(Kind):
 
     def recognises(self, path: Path) -> bool:
         return (path / "masks").is_dir() or (path / "labels").is_dir()
+
+    def example(self, size: Shape | None) -> Question:
+        size = size or (24, 32, 1)
+        return Question(shape=size, output=(*size[:2], len(CLASSES)))
+
+    def output_for(self, data: Dataset, shape: Shape) -> Shape:
+        """Two classes are told apart by two outputs, as more are."""
+        if len(shape) != 3 or any(side % 2 for side in shape[:2]):
+            raise DataError(
+                f"{data.source}: samples have shape {shape}; a segmenter takes "
+                "pictures (height, width, channels) of even height and width; pad "
+                "them, or name another --size where the pictures lie in a folder"
+            )
+        assert data.answers is not None
+        return (*shape[:2], max(int(data.answers.max()) + 1, len(data.classes), 2))
 
     def generated(self, question: Question) -> Dataset | None:
         if len(question.shape) != 3 or question.output[:-1] != question.shape[:2]:

@@ -130,13 +130,13 @@ class Task:
         """
         if self.kind is None or self.data.answers is None:
             raise DataError(
-                f"{self.data.source}: it has no labels; fine-tuning needs them (y "
-                "beside x), and --task where their kind cannot be told"
+                f"{self.data.source}: it has no labels; training needs them (y beside "
+                "x), and --task where their kind cannot be told"
             )
         if self.data.labelled is not None and not self.data.labelled.all():
             raise DataError(
-                f"{self.data.source}: its training part has no labels; fine-tuning "
-                "needs y_train beside x_train"
+                f"{self.data.source}: its training part has no labels; training needs "
+                "y_train beside x_train"
             )
         if self.parts.doubtful:
             raise DataError(

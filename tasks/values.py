@@ -9,9 +9,9 @@ import numpy as np
 
 from ..calibration.report.picture import PREDICTED
 from ..models.data.dataset import Dataset
-from ..models.data.generated.formulas import formula_data
+from ..models.data.generated.formulas import INPUTS, formula_data
 from ..toolchain.errors import DataError
-from ..toolchain.graph.nodes import Array, FloatArray
+from ..toolchain.graph.nodes import Array, FloatArray, Shape
 from .contract import Constant, Examples, Kind, Question
 from .metrics import Metric, mean_of, with_ones
 
@@ -24,8 +24,15 @@ class Values(Kind):
     name, asks = "values", "one output for each value"
     losses = ("mse", "huber")
 
+    def example(self, size: Shape | None) -> Question:
+        return Question(shape=size or (INPUTS,), output=(1,))
+
+    def output_for(self, data: Dataset, shape: Shape) -> Shape:
+        assert data.answers is not None
+        return (int(np.prod(data.answers.shape[1:])),)
+
     def generated(self, question: Question) -> Dataset | None:
-        if question.shape != (8,) or question.output != (1,):
+        if question.shape != (INPUTS,) or question.output != (1,):
             return None
         return formula_data(GENERATED, 0)
 

@@ -18,9 +18,10 @@ from snn_deploy.toolchain.graph import nodes as n
 from snn_deploy.toolchain.graph.graph import Graph
 
 pytest.importorskip("tensorflow", reason="fine-tuning needs TensorFlow (Python 3.10)")
-from snn_deploy.cotraining import Choices, cotrain, prepare  # noqa: E402
+from snn_deploy.cotraining import cotrain  # noqa: E402
 from snn_deploy.models.cotraining.hybrid import HybridNetwork  # noqa: E402
 from snn_deploy.models.cotraining.semantics import forward  # noqa: E402
+from snn_deploy.tuning import Choices, prepare  # noqa: E402
 
 QUICK = Choices(steps=12, settle=4, adapt_epochs=2, epochs=3, max_rate_hz=400.0)
 

@@ -43,6 +43,16 @@ def cae(
         normalised: whether currents are normalised over the batch in training; when
             the network is built, ``toolchain.fold`` takes this into the weights.
     """
+    inputs = tf.keras.Input(size, name="image")
+    x = pixels(inputs, channels, normalised=normalised)
+    x = tf.keras.layers.Activation("sigmoid", name="mask")(x)
+    return tf.keras.Model(inputs, x, name="cae")
+
+
+def pixels(
+    x: tf.Tensor, channels: Sequence[int], outputs: int = 1, *, normalised: bool = True
+) -> tf.Tensor:
+    """The layers between input and read-out: a number for each output of each pixel."""
     same = {"padding": "same", "kernel_initializer": "he_normal"}
     conv = partial(tf.keras.layers.Conv2D, kernel_size=3, **same)
     grow = partial(tf.keras.layers.Conv2DTranspose, kernel_size=4, strides=2, **same)
@@ -54,7 +64,6 @@ def cae(
             x = norm(momentum=MOMENTUM, name=f"{name}_norm")(x)
         return tf.keras.layers.ReLU(name=f"{name}_neurons")(x)
 
-    inputs = x = tf.keras.Input(size, name="image")
     *outer, inner = channels
     for stage, filters in enumerate(outer, 1):
         x = layer(x, partial(conv, filters, strides=2), f"down{stage}")
@@ -63,6 +72,4 @@ def cae(
     for stage, filters in reversed(list(enumerate(outer, 1))):
         x = layer(x, partial(grow, filters), f"up{stage}")
         x = layer(x, partial(conv, filters), f"decode{stage}")
-    x = grow(1, name="pixels")(x)
-    x = tf.keras.layers.Activation("sigmoid", name="mask")(x)
-    return tf.keras.Model(inputs, x, name="cae")
+    return grow(outputs, name="pixels")(x)

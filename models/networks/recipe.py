@@ -1,4 +1,4 @@
-"""How LocNet and CAE are made: their sizes, and how they are trained."""
+"""How networks are made: their sizes, and how they are trained."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ BOX_LOSSES = ("mse", "smooth_l1", "iou")
 AMPLITUDE = 0.01  # output of a neuron at 100 Hz: 1
 CAE_SIZE: Size = (48, 64, 1)
 CAE_CHANNELS = (8, 16, 32)
+PLAIN_SIZES = {"small": (8, 32), "middle": (16, 64), "large": (32, 128)}
+"""Filters of the first convolution and neurons of a dense layer, the smallest first."""
+MIDDLE = "middle"  # of these, where nobody asks what fits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +93,38 @@ class CaeRecipe:
             )
 
 
-def _demand_positive(recipe: Recipe | CaeRecipe, *names: str) -> None:
+@dataclass(frozen=True, kw_only=True)
+class PlainRecipe:
+    """How a first network for a user's data is made. Same recipe, same data: same
+    network."""
+
+    size: str = MIDDLE  # of PLAIN_SIZES
+    epochs: int = 60
+    batch: int = 32  # samples
+    learning_rate: float = 0.003  # of the first epoch; falls to 0 as half a cosine
+    seed: int = 0
+
+    def check(self) -> None:
+        """Raise DataError for a number that cannot be trained with."""
+        _demand_positive(self, "epochs", "batch", "learning_rate")
+        _demand_seed(self.seed)
+        if self.size not in PLAIN_SIZES:
+            raise DataError(
+                f"size is {self.size!r}; there are: {', '.join(PLAIN_SIZES)}"
+            )
+
+    @property
+    def filters(self) -> int:
+        """Of the first convolution."""
+        return PLAIN_SIZES[self.size][0]
+
+    @property
+    def width(self) -> int:
+        """Neurons of a dense layer."""
+        return PLAIN_SIZES[self.size][1]
+
+
+def _demand_positive(recipe: Recipe | CaeRecipe | PlainRecipe, *names: str) -> None:
     for name in names:
         value = getattr(recipe, name)
         if not (math.isfinite(value) and value > 0):

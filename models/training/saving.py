@@ -49,11 +49,14 @@ def save_model(model: tf.keras.Model, out: Path, metadata: dict[str, Any]) -> No
 
 @contextmanager
 def _without_advice() -> Iterator[None]:
-    """Keras 3 would have every .h5 be a .keras, and says so each time."""
-    log = logging.getLogger("absl")
-    level = log.level
-    log.setLevel(logging.ERROR)
+    """Keras 3 would have every .h5 be a .keras, Keras 2 have it compiled; both say so
+    each time."""
+    logs = [logging.getLogger(name) for name in ("absl", "tensorflow")]
+    levels = [log.level for log in logs]
+    for log in logs:
+        log.setLevel(logging.ERROR)
     try:
         yield
     finally:
-        log.setLevel(level)
+        for log, level in zip(logs, levels):
+            log.setLevel(level)

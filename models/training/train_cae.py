@@ -26,7 +26,7 @@ from ..data.split import Split
 from ..networks.cae import cae
 from ..networks.recipe import CaeRecipe
 from .losses import bce_dice
-from .trainer import Progress, Scores, Trainer, run
+from .trainer import Progress, Scores, Trainer, run, split_notes
 
 
 def train_cae(
@@ -36,6 +36,7 @@ def train_cae(
     *,
     resume: bool = False,
     progress: Callable[[Progress], None] | None = None,
+    source: str = "",
     command: str = "",
 ) -> dict[str, Any]:
     """Train a CAE and write it to ``out``, metadata included.
@@ -49,6 +50,7 @@ def train_cae(
         recipe: how to train.
         resume: go on from the checkpoint.
         progress: called after each epoch.
+        source: the data in words, for the metadata.
         command: how the user asked for this, for the metadata.
 
     Raises:
@@ -58,7 +60,7 @@ def train_cae(
     recipe.check()
     parts = split_subjects(data, recipe.seed, recipe.block)
     return run(
-        lambda: _CaeTrainer(recipe, data, parts),
+        lambda: _CaeTrainer(recipe, data, parts, source),
         recipe.seed,
         out,
         resume=resume,
@@ -72,15 +74,18 @@ class _CaeTrainer(Trainer):
 
     name, label = "cae", "Dice"
 
-    def __init__(self, recipe: CaeRecipe, data: MaskData, parts: Split) -> None:
+    def __init__(
+        self, recipe: CaeRecipe, data: MaskData, parts: Split, source: str
+    ) -> None:
         model = cae(recipe.size, recipe.channels, normalised=recipe.normalised)
         slices = np.bincount(data.volume)
         units = {
             name: joined([digest] * count)
             for name, digest, count in zip(data.names, data.digests, slices)
         }
-        super().__init__(recipe, model, units, parts, _fingerprint(data))
-        self.data, self.batch = data, recipe.batch
+        notes = split_notes(parts, units) | {"task": "masks", "data": source}
+        super().__init__(recipe, model, notes, _fingerprint(data))
+        self.data, self.parts, self.batch = data, parts, recipe.batch
         learn = data.take(parts.train)
         both = np.concatenate([learn.images, learn.masks], axis=-1, dtype=np.float32)
         self.slices = augment.widen(both)

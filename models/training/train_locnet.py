@@ -18,7 +18,7 @@ from ..networks.locnet import fold, locnet, populations
 from ..networks.neurons import RateNoise
 from ..networks.recipe import Recipe
 from .losses import find_loss
-from .trainer import Progress, Scores, Trainer, run
+from .trainer import Progress, Scores, Trainer, run, split_notes
 
 
 def train(
@@ -28,6 +28,7 @@ def train(
     *,
     resume: bool = False,
     progress: Callable[[Progress], None] | None = None,
+    source: str = "",
     command: str = "",
 ) -> dict[str, Any]:
     """Train a LocNet and write it to ``out``, metadata included.
@@ -40,6 +41,7 @@ def train(
         recipe: how to train.
         resume: go on from the checkpoint.
         progress: called after each epoch.
+        source: the data in words, for the metadata.
         command: how the user asked for this, for the metadata.
 
     Returns:
@@ -52,7 +54,7 @@ def train(
     recipe.check()
     parts = split(data.names, recipe.seed, recipe.block)
     return run(
-        lambda: _LocNetTrainer(recipe, data, parts),
+        lambda: _LocNetTrainer(recipe, data, parts, source),
         recipe.seed,
         out,
         resume=resume,
@@ -66,14 +68,17 @@ class _LocNetTrainer(Trainer):
 
     name, label = "locnet", "IoU"
 
-    def __init__(self, recipe: Recipe, data: BoxData, parts: Split) -> None:
-        self.recipe, self.data = recipe, data
+    def __init__(
+        self, recipe: Recipe, data: BoxData, parts: Split, source: str
+    ) -> None:
+        self.recipe, self.data, self.parts = recipe, data, parts
         self.error = find_loss(recipe.loss).value
         model = self._network(
             normalised_to=recipe.target_rate, rate_noise=recipe.rate_noise
         )
-        units = dict(zip(data.names, data.digests))
-        super().__init__(recipe, model, units, parts, _fingerprint(data))
+        notes = split_notes(parts, dict(zip(data.names, data.digests)))
+        notes |= {"task": "boxes", "data": source}
+        super().__init__(recipe, model, notes, _fingerprint(data))
         height, width, channels = recipe.size
         fine = (height * augment.FINENESS, width * augment.FINENESS, channels)
         learn, validation = data.take(parts.train), data.take(parts.validation)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
@@ -17,7 +17,7 @@ import tensorflow as tf
 from ... import __version__
 from ..data.parts import PARTS
 from ..data.split import Split
-from ..networks.recipe import CaeRecipe, Recipe
+from ..networks.recipe import CaeRecipe, PlainRecipe, Recipe
 from .adam import Adam
 from .checkpoint import (
     Resumable,
@@ -27,6 +27,9 @@ from .checkpoint import (
     save_checkpoint,
 )
 from .saving import check_model_file, save_model
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 Batch = tuple[Any, ...]
 Scores = dict[str, dict[str, float]]
@@ -61,10 +64,9 @@ class Trainer(Resumable):
 
     def __init__(
         self,
-        recipe: Recipe | CaeRecipe,
+        recipe: Recipe | CaeRecipe | PlainRecipe,
         model: tf.keras.Model,
-        units: Mapping[str, str],
-        parts: Split,
+        notes: Mapping[str, Any],
         fingerprint: str,
     ) -> None:
         """Start from a model as it is.
@@ -72,11 +74,10 @@ class Trainer(Resumable):
         Args:
             recipe: how to train.
             model: its weights are trained in place.
-            units: name → digest of what is split, in its order.
-            parts: of it that train, choose and test.
+            notes: of the data, for the metadata: the split, digests, the task, …
             fingerprint: of the data, equal where they are.
         """
-        self.model, self.units, self.parts = model, units, parts
+        self.model, self.notes = model, notes
         start = {"data": fingerprint, "initial weights": digest(self.weights())}
         self.identity = asdict(recipe) | start
         self.seed, self.epochs = recipe.seed, recipe.epochs
@@ -198,8 +199,7 @@ def _metadata(trainer: Trainer, model: tf.keras.Model, command: str) -> dict[str
         "recipe": trainer.identity,
         "best_epoch": trainer.best_epoch,
         "scores": trainer.scores(model),
-        "split": _of_parts(trainer.parts, list(trainer.units)),
-        "digests": _of_parts(trainer.parts, list(trainer.units.values())),
+        **trainer.notes,
         "versions": {
             "snn-deploy": __version__,
             "python": platform.python_version(),
@@ -210,12 +210,25 @@ def _metadata(trainer: Trainer, model: tf.keras.Model, command: str) -> dict[str
     }
 
 
-def _of_parts(parts: Split, values: Sequence[str]) -> dict[str, list[str]]:
-    return {name: [values[i] for i in getattr(parts, name)] for name in PARTS}
+def split_notes(parts: Split, units: Mapping[str, str]) -> dict[str, Any]:
+    """The split, for the metadata.
+
+    Args:
+        parts: that train, choose and test.
+        units: name → digest of what is split, in its order.
+    """
+    names, digests = list(units), list(units.values())
+    chosen = {part: getattr(parts, part) for part in PARTS}
+    return {
+        "split": {part: [names[i] for i in at] for part, at in chosen.items()},
+        "digests": {part: [digests[i] for i in at] for part, at in chosen.items()},
+    }
 
 
 @contextmanager
-def progress_bar(epochs: int) -> Iterator[Callable[[Progress], None]]:
+def progress_bar(
+    epochs: int, console: Console | None = None
+) -> Iterator[Callable[[Progress], None]]:
     """A bar on stderr; what it yields goes into ``train(progress=…)``."""
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
@@ -227,7 +240,7 @@ def progress_bar(epochs: int) -> Iterator[Callable[[Progress], None]]:
         TextColumn("{task.description}"),
         TimeRemainingColumn(),
     )
-    with Bar(*columns, console=Console(stderr=True)) as bar:
+    with Bar(*columns, console=console or Console(stderr=True)) as bar:
         task = bar.add_task("", total=epochs)
 
         def show(now: Progress) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import ModelError, UnsupportedLayer
 from ..graph import nodes as n
 from ..graph.nodes import Array, FloatArray, Node, Padding, Shape
+from ..graph.preparation import Rescale
 
 Pair = tuple[int, int]
 Nodes = tuple[Node, ...]
@@ -226,6 +227,23 @@ def _batch_norm(layer: Layer) -> Nodes:
     return (norm,)
 
 
+def _rescaling(layer: Layer) -> Nodes:
+    """One number for all channels, or one each, on the host behind the Input."""
+    scale, offset = (_numbers(layer.config[name]) for name in ("scale", "offset"))
+    size = np.broadcast_shapes(scale.shape, offset.shape)
+    scale, offset = np.broadcast_to(scale, size), np.broadcast_to(offset, size)
+    return (
+        Rescale(layer.name, layer.inputs, scale=scale.copy(), offset=offset.copy()),
+    )
+
+
+def _numbers(given: Any) -> FloatArray:
+    """A number, a list, or an array as Keras 3 writes it down."""
+    if isinstance(given, Mapping):
+        given = given["config"]["value"]
+    return np.atleast_1d(np.asarray(given, np.float64))
+
+
 def _demand_last_axis(layer: Layer) -> None:
     """Keras counts axes with that of the samples; most layers may name several."""
     given = layer.config["axis"]
@@ -325,6 +343,7 @@ LAYERS: Mapping[str, Callable[[Layer], Nodes]] = {
     "AveragePooling2D": _pool,
     "UpSampling2D": _upsample,
     "BatchNormalization": _batch_norm,
+    "Rescaling": _rescaling,
     "Flatten": _flatten,
     "Reshape": _reshape,
     "Add": lambda layer: (n.Add(layer.name, layer.inputs),),
