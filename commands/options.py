@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import sys
@@ -165,8 +166,14 @@ def consoles() -> tuple[Console, Console]:
     """For results (stdout) and for progress (stderr)."""
     from rich.console import Console
 
+    class Plain(Console):
+        """A Console that leaves it to ``__main__`` what a closed pipe means."""
+
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError(errno.EPIPE, "nobody reads the output")
+
     width = None if sys.stdout.isatty() else PIPED_WIDTH
-    return Console(width=width), Console(stderr=True)
+    return Plain(width=width), Plain(stderr=True)
 
 
 def say(console: Console, text: str) -> None:
