@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..targets.silent_import import silent_import
 from ..toolchain.errors import TargetUnavailable
 from ..toolchain.visible import visible, visible_json
 
@@ -243,9 +244,11 @@ def with_tensorflow(name: str, doing: str) -> Any:
     Raises:
         TargetUnavailable: TensorFlow is not installed, or cannot be imported.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greeting
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # whichever Keras 3 has elsewhere
     try:
-        return import_module(f"..{name}", __package__)
+        with silent_import():
+            return import_module(f"..{name}", __package__)
     except ImportError as error:
         raise TargetUnavailable(
             f"{doing}: TensorFlow cannot be imported ({error}); on Python 3.10 to "
