@@ -109,14 +109,14 @@ def ran(program: Program, rate: float) -> None:
 
 
 def added(rate: float, weight_bits: int = 8) -> None:
-    """Many neurons that spike at up to this rate (Hz), into one."""
-    rng = np.random.default_rng(0)
-    weight = rng.uniform(0.2, 1, (700, 1))
+    """Neurons that spike at up to this rate (Hz) into one, for and against."""
+    rng, half = np.random.default_rng(0), 150
+    signs = np.repeat([1.0, -0.9], half)[:, None]
     graph = line(
-        *((700,), n.Dense("e", weight=np.eye(700), bias=np.zeros(700)), n.ReLU("a")),
-        *(n.Dense("d", weight=weight, bias=np.zeros(1)), n.ReLU("b")),
+        *((300,), n.Dense("e", weight=np.eye(300), bias=np.zeros(300)), n.ReLU("a")),
+        *(n.Dense("d", weight=signs, bias=np.zeros(1)), n.ReLU("b")),
     )
-    x = rng.uniform(0.5, 1, (1, 700))
+    x = np.concatenate([rng.uniform(0.9, 1, half), rng.uniform(0.4, 0.7, half)])[None]
     legal = balance(legalize(graph, 0.005), x, max_rate=rate)
     program = quantize(legal, x, steps=60, weight_bits=weight_bits)
     with find_target("reference").load(program) as session:
@@ -219,13 +219,13 @@ ADVICE = {
     ),
     "a sum of spikes": (
         lambda: ran(together(200), 250.0),
-        "'b': its synaptic sum q reached .*; give a smaller --weight-bits .each",
+        "'b': its synaptic sum q reached .*; give fewer --weight-bits",
         lambda: ran(together(200, weight_bits=7), 250.0),
     ),
     "a sum of spikes, rate": (
         lambda: added(250.0),
         "'b': its synaptic sum q reached .*, or a lower --max-rate",
-        lambda: (added(50.0), added(250.0, weight_bits=6)),
+        lambda: (added(50.0), added(250.0, weight_bits=7)),
     ),
     "another population": (
         lambda: sent("a"),
