@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import sys
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..targets.silent_import import silent_import
 from ..toolchain.errors import TargetUnavailable
 from ..toolchain.visible import visible, visible_json
 
@@ -165,8 +167,14 @@ def consoles() -> tuple[Console, Console]:
     """For results (stdout) and for progress (stderr)."""
     from rich.console import Console
 
+    class Plain(Console):
+        """A Console that leaves it to ``__main__`` what a closed pipe means."""
+
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError(errno.EPIPE, "nobody reads the output")
+
     width = None if sys.stdout.isatty() else PIPED_WIDTH
-    return Console(width=width), Console(stderr=True)
+    return Plain(width=width), Plain(stderr=True)
 
 
 def say(console: Console, text: str) -> None:
@@ -236,9 +244,11 @@ def with_tensorflow(name: str, doing: str) -> Any:
     Raises:
         TargetUnavailable: TensorFlow is not installed, or cannot be imported.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greeting
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # whichever Keras 3 has elsewhere
     try:
-        return import_module(f"..{name}", __package__)
+        with silent_import():
+            return import_module(f"..{name}", __package__)
     except ImportError as error:
         raise TargetUnavailable(
             f"{doing}: TensorFlow cannot be imported ({error}); on Python 3.10 to "

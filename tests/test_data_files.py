@@ -60,7 +60,7 @@ def test_what_is_no_file_is_refused_and_never_waited_for(tmp_path):
         "pipe": "no regular file",
         "loop": "cannot be read .Too many levels",
         "x" * 300: "cannot be read .File name too long",
-        "nul\0": "cannot be read .embedded null byte",
+        "nul\0": "cannot be read .*embedded null",
     }
     for name, words in cases.items():
         with pytest.raises(DataError, match=words):

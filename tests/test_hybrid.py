@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -31,6 +32,7 @@ from snn_deploy.toolchain.program.program import Program
 tf = pytest.importorskip("tensorflow", reason="hybrid networks are TensorFlow's")
 from snn_deploy.models.cotraining import core_neurons  # noqa: E402
 from snn_deploy.models.cotraining import hybrid_neurons as neurons  # noqa: E402
+from snn_deploy.models.cotraining.host_layers import linear  # noqa: E402
 from snn_deploy.models.cotraining.hybrid import HybridNetwork  # noqa: E402
 from snn_deploy.models.cotraining.semantics import forward  # noqa: E402
 
@@ -120,6 +122,24 @@ def test_weights_that_training_moved_give_the_same_spikes_too(gradient):
         variable.assign_add(change.astype(np.float32))
     net.constrain()
     assert assert_same_spikes(net, x) > 100
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("stride", list(itertools.product((1, 2), (1, 2, 3))))
+def test_sums_of_whole_numbers_are_exact_whatever_the_window(stride, channels):
+    """Of one row, of one column, of one channel: TensorFlow has kernels for each."""
+    rng = np.random.default_rng(0)
+    sizes = itertools.product((1, 2, 3), (1, 2, 3), (3, 4, 6), (3, 4, 6), (0, 1))
+    for *window, height, width, pad in sizes:
+        weight = rng.integers(-127, 128, (*window, channels, 3)).astype(float)
+        edge = tuple((0, min(pad, k - 1)) for k in window)
+        parts = {"weight": weight, "bias": np.zeros(3)}
+        node = n.Conv2D("a", ("x",), stride=stride, padding=edge, **parts)
+        shape = (height, width, channels)
+        graph = Graph((n.Input("x", shape=shape), node, n.Output("y", ("a",))))
+        x = rng.integers(0, 2, (4, *shape)).astype(np.float32)
+        found = linear(node, tf.constant(x), tf.constant(weight, tf.float32))
+        np.testing.assert_array_equal(found, interpret(graph, x.astype(float))["y"])
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))

@@ -36,7 +36,7 @@ FRAMEWORKS = {  # library -> the only files that may import it
         "models/networks/*.py",
         "models/training/*.py",
         "targets/nengo_dl/*.py",
-        "targets/nengo_quiet.py",
+        "targets/silent_import.py",
         "toolchain/frontends/keras*.py",
     ),
     "nengo": (

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -280,6 +282,27 @@ def test_other_pictures_under_the_same_names_are_other_data(tmp_path):
         Image.new("RGB", (24, 16), "red").save(path)
     with pytest.raises(ModelError, match="another data"):
         train(load_folder(pictures), tmp_path / "model.h5", recipe, resume=True)
+
+
+def test_a_run_says_nothing_but_how_it_stands(tmp_path):
+    """Neither TensorFlow's start-up log; nor are Keras 3's other back ends asked."""
+    data, out = write_pictures(tmp_path / "pictures"), tmp_path / "net.h5"
+    size = "--size 8 12 3 --channels 2 --widths 4 --epochs 1".split()
+    words = ["train", "locnet", "--data", data, "--out", out, *size]
+    unset = ("TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS")
+    done = subprocess.run(
+        [sys.executable, "-m", "snn_deploy", *map(str, words)],
+        capture_output=True,
+        text=True,
+        env={k: v for k, v in os.environ.items() if k not in unset}
+        | {"KERAS_BACKEND": "jax"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert set(json.loads(done.stdout)) == {"validation", "test"}
+    lines = done.stderr.split("\n")
+    assert all(
+        line.startswith(("epoch", "next:")) or not line.strip() for line in lines
+    )
 
 
 def test_a_full_disk_is_one_sentence(tmp_path):

@@ -14,8 +14,7 @@ from ...toolchain.graph.preparation import ChannelsLast, Rescale
 def linear(node: n.Linear, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """The node's weighted sums with another kernel, without its bias."""
     if isinstance(node, n.Conv2D):
-        pads = [[0, 0], *map(list, node.padding), [0, 0]]
-        return tf.nn.conv2d(x, kernel, node.stride, pads)
+        return _conv(node, x, kernel)
     if isinstance(node, n.ConvTranspose2D):
         rows, columns = node.weight.shape[:2]
         size = n.transpose_shape(
@@ -31,6 +30,21 @@ def linear(node: n.Linear, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 def apply(node: n.Node, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
     """Output of a node without weights."""
     return _OPERATIONS[type(node)](node, *inputs)
+
+
+def _conv(node: n.Conv2D, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """Where one column comes out, it is cut out first, and not strided to.
+
+    TensorFlow 2.21 (oneDNN) reads beyond pictures of one channel otherwise, where the
+    window goes one row a step: numbers of other samples, or of nothing at all.
+    """
+    pads = [[0, 0], *map(list, node.padding), [0, 0]]
+    rows, width, *_ = node.weight.shape
+    down, across = node.stride
+    _, columns = n.conv_shape(x.shape[1:], (rows, width), node.stride, node.padding)
+    if columns > 1:
+        return tf.nn.conv2d(x, kernel, (down, across), pads)
+    return tf.nn.conv2d(tf.pad(x, pads)[:, :, :width], kernel, (down, 1), "VALID")
 
 
 def _pool(node: n.AvgPool2D, x: tf.Tensor) -> tf.Tensor:

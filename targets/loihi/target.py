@@ -16,7 +16,7 @@ from ...toolchain.program.arithmetic import IntArray
 from ...toolchain.program.host import BoolArray, Stimulus
 from ...toolchain.program.program import Program
 from ..contract import Session, Target, Utilization
-from ..nengo_quiet import silent_import
+from ..silent_import import silent_import
 
 LOIHI1_CORE = CoreLimits(  # nengo_loihi block.py; Davies et al. 2018, IEEE Micro 38(1)
     compartments=1024,

@@ -19,7 +19,7 @@ from ...toolchain.passes.quantize.layers import layers
 from ...toolchain.program.host import BoolArray, Stimulus
 from ...toolchain.program.program import Program
 from ..contract import Session, Target
-from ..nengo_quiet import silent_import
+from ..silent_import import silent_import
 
 if TYPE_CHECKING:
     import nengo_dl

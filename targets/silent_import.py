@@ -1,4 +1,4 @@
-"""Importing what imports NengoDL, without TensorFlow's start-up log."""
+"""Importing TensorFlow, and what imports it, without its start-up log."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 def silent_import() -> Iterator[None]:
     """Nothing that is imported inside writes to standard error.
 
-    NengoDL asks for a GPU in a process of its own, which writes TensorFlow's log to
-    ours; and it sets the level of that log to 1, where TensorFlow, if there is one, has
-    not read it yet.
+    TensorFlow 2.21 begins its log before it reads the log's level. NengoDL asks for a
+    GPU in a process of its own, which writes TensorFlow's log to ours; and it sets the
+    level of that log to 1, where TensorFlow, if there is one, has not read it yet.
     """
     with open(os.devnull, "wb") as nowhere:
         level, stderr = os.environ.get(LOG_LEVEL), os.dup(2)
