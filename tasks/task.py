@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +27,9 @@ from .contract import KINDS, Constant, Examples, Kind, Lessons, Question, find_k
 SEED = 0  # of the split, where the model names none, and of the samples shown
 WIDTH = 4 + 8  # bytes a number, as it is read and as it is sent
 GENERATED = Path("generated")  # ``--data generated``
+MADE_HERE = re.compile(  # what such data are called; a user's file may be, nearly
+    r"(a |\d+ )?generated (scenes|blobs|shapes|moving shapes|function)( of seed \d+)?"
+)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -211,7 +215,7 @@ def read_task(
         DataError: the data are missing, damaged, or no question to this network.
     """
     question = question_of(graph)
-    if path is None and "generated" not in str(metadata.get("data")):
+    if path is None and not MADE_HERE.fullmatch(str(metadata.get("data"))):
         raise DataError(
             "No data: a build measures rates, energy and score on samples of the "
             "network's own kind; name them with --data (arrays .npz with x and y, a "
