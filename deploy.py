@@ -31,6 +31,7 @@ from .pipeline.compilation import (
     compiled,
     find_pass,
 )
+from .pipeline.order import CONVERTED, TUNED
 from .targets.contract import RASTER_BYTES, Target, find_target
 from .tasks.reading import check_reading
 from .tasks.task import Task, read_task
@@ -48,11 +49,6 @@ from .toolchain.passes.preprocess import (
 from .toolchain.passes.quantize.rounding import Scales
 from .toolchain.program.program import Program
 from .toolchain.program.recording import Recording
-
-CONVERTED = ("fold", "legalize", "balance", "quantize", "simulate", "calibrate")
-TUNED = ("fold", "legalize", "quantize", "simulate")
-"""Passes, files in pipeline/, in order; a fine-tuned network keeps its rates, which it
-learnt, and its read-out."""
 
 CALIBRATION_SAMPLES = 64
 FEW = 8  # test samples on a target that is slow

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..pipeline.order import CONVERTED
 from ..toolchain.visible import visible_lines
 from .options import (
     AMOUNT,
@@ -83,8 +84,8 @@ if TYPE_CHECKING:
     "--stop-after",
     "last",
     metavar="PASS",
-    help="End there and print the network as text, or write it to OUT/PASS.txt: "
-    "fold, legalize, balance, quantize, simulate or calibrate.",
+    help="End there and print the network as text, or write it to OUT/PASS.txt: one of "
+    f"{', '.join(CONVERTED)}.",
 )
 @DEVICE
 @json_option("the report")

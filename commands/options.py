@@ -119,8 +119,8 @@ READING = (
     click.option(
         "--task",
         "kind",
-        type=click.Choice(["classes", "values", "boxes", "masks"]),
-        help="Kind of question.  [default: as the data's layout says]",
+        help="Kind of question: classes, values, boxes, masks.  [default: as the "
+        "data's layout says]",
     ),
     ANSWER,
     WINDOW,

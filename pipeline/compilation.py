@@ -2,8 +2,8 @@
 
 A pass is a file here, whose ``run`` takes a Compilation and gives one: what it reads of
 the user's choices, and what it leaves. What it does to a Graph or a Program stands, for
-itself, in ``toolchain.passes`` or ``calibration``. ``deploy`` and ``cotraining`` name
-the passes they take, in order; a new one is a file here and a word there.
+itself, in ``toolchain.passes`` or ``calibration``. ``order`` and ``cotraining`` name
+the passes to take; a new one is a file here and a word there.
 """
 
 from __future__ import annotations
