@@ -120,7 +120,7 @@ def build(
         if samples is None and not place.fast:
             samples = FEW
         test = task.test(samples)
-    notes = task.notes + _prepared(source.graph)
+    notes = task.notes + source.notes + _prepared(source.graph)
     if not source.scales:
         with steps("run the float ANN on training samples"):
             notes += check_reading(task, source.graph, force=force)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..targets.silent_import import silent_import
+from ..tasks.kinds import KINDS
 from ..toolchain.errors import TargetUnavailable
 from ..toolchain.visible import visible, visible_json
 
@@ -119,8 +120,8 @@ READING = (
     click.option(
         "--task",
         "kind",
-        help="Kind of question: classes, values, boxes, masks.  [default: as the "
-        "data's layout says]",
+        type=click.Choice(KINDS),
+        help="Kind of question.  [default: as the data's layout says]",
     ),
     ANSWER,
     WINDOW,

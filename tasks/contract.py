@@ -1,7 +1,7 @@
 """What a network is asked: how samples are read and split, and answers scored.
 
 A kind of task is one file here, which holds a ``Kind`` named ``KIND``, and one word in
-``KINDS``.
+``kinds.KINDS``.
 """
 
 from __future__ import annotations
@@ -24,9 +24,8 @@ from ..models.data.parts import Parts
 from ..toolchain.errors import DataError
 from ..toolchain.graph.nodes import Array, FloatArray, Shape
 from ..toolchain.program.host import demand_events, mean_over_steps
+from .kinds import KINDS
 from .metrics import Metric
-
-KINDS = ("classes", "values", "boxes", "masks")
 
 Metadata = Mapping[str, Any]
 Batch = tuple[Array, Array]

@@ -22,7 +22,8 @@ from ..toolchain.graph.graph import Graph
 from ..toolchain.graph.nodes import Argmax, Array, FloatArray, Sigmoid, Softmax
 from ..toolchain.memory import demand_memory
 from .agreement import agreement
-from .contract import KINDS, Constant, Examples, Kind, Lessons, Question, find_kind
+from .contract import Constant, Examples, Kind, Lessons, Question, find_kind
+from .kinds import KINDS
 
 SEED = 0  # of the split, where the model names none, and of the samples shown
 WIDTH = 4 + 8  # bytes a number, as it is read and as it is sent

@@ -1,207 +1,171 @@
-"""A kind of task, a verb, a target, a pass: each one file and one line, and it works.
+"""A kind of task, a verb, a target and a pass more: one file and one line each.
 
-Each is written into a folder of its own, which the package's room is told of, and the
-line that a developer would add is the only other thing that is said.
+A copy of the package gets them, as a developer would write them, and runs them.
 """
 
 from __future__ import annotations
 
-import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from small_networks import fitted, save, stripes
+from small_networks import fitted, save
 
-KIND = '''
-"""How many bars there are: a whole number, read off one output."""
+import snn_deploy
+from snn_deploy.targets.contract import GROUP
 
-import numpy as np
+PACKAGE = Path(snn_deploy.__file__).parent
+NOT_SHIPPED = ("tests", "benchmarks", "docs", "build", "dist", "__pycache__", ".*")
 
-from .contract import Constant, Kind
+KIND = '''"""Whether a number is above 0."""
 from .metrics import mean_of
+from .values import Values
 
 
-class Bars(Kind):
-    name, asks, losses = "bars", "one output, a number", ("mse",)
+class Signs(Values):
+    """A share of right signs, of values."""
 
-    def checked(self, data, question):
-        return data
-
-    def suits(self, question, data):
-        return question.output == (1,)
+    name = "signs"
 
     def metrics(self, question, data):
         def right(output, truth):
-            return np.rint(output.reshape(-1)) == truth.reshape(-1)
+            return ((output.reshape(truth.shape) > 0) == (truth > 0)).mean(1)
 
-        return (mean_of(right, "counted right", share=True),)
-
-    def constant(self, answers, question):
-        return Constant("commonest number", np.array([np.median(answers)]))
-
-    def picture(self, examples, output, question):
-        return None
+        return (mean_of(right, "right signs", share=True),)
 
 
-KIND = Bars()
+KIND = Signs()
 '''
-
-VERB = '''
-"""``snn-deploy census``: the neurons of a built program."""
-
+VERB = '''"""``snn-deploy hello``."""
 import click
-
-from .options import BUNDLE
 
 
 @click.command()
-@BUNDLE
-def census(bundle):
-    """Count the neurons of a BUNDLE."""
-    from ..toolchain.bundle.bundle import load_bundle
-
-    click.echo(load_bundle(bundle).program.neurons)
+def hello():
+    """Say hello."""
+    click.echo("hello from a verb")
 '''
-
-TARGET = '''
-"""The reference under another name, on a chip that is slow."""
-
-from ...targets.reference.target import Reference
+TARGET = '''"""The reference under another name."""
+from .reference.target import Reference
 
 
-class Sloth(Reference):
-    name, fast = "sloth", False
+class Shadow(Reference):
+    """Does what it does."""
+
+    name = "shadow"
 '''
-
-PASS = '''
-"""Pass ``prune``: weights below a twentieth of the largest are 0."""
-
+PASS = '''"""Pass ``halve``: every weight of a linear layer becomes half of itself."""
 from dataclasses import replace
 
-import numpy as np
-
 from ..toolchain.graph.graph import Graph
-from ..toolchain.graph.nodes import Dense
+from ..toolchain.graph.nodes import Linear
 
 
 def run(now):
     """Reads nothing beside the Graph."""
-    return replace(now, graph=Graph(tuple(map(pruned, now.graph.nodes))))
-
-
-def pruned(node):
-    if not isinstance(node, Dense):
-        return node
-    keep = np.abs(node.weight) >= 0.05 * np.abs(node.weight).max()
-    return replace(node, weight=node.weight * keep)
+    nodes = (
+        replace(n, weight=n.weight / 2) if isinstance(n, Linear) else n
+        for n in now.graph.nodes
+    )
+    return replace(now, graph=Graph(tuple(nodes)))
 '''
-
-LINES = {  # room and file → what is in it, the one line that makes it known
-    "tasks/bars.py": (KIND, "snn_deploy.tasks.contract.KINDS += ('bars',)"),
-    "commands/census.py": (VERB, "snn_deploy.commands.cli.VERBS += ('census',)"),
-    "targets/sloth/target.py": (
-        TARGET,
-        "sloth = snn_deploy.targets.sloth.target:Sloth",
-    ),
-    "pipeline/prune.py": (
+ADDED = {  # file → what it holds, and the line that names it: where, before, after
+    "tasks/signs.py": (KIND, "tasks/kinds.py", '"masks")', '"masks", "signs")'),
+    "commands/hello.py": (VERB, "commands/cli.py", '"targets")', '"targets", "hello")'),
+    "targets/shadow.py": (TARGET, "pyproject.toml", "", ""),
+    "pipeline/halve.py": (
         PASS,
-        "snn_deploy.pipeline.order.CONVERTED = ('fold', 'prune', "
-        "*snn_deploy.pipeline.order.CONVERTED[1:])",
+        "pipeline/order.py",
+        'CONVERTED = ("fold"
+        'CONVERTED = ("fold", "halve"',
     ),
 }
 
 
-class Extended:
-    """The package with one more file in a room, and one more line."""
+def installed(folder: Path) -> None:
+    """The package as pip would note it, its entry points from pyproject.toml."""
+    text = (folder / "snn_deploy" / "pyproject.toml").read_text()
+    _, _, points = text.partition(f'[project.entry-points."{GROUP}"]\n')
+    lines = points.partition("\n\n")[0].replace('"', "")
+    info = folder / "snn_deploy-9.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: snn-deploy\nVersion: 9\n"
+    )
+    (info / "entry_points.txt").write_text(f"[{GROUP}]\n{lines}\n")
 
-    def __init__(self, folder: Path, file: str) -> None:
-        text, line = LINES[file]
-        room, *rest = file.split("/")
-        place = folder / "room" / "/".join(rest)
-        place.parent.mkdir(parents=True)
-        place.write_text(text)
-        assert len([*(folder / "room").rglob("*.py")]) == 1 and "\n" not in line
-        self.folder, told = folder, ""
-        if room == "targets":  # its line is an entry point
-            info = folder / "points" / "sloth-1.dist-info"
-            info.mkdir(parents=True)
-            (info / "METADATA").write_text(
-                "Metadata-Version: 2.1\nName: sloth\nVersion: 1\n"
-            )
-            (info / "entry_points.txt").write_text(f"[snn_deploy.targets]\n{line}\n")
-        else:
-            module = line.split(" ")[0].rpartition(".")[0]
-            told = f"import {module}; {line}"
-        self.code = (
-            f"import sys, snn_deploy.{room}\n"
-            f"snn_deploy.{room}.__path__.append({str(folder / 'room')!r})\n"
-            f"sys.path.append({str(folder / 'points')!r})\n"
-            f"{told}\n"
-            "from snn_deploy.__main__ import main; main()\n"
-        )
 
-    def __call__(self, *words: object) -> str:
-        command = [sys.executable, "-c", self.code, *map(str, words)]
+@pytest.fixture(scope="module")
+def extended(tmp_path_factory):
+    """A folder with the package and what was added to it."""
+    folder = tmp_path_factory.mktemp("extended")
+    copy = folder / "snn_deploy"
+    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns(*NOT_SHIPPED))
+    for file, (text, where, before, after) in ADDED.items():
+        (copy / file).write_text(text)
+        lines = (copy / where).read_text()
+        if where == "pyproject.toml":
+            before = f'[project.entry-points."{GROUP}"]\n'
+            after = f'{before}shadow = "snn_deploy.targets.shadow:Shadow"\n'
+        assert lines.count(before) == 1, (where, before)
+        (copy / where).write_text(lines.replace(before, after))
+    installed(folder)
+    return folder
+
+
+@pytest.fixture
+def extended_cli(extended, tmp_path):
+    """``extended_cli(*words)``: what the extended command line prints."""
+
+    def run(*words: object) -> str:
         done = subprocess.run(
-            command, capture_output=True, text=True, cwd=self.folder, env=os.environ
+            [sys.executable, "-m", "snn_deploy", *map(str, words)],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(extended), "COLUMNS": "110"},
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    return run
 
-@pytest.fixture
-def extended(tmp_path):
-    """A network that counts bars, data, and the package with one thing more."""
-    x, y = stripes(120)
+
+def test_it_is_one_file_and_one_line_each(extended):
+    copy = extended / "snn_deploy"
+    files = {p.relative_to(copy).as_posix() for p in copy.rglob("*") if p.is_file()}
+    new = {file for file in files if not (PACKAGE / file).is_file()}
+    assert new == {*ADDED}
+    changed = {}
+    for file in files - new:
+        now, was = ((f / file).read_bytes().splitlines() for f in (copy, PACKAGE))
+        if now != was:
+            changed[file] = len(set(now) - set(was))
+    assert changed == {where: 1 for _, where, _, _ in ADDED.values()}
+
+
+def test_the_verb_is_there(extended_cli):
+    assert "hello" in extended_cli("--help")
+    assert extended_cli("hello") == "hello from a verb\n"
+
+
+def test_the_target_is_there(extended_cli):
+    assert "shadow" in extended_cli("targets")
+
+
+def test_kind_target_and_pass_make_a_build(extended_cli, tmp_path):
+    x = np.random.default_rng(0).normal(size=(120, 4))
+    y = x[:, :1] - x[:, 1:2]
     np.savez(tmp_path / "xy.npz", x=x, y=y)
-    save(tmp_path / "net.snn", fitted(x, y[:, None].astype(float)))
-    return lambda file: Extended(tmp_path, file)
-
-
-BUILD = ("build", "--model", "net.snn", "--data", "xy.npz", "--out", "out")
-
-
-def test_a_kind_of_task(extended):
-    """It reads, scores, is stored in the bundle, and read again."""
-    run = extended("tasks/bars.py")
-    report = json.loads(
-        run(*BUILD, "--target", "reference", "--task", "bars", "--json")
-    )
-    found = {s["name"]: s["value"] for s in report["scores"]}
-    assert found["integer SNN"] > found["commonest number"]
-    assert {s["metric"] for s in report["scores"]} == {"counted right"}
-    again = json.loads(run("run", "out/program.snn", "--target", "reference", "--json"))
-    assert {s["metric"] for s in again["scores"]} == {"counted right"}
-
-
-def test_a_verb(extended):
-    run = extended("commands/census.py")
-    assert "census    Count the neurons of a BUNDLE." in run("--help")
-    run(*BUILD, "--target", "reference", "--task", "values")
-    assert run("census", "out/program.snn") == "48\n"
-
-
-def test_a_target(extended):
-    run = extended("targets/sloth/target.py")
-    (row,) = (r for r in json.loads(run("targets", "--json")) if r["target"] == "sloth")
-    assert (row["kind"], row["installed"]) == ("integer emulation", "yes")
-    report = run(*BUILD, "--target", "sloth", "--task", "values", "--json")
-    assert json.loads(report)["samples"] == 8  # of a target that is not fast
-    words = ("out/program.snn", "--targets", "sloth,reference", "--samples", 4)
-    assert "not one differs" in run("compare", *words)
-
-
-def test_a_pass(extended):
-    run = extended("pipeline/prune.py")
-    assert "fold, prune, legalize" in " ".join(run("build", "--help").split())
-    words = (*BUILD[:-2], "--target", "reference", "--task", "values", "--stop-after")
-    before, after = run(*words, "fold"), run(*words, "prune")
-    assert before != after
-    assert [line.split(":")[0] for line in before.splitlines()] == [
-        line.split(":")[0] for line in after.splitlines()
-    ]
-    assert "θ" in run(*words, "quantize")
+    model = save(tmp_path / "net.snn", fitted(x, y))
+    words = ("build", "--target", "shadow", "--task", "signs", "--model", model)
+    words += ("--data", tmp_path / "xy.npz", "--out", tmp_path / "o")
+    told = extended_cli(*words)
+    assert "right signs: integer SNN" in told and "mean value" in told
+    halved = extended_cli(*words[:-2], "--stop-after", "halve")
+    whole = extended_cli(*words[:-2], "--stop-after", "fold")
+    assert halved != whole and halved.count("\n") == whole.count("\n")
