@@ -80,7 +80,7 @@ ADDED = {  # file → what it holds, and the line that names it: where, before, 
     "pipeline/halve.py": (
         PASS,
         "pipeline/order.py",
-        'CONVERTED = ("fold"
+        'CONVERTED = ("fold"',
         'CONVERTED = ("fold", "halve"',
     ),
 }
