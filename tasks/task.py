@@ -295,9 +295,11 @@ def _demand_suiting(kind: Kind, question: Question, data: Dataset) -> None:
     assert data.answers is not None
     if kind.suits(question, data):
         return
-    held = f"{data.answers.dtype} of shape {data.answers.shape[1:]}"
-    if kind.name == "classes":
+    shape = data.answers.shape[1:]
+    held = f"{data.answers.dtype} of shape {shape}"
+    if kind.name in ("classes", "masks"):
         held = f"{max(int(data.answers.max()) + 1, len(data.classes))} classes"
+        held += f", of shape {shape}" if shape else ""
     raise DataError(
         f"{data.source}: its answers are {held}, and the network gives "
         f"{question.output} for each sample; {kind.name} want {kind.asks}. Name "
