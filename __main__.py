@@ -31,9 +31,9 @@ def main() -> None:
 
 def _run() -> int:
     try:
-        ended = cli(prog_name="snn-deploy", standalone_mode=False)
+        ended = _command()
         sys.stdout.flush()
-        return ended if isinstance(ended, int) else 0
+        return ended
     except click.ClickException as error:
         error.show()
         return 2
@@ -55,6 +55,18 @@ def _run() -> int:
             f"Error: {what}: {error.strerror or error}; check its name, its "
             "permissions and the room on its disk"
         )
+
+
+def _command() -> int:
+    """The exit code that the command itself has."""
+    output = sys.stdout
+    try:
+        code = cli(prog_name="snn-deploy", standalone_mode=False)
+    except SystemExit as ended:
+        if sys.stdout is not output:  # which click wraps where a pipe is closed
+            return PIPE_CLOSED
+        code = ended.code
+    return code if isinstance(code, int) else 0
 
 
 def _say(text: str, code: int = 2) -> int:

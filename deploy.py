@@ -7,6 +7,7 @@ Program → target → Recording → Report
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -123,7 +124,7 @@ def build(
         if samples is None and not place.fast:
             samples = FEW
         test = task.test(samples)
-    notes = task.notes + _prepared(source.graph)
+    notes = task.notes + source.notes + _prepared(source.graph)
     if not source.scales:
         with steps("run the float ANN on training samples"):
             notes += check_reading(task, source.graph, force=force)
@@ -317,6 +318,16 @@ def write_text(text: str, file: Path) -> Path:
     _make(file.parent)
     write_files({file: f"{text}\n".encode()})
     return file
+
+
+def check_folder(folder: Path) -> None:
+    """Raise DataError where nothing could be written to a folder, which need not be."""
+    there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise DataError(
+            f"Folder {str(folder)!r}: nothing can be written to {str(there)!r}; name "
+            "another with --out"
+        )
 
 
 def _make(folder: Path) -> None:

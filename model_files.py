@@ -77,6 +77,14 @@ class Model:
         return found if isinstance(found, dict) else {}
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know of its fine-tuning: that it kept to no budget."""
+        found: Any = self.metadata
+        for name in ("finetuned", "validation", "spikes", "over_budget"):
+            found = found.get(name) if isinstance(found, Mapping) else None
+        return (found,) if isinstance(found, str) else ()
+
+    @property
     def before(self) -> tuple[Score, ...]:
         """How well the ANN did from which it was fine-tuned, on all test samples."""
         finetuned = self.metadata.get("finetuned")

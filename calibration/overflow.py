@@ -86,8 +86,8 @@ def check_overflow(program: Program, recording: Recording) -> tuple[Overflow, ..
                 what, peak, limit = "current u", o.peak_u, MAX_U
             raise DoesNotFit(
                 f"Population {o.population!r}: its {what} reached {peak}, the core "
-                f"holds {limit} and would wrap around; use smaller weights "
-                "(weight_bits 7 halves them), or lower its sources' firing rates"
+                f"holds {limit} and would wrap around; give fewer "
+                "--weight-bits, or a lower --max-rate"
             )
     return found
 

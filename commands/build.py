@@ -108,6 +108,8 @@ def build(
     from ..pipeline.compilation import Settings
 
     stdout, stderr = consoles()
+    folder = out or Path("build") / f"{model.stem if model else 'locnet'}-{target}"
+    deploy.check_folder(folder)
     how: dict[str, Any] = {
         "reading": taken_reading(choices),
         "preprocessing": taken_preprocessing(choices),
@@ -124,7 +126,6 @@ def build(
     made = deploy.build(
         target, model, data, samples=samples, device=device, force=force, **how
     )
-    folder = out or Path("build") / f"{model.stem if model else 'locnet'}-{target}"
     deploy.write(made, folder)
     show(made.report, stdout, as_json)
     say(stderr, f"wrote {folder}/program.snn, report.json, report.png")

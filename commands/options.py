@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import sys
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..targets.silent_import import silent_import
+from ..tasks.kinds import KINDS
 from ..toolchain.errors import TargetUnavailable
 from ..toolchain.visible import visible, visible_json
 
@@ -118,7 +120,7 @@ READING = (
     click.option(
         "--task",
         "kind",
-        type=click.Choice(["classes", "values", "boxes", "masks"]),
+        type=click.Choice(KINDS),
         help="Kind of question.  [default: as the data's layout says]",
     ),
     ANSWER,
@@ -166,8 +168,14 @@ def consoles() -> tuple[Console, Console]:
     """For results (stdout) and for progress (stderr)."""
     from rich.console import Console
 
+    class Plain(Console):
+        """A Console that leaves it to ``__main__`` what a closed pipe means."""
+
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError(errno.EPIPE, "nobody reads the output")
+
     width = None if sys.stdout.isatty() else PIPED_WIDTH
-    return Console(width=width), Console(stderr=True)
+    return Plain(width=width), Plain(stderr=True)
 
 
 def say(console: Console, text: str) -> None:

@@ -21,7 +21,8 @@ from ..toolchain.graph.graph import Graph
 from ..toolchain.graph.nodes import Array
 from ..toolchain.program.host import BiasEncoder
 from ..toolchain.program.program import Program
-from .contract import KINDS, Examples, Kind, Question, find_kind
+from .contract import Examples, Kind, Question, find_kind
+from .kinds import KINDS
 from .task import in_steps, question_of
 
 

@@ -1,7 +1,7 @@
 """What a network is asked: how samples are read and split, and answers scored.
 
 A kind of task is one file here, which holds a ``Kind`` named ``KIND``, and one word in
-``KINDS``.
+``kinds.KINDS``.
 """
 
 from __future__ import annotations
@@ -24,9 +24,8 @@ from ..models.data.parts import Parts
 from ..toolchain.errors import DataError
 from ..toolchain.graph.nodes import Array, FloatArray, Shape
 from ..toolchain.program.host import demand_events, mean_over_steps
-from .metrics import Metric
-
-KINDS = ("classes", "values", "boxes", "masks")
+from .kinds import KINDS
+from .metrics import Metric, scores_of
 
 Metadata = Mapping[str, Any]
 Batch = tuple[Array, Array]
@@ -204,11 +203,7 @@ class Kind(ABC):
         """How well each network does; every metric for each of them."""
         assert examples.y is not None
         note = f"{len(examples)} test samples"
-        return tuple(
-            metric.score(name, output, examples.y, note)
-            for metric in self.metrics(question, data)
-            for name, output in answers.items()
-        )
+        return scores_of(self.metrics(question, data), answers, examples.y, note)
 
     def confusion(
         self, examples: Examples, output: Array, question: Question

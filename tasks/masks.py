@@ -72,7 +72,7 @@ class Masks(Kind):
         if not self.recognises(path):
             return super().read(path, question, reading)
         size = picture_size(question.shape)
-        several = question.output[-1] > 1
+        several = question.output[-1:] > (1,)
         return dataset_of(read_masks(path, size, several), path.resolve().name)
 
     def checked(self, data: Dataset, question: Question) -> Dataset:

@@ -52,7 +52,7 @@ class Metric:
             low, high = (
                 wilson(value, len(statistics))
                 if self.share
-                else self.bootstrap(statistics)
+                else self.bootstrap(statistics) or (None, None)
             )
         return Score(
             name=name,
@@ -64,14 +64,18 @@ class Metric:
             high=high,
         )
 
-    def bootstrap(self, statistics: FloatArray) -> tuple[float, float]:
-        """2.5th and 97.5th percentile of ``DRAWS`` draws of as many samples."""
+    def bootstrap(self, statistics: FloatArray) -> tuple[float, float] | None:
+        """2.5th and 97.5th percentile of ``DRAWS`` draws of as many samples; None
+        where most of these have no such score (R² of answers that are all the same)."""
         count = len(statistics)
         rng = np.random.default_rng(0)
         drawn = rng.multinomial(count, np.full(count, 1 / count), DRAWS)
         with np.errstate(invalid="ignore", divide="ignore"):
             values = self.value(drawn @ statistics)
-        low, high = np.nanpercentile(values, [2.5, 97.5])
+        known = values[np.isfinite(values)]
+        if 2 * len(known) < DRAWS:
+            return None
+        low, high = np.percentile(known, [2.5, 97.5])
         return float(low), float(high)
 
 
@@ -118,9 +122,17 @@ def scores_of(
     truth: Array,
     note: str,
 ) -> tuple[Score, ...]:
-    """Every network's scores, metric by metric."""
-    return tuple(
-        metric.score(name, output, truth, note)
+    """Every network's scores, metric by metric.
+
+    One that these answers leave undefined, as R² where all are the same, is left out.
+    """
+    found = [
+        [metric.score(name, output, truth, note) for name, output in answers.items()]
         for metric in metrics
-        for name, output in answers.items()
+    ]
+    return tuple(
+        score
+        for scores in found
+        for score in scores
+        if all(math.isfinite(each.value) for each in scores)
     )

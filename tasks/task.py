@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,11 +22,15 @@ from ..toolchain.graph.graph import Graph
 from ..toolchain.graph.nodes import Argmax, Array, FloatArray, Sigmoid, Softmax
 from ..toolchain.memory import demand_memory
 from .agreement import agreement
-from .contract import KINDS, Constant, Examples, Kind, Lessons, Question, find_kind
+from .contract import Constant, Examples, Kind, Lessons, Question, find_kind
+from .kinds import KINDS
 
 SEED = 0  # of the split, where the model names none, and of the samples shown
 WIDTH = 4 + 8  # bytes a number, as it is read and as it is sent
 GENERATED = Path("generated")  # ``--data generated``
+MADE_HERE = re.compile(  # what such data are called; a user's file may be, nearly
+    r"(a |\d+ )?generated (scenes|blobs|shapes|moving shapes|function)( of seed \d+)?"
+)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -211,7 +216,7 @@ def read_task(
         DataError: the data are missing, damaged, or no question to this network.
     """
     question = question_of(graph)
-    if path is None and "generated" not in str(metadata.get("data")):
+    if path is None and not MADE_HERE.fullmatch(str(metadata.get("data"))):
         raise DataError(
             "No data: a build measures rates, energy and score on samples of the "
             "network's own kind; name them with --data (arrays .npz with x and y, a "
@@ -290,9 +295,11 @@ def _demand_suiting(kind: Kind, question: Question, data: Dataset) -> None:
     assert data.answers is not None
     if kind.suits(question, data):
         return
-    held = f"{data.answers.dtype} of shape {data.answers.shape[1:]}"
-    if kind.name == "classes":
+    shape = data.answers.shape[1:]
+    held = f"{data.answers.dtype} of shape {shape}"
+    if kind.name in ("classes", "masks"):
         held = f"{max(int(data.answers.max()) + 1, len(data.classes))} classes"
+        held += f", of shape {shape}" if shape else ""
     raise DataError(
         f"{data.source}: its answers are {held}, and the network gives "
         f"{question.output} for each sample; {kind.name} want {kind.asks}. Name "

@@ -104,7 +104,7 @@ def test_bad_data_is_one_sentence_and_writes_nothing(tmp_path, name, monkeypatch
     shape = (size,) if size < 8 else (8, 8, 1 if name == "no pictures" else 2)
     model, data = network(tmp_path / "m.snn", *shape), write(tmp_path)
     if name == "memory":
-        monkeypatch.setattr(memory, "memory", lambda: 100)
+        monkeypatch.setattr(memory, "memory", lambda: 1000)
     before = sorted(tmp_path.rglob("*"))
     words_ = ("--model", model, "--data", data, "--out", tmp_path / "out")
     done = CliRunner().invoke(

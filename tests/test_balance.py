@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from random_graphs import graphs, samples_for
+from small_networks import fitted, save, stripes
 
 from snn_deploy.calibration.balance import balance
 from snn_deploy.toolchain.errors import DataError, ModelError
@@ -80,3 +83,32 @@ def test_bad_arguments_are_refused() -> None:
         balance(graph, x, percentile=0)
     with pytest.raises(DataError, match="samples"):
         balance(graph, x[:0])
+
+
+@pytest.mark.parametrize("dt", [1e-5, 0.001, 0.01])
+def test_the_fastest_spike_in_one_of_four_steps_whatever_a_step_lasts(dt) -> None:
+    graph = relu("d", n.Dense("d", ("x",), weight=np.eye(3), bias=np.zeros(3)))
+    x = np.array([[1.0, 0.2, 0.0]])
+    rates = interpret(balance(graph, x, dt=dt, percentile=100), x, record=("d",))["d"]
+    assert rates.max() * dt == pytest.approx(0.25)
+
+
+def test_a_step_too_long_for_250_hz_is_no_error_for_any_network(tmp_path, run_cli):
+    """``--dt 0.01`` alone; leaky neurons have no highest rate to choose at all."""
+    x, y = stripes(40)
+    np.savez(tmp_path / "xy.npz", x=x, y=y)
+    rectified = fitted(x, np.eye(3)[y])
+    leaky = Graph(
+        tuple(
+            n.SoftLIF(node.name, node.inputs) if isinstance(node, n.ReLU) else node
+            for node in rectified.nodes
+        )
+    )
+    words = ("build", "--target", "reference", "--data", tmp_path / "xy.npz", "--force")
+    for name, graph in (("rectified", rectified), ("leaky", leaky)):
+        model = save(tmp_path / f"{name}.snn", graph)
+        out = tmp_path / name
+        assert run_cli(*words, "--model", model, "--dt", 0.01, "--out", out) == 0
+    found = json.loads((tmp_path / "rectified" / "report.json").read_text())["scores"]
+    (accuracy, *_) = (s["value"] for s in found if s["name"] == "integer SNN")
+    assert accuracy > 0.6

@@ -19,6 +19,7 @@ import pytest
 from test_bundle import every_node, small_bundle, small_program
 
 from snn_deploy.toolchain.bundle import archive
+from snn_deploy.toolchain.bundle import bundle as bundle_module
 from snn_deploy.toolchain.bundle.bundle import Bundle, load_bundle, save_bundle
 from snn_deploy.toolchain.errors import BundleError, ModelError
 from snn_deploy.toolchain.program.connections import ConvConnection
@@ -118,6 +119,14 @@ class Bomb:
         return os._exit, (13,)
 
 
+SPIKES = {
+    "class": "SpikeEncoder",
+    "population": "a",
+    "coding": "rate",
+    "max_rate": 1000.0,
+    "seed": -1,
+    "graph": None,
+}
 POPULATION = ("tree", "populations", 0)
 HOSTILE = {
     "newer schema": (put("schema", value=2), "schema is 2.*upgrade snn-deploy"),
@@ -154,6 +163,14 @@ HOSTILE = {
     "deep tree": (put("tree", "inputs", value=None), "inputs is None"),
     "samples unlisted": (put("samples", value="/etc/passwd"), "is not listed"),
     "golden of no population": (put("golden", value={"q": "arrays/0.npy"}), "golden"),
+    "number beyond floats": (put(*POPULATION, "scale", value=10**400), "401 digits"),
+    "seed below 0": (put("tree", "encoder", value=SPIKES), "seed -1; allowed is"),
+    "half a character": (put(*POPULATION, "name", value="\ud800"), "no JSON"),
+    "a step of no time": (put("tree", "timing", "dt", value=5e-324), "5e-324 s; at le"),
+    "header cut short": (
+        array(npy(np.zeros(2)).replace(b"False", b"(((((")),
+        "no .npy",
+    ),
     "negative size": (
         put(*POPULATION, "shape", value=[-1, -2]),
         r"shape is \(-1, -2\) .*above 0",
@@ -251,6 +268,38 @@ def test_a_zip_bomb_is_refused_unread(tmp_path, monkeypatch):
     )
     assert (tmp_path / "b.snn").stat().st_size < 2000
     with pytest.raises(BundleError, match="it holds 1048577 bytes"):
+        load_bundle(tmp_path / "b.snn")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_member_packed_so_that_it_unpacks_at_once_is_refused(method, tmp_path):
+    def write(out: zipfile.ZipFile) -> None:
+        out.writestr("manifest.json", bytes(1 << 20), method)
+
+    seal(tmp_path / "b.snn", write)
+    with pytest.raises(BundleError, match="stored or deflated is allowed"):
+        load_bundle(tmp_path / "b.snn")
+
+
+def test_a_member_larger_than_the_zip_says_is_refused_unread(tmp_path):
+    """The table says 100 bytes; more are never unpacked."""
+    size = 20_000_003
+    seal(tmp_path / "b.snn", lambda out: out.writestr("manifest.json", bytes(size)))
+    content = (tmp_path / "b.snn").read_bytes()[:-64]
+    said = size.to_bytes(4, "little")
+    assert content.count(said) == 2
+    lies = content.replace(said, (100).to_bytes(4, "little"))
+    digest = hashlib.sha256(lies).hexdigest().encode()
+    (tmp_path / "b.snn").write_bytes(lies + digest)
+    with pytest.raises(BundleError, match="zip is damaged|another size"):
+        load_bundle(tmp_path / "b.snn")
+
+
+def test_a_manifest_too_large_to_parse_is_refused(tmp_path, monkeypatch):
+    """JSON takes up to 28 times its size in memory."""
+    monkeypatch.setattr(bundle_module, "MAX_MANIFEST", 100)
+    save_bundle(tmp_path / "b.snn", small_bundle())
+    with pytest.raises(BundleError, match="its manifest has .* bytes; allowed are 100"):
         load_bundle(tmp_path / "b.snn")
 
 

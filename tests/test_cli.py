@@ -123,6 +123,10 @@ BAD = {
     "box outside": (["--data", "{tmp}/outside"], "line 2"),
     "unknown target": (["--target", "brain"], "reference"),
     "no steps": (["--steps", "0"], "--steps"),
+    "no time constant": (["--tau-syn", "inf"], "'inf' is not a finite number"),
+    "no step": (["--dt", "nan"], "'nan' is not a finite number"),
+    "no rate": (["--max-rate", "inf"], "'inf' is not a finite number"),
+    "too many steps": (["--steps", "9" * 30], "not in the range"),
     "unknown device": (["--device", "toaster"], "toaster"),
     "out is a file": (["--out", "{tmp}/tiny.h5"], "tiny.h5"),
 }

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from tiny_files import CONV, DENSE, FLATTEN, write_model, write_pictures
 
 from snn_deploy.commands.cli import cli
+from snn_deploy.deploy import build
 from snn_deploy.model_files import read_model
 from snn_deploy.toolchain.bundle.bundle import Bundle, load_bundle, save_bundle
 from snn_deploy.toolchain.errors import ModelError
@@ -130,6 +131,8 @@ def test_a_budget_that_no_epoch_keeps_is_said_and_the_last_network_written(files
     assert found["score"] is None and found["over_budget"].startswith(said)
     noted = read_model(tuned).metadata["finetuned"]["validation"]["spikes"]
     assert noted == found
+    built = build("reference", tuned, pictures, samples=2)
+    assert found["over_budget"] in built.report.notes
 
 
 def test_where_the_network_goes_is_tried_first(files, run_cli, capsys):

@@ -119,6 +119,8 @@ def test_without_data_there_are_generated_ones(kind, size, shape, output, source
     asked = read_task(None, from_keras(model), noted)
     assert asked.data.source == task.data.source == source
     assert asked.data.digest(np.arange(3)) == task.data.digest(np.arange(3))
+    with pytest.raises(DataError, match="No data"):  # a user's file of nearly that name
+        read_task(None, from_keras(model), {**noted, "data": f"{source}.npz"})
 
 
 def test_the_file_answers_as_it_was_judged(tmp_path):

@@ -7,9 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from snn_deploy.toolchain.errors import UnsupportedLayer
 from snn_deploy.toolchain.frontends.keras import from_keras, read_keras
 from snn_deploy.toolchain.graph import nodes as n
 from snn_deploy.toolchain.graph.interpret import interpret
+from snn_deploy.toolchain.graph.preparation import Rescale
+from snn_deploy.toolchain.passes.legalize.legalize import legalize
 
 tf = pytest.importorskip("tensorflow", reason="tensorflow is not installed")
 from keras_models import SUFFIXES, SoftLIF, assert_same, chain, layers, randomised  # noqa: E402
@@ -32,6 +35,9 @@ KINDS = {
     "upsample": [layers.UpSampling2D((2, 3))],
     "batch norm": [layers.BatchNormalization()],
     "batch norm, bare": [layers.BatchNormalization(scale=False, center=False)],
+    "rescaling": [layers.Rescaling(1 / 127.5, offset=-1), layers.Conv2D(4, 3)],
+    "rescaling, each channel": [layers.Rescaling([0.1, 0.2, 0.3], [0.0, 1.0, 2.0])],
+    "rescaling by one, to each": [layers.Rescaling(0.1, [0.0, 1.0, 2.0])],
     "dense": [layers.Flatten(), layers.Dense(5)],
     "reshape": [layers.Reshape((3, -1, 7)), layers.Conv2D(2, 2)],
     "dropout": [layers.Dropout(0.5), layers.Conv2D(2, 2), layers.Dropout(0.1)],
@@ -113,6 +119,23 @@ def test_read_outs_may_be_functions(function, tmp_path):
     assert_same(model, from_keras(model))
     model.save(tmp_path / "model.h5")
     assert_same(model, read_keras(tmp_path / "model.h5"))
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_rescaling_is_the_hosts_however_it_was_saved(suffix, tmp_path):
+    """Behind the Input; between populations it is refused, with what to do."""
+    rescaling = layers.Rescaling([1 / 255], np.array([0.5], "f4"))
+    model = chain(IMAGE, rescaling, layers.Conv2D(4, 3, padding="same"), layers.ReLU())
+    file = tmp_path / f"net{suffix}"
+    model.save(file)
+    graph = read_keras(file)
+    assert_same(model, graph)
+    assert isinstance(graph.prepared, Rescale)
+    legalize(graph)
+    between = [layers.Conv2D(4, 3), layers.ReLU(), layers.Rescaling(2.0)]
+    graph = from_keras(chain(IMAGE, *between, layers.Conv2D(2, 2), layers.ReLU()))
+    with pytest.raises(UnsupportedLayer, match="put it directly behind the Input"):
+        legalize(graph)
 
 
 def test_nodes_are_named_as_their_layers():

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -182,10 +183,30 @@ def test_so_it_is_in_a_keras_file(tmp_path, name):
     "text", ['{"a": %s}' % ("[" * 9**5), '{"a": %s}' % ("9" * 400)]
 )
 def test_numbers_too_long_and_trees_too_deep_are_refused(tmp_path, text):
-    import h5py
-
     path = write_model(tmp_path / "net.h5", CONV, FLATTEN, DENSE)
     with h5py.File(path, "r+") as file:
         file.attrs["snn_deploy_metadata"] = text
     with pytest.raises(ModelError, match="training metadata are damaged"):
+        read_model(path)
+
+
+@SLOW
+@given(st.data())
+def test_any_other_description_of_layers_is_read_or_refused(folder, data):
+    path = write_model(folder / "net.h5", CONV, FLATTEN, DENSE)
+    with h5py.File(path, "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        file.attrs["model_config"] = json.dumps(replaced(config, data))
+    try:
+        read_model(path)
+    except SnnDeployError as error:
+        one_sentence(error)
+
+
+def test_half_a_character_in_a_layer_s_name_is_refused(tmp_path):
+    path = write_model(tmp_path / "net.h5", CONV, FLATTEN, DENSE)
+    with h5py.File(path, "r+") as file:
+        text = file.attrs["model_config"].replace('"flatten"', r'"\ud800"')
+        file.attrs["model_config"] = text
+    with pytest.raises(ModelError, match="it is damaged .*surrogates not allowed"):
         read_model(path)

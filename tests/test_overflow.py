@@ -79,7 +79,7 @@ def test_a_run_that_wraps_is_refused_by_name(data: st.DataObject) -> None:
     run = recorded(program, data.draw(stimuli(program)))
     wraps = [o for o in find_overflow(program, run) if o.overflows]
     if wraps:
-        message = f"'{wraps[0].population}'.*(q|u) reached.*weight_bits 7"
+        message = f"'{wraps[0].population}'.*(q|u) reached.*fewer --weight-bits"
         with pytest.raises(DoesNotFit, match=message):
             check_overflow(program, run)
     else:

@@ -313,6 +313,15 @@ def test_constants_beyond_the_core_are_refused(
         quantize(legalize(lif(**fields)), np.ones((1, 2)), steps=5)
 
 
+def test_a_synapse_slower_than_the_core_s_is_refused_and_the_longest_is_built() -> None:
+    """As a tau_rc beyond the core's is; it would act as 4.1 s without a word."""
+    graph, x = lif(), np.ones((1, 2))
+    message = r"'b': tau_syn of its synapses is 4.2 s; at dt = 0.001 s 0 to 4.096 s"
+    with pytest.raises(DoesNotFit, match=message):
+        quantize(legalize(graph, 4.2), x, steps=5)
+    assert quantize(legalize(graph, 4.096), x, steps=5)["b"].decay_u == 0
+
+
 def test_what_does_not_go_together_is_refused() -> None:
     graph, x = network(n.LIF, 4.0), samples_for(network(n.LIF, 4.0), 1)
     legal, spikes = legalize(graph), legalize(graph, input_spikes=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -213,3 +216,39 @@ def between(connection: Connection, threshold: int = 64) -> Program:
         decoder=Decoder(graph=identity(shape), population="out", amplitude=1.0),
         timing=Timing(dt=0.001, steps=10),
     )
+
+
+def test_a_damaged_cache_of_numba_s_changes_nothing(tmp_path):
+    """An index that was cut short: all is compiled anew."""
+    code = (
+        "from pathlib import Path\n"
+        "import numpy as np\n"
+        "from snn_deploy.targets.contract import find_target\n"
+        "from snn_deploy.targets.reference import kernels\n"
+        "from snn_deploy.toolchain.graph import nodes as n\n"
+        "from snn_deploy.toolchain.graph.graph import Graph\n"
+        "from snn_deploy.toolchain.passes.quantize.quantize import quantize\n"
+        "graph = Graph.chain(n.Input('x', shape=(1,)), n.IF('a'), n.Output('y'))\n"
+        "program = quantize(graph, np.full((1, 1), 250.0), steps=40)\n"
+        "index = Path(kernels.simulate._cache._cache_file._index_path)\n"
+        "index.parent.mkdir(parents=True, exist_ok=True)\n"
+        "index.write_bytes(b'cut')\n"
+        "with find_target('reference').load(program) as session:\n"
+        "    print(session.run(np.full((1, 1), 250.0)).counts['a'].item())\n"
+    )
+
+    env = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, env=env)
+    assert (done.stdout, done.returncode) == ("8\n", 0), done.stderr
+
+
+def test_numba_that_may_not_compile_is_said():
+    code = (
+        "from snn_deploy.targets.contract import find_target\n"
+        "find_target('reference').open(None)\n"
+    )
+    env = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, env=env)
+    assert "NUMBA_DISABLE_JIT is set, and it runs compiled code" in done.stderr

@@ -185,10 +185,18 @@ def damage(table: dict, how: str) -> None:
         table["utilization"][CHIP]["cores"] = [1, 2, 3]
     elif how == "null":
         table["layers"] = None
+    elif how == "infinite":
+        table["dt"] = -float("inf")
+    elif how == "beyond floats":
+        table["samples"] = 10**400
 
 
 @pytest.mark.parametrize(
-    "how", ["missing", "unknown", "text", "truth", "label", "pair", "null"]
+    "how",
+    [
+        *("missing", "unknown", "text", "truth", "label", "pair", "null"),
+        *("infinite", "beyond floats"),
+    ],
 )
 def test_a_damaged_report_is_one_clear_error(report, tmp_path, how):
     path = tmp_path / "report.json"
@@ -196,7 +204,7 @@ def test_a_damaged_report_is_one_clear_error(report, tmp_path, how):
     table = json.loads(path.read_text())
     damage(table, how)
     path.write_text(json.dumps(table))
-    with pytest.raises(DataError, match="it is damaged"):
+    with pytest.raises(DataError, match="it is damaged|cannot be read as JSON"):
         Report.from_json(path)
 
 

@@ -17,7 +17,8 @@ from snn_deploy.models.data.formats.labels import Labels
 from snn_deploy.models.data.formats.rows import rows
 from snn_deploy.models.data.generated.formulas import formula_data
 from snn_deploy.models.data.generated.shapes import shape_data
-from snn_deploy.tasks.contract import KINDS, Question, find_kind
+from snn_deploy.tasks.contract import Question, find_kind
+from snn_deploy.tasks.kinds import KINDS
 from snn_deploy.tasks.metrics import wilson
 from snn_deploy.toolchain.errors import DataError, SnnDeployError
 from snn_deploy.toolchain.graph import nodes as n

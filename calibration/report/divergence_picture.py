@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...toolchain.verdict.compare import Difference
 from ...toolchain.verdict.history import History
-from .picture import GRID, INK, PREDICTED, STYLE, TRUE, picture_kind
+from .picture import GRID, INK, PREDICTED, TRUE, blank_figure, picture_kind
 from .report import write_files
 
 if TYPE_CHECKING:
@@ -34,15 +33,9 @@ def save_divergence(
         DataError: another suffix, or the file cannot be written.
     """
     kind = picture_kind(path)
-    os.environ["MPLBACKEND"] = "agg"  # as ``picture.drawn`` has it
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     content = io.BytesIO()
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(8, 5), layout="constrained")
-        FigureCanvasAgg(figure)
+    with blank_figure() as figure:
+        figure.set_size_inches(8, 5)
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
         _draw_membrane(above, histories)
         _draw_input(below, histories)

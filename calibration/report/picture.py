@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -93,19 +95,27 @@ def drawn(
         raise DataError(
             f"Picture of sample {sample}: the recording has {recording.samples} samples"
         )
+    content = io.BytesIO()
+    with blank_figure() as figure:
+        _draw(figure, recording, sample, answers)
+        metadata = {"Date": None} if kind == "svg" else None
+        figure.savefig(content, format=kind, dpi=150, metadata=metadata)
+    return content.getvalue()
+
+
+@contextmanager
+def blank_figure() -> Iterator[Figure]:
+    """A figure in our style, without remarks on letters that no font has."""
     os.environ["MPLBACKEND"] = "agg"  # one that is not there would fail the import
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    content = io.BytesIO()
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")
         figure = Figure(layout="constrained")
         FigureCanvasAgg(figure)
-        _draw(figure, recording, sample, answers)
-        metadata = {"Date": None} if kind == "svg" else None
-        figure.savefig(content, format=kind, dpi=150, metadata=metadata)
-    return content.getvalue()
+        yield figure
 
 
 def _draw(

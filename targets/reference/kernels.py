@@ -39,6 +39,7 @@ little-endian machines only.
 # Numba types these functions when they are called; mypy has no say in them.
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -46,7 +47,10 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core.caching import NullCache
 from numba.extending import intrinsic
+
+DISABLED = bool(numba.config.DISABLE_JIT)
 
 INPUTS, LANES = 8, 16  # spikes and neurons that ``multiply`` takes at a time
 
@@ -94,9 +98,22 @@ LINK = np.dtype(
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Machine code on first use, kept on disk wherever there is a place to write."""
     try:
-        return numba.njit(nogil=True, cache=True)(function)
+        kernel = numba.njit(nogil=True, cache=True)(function)
     except RuntimeError:  # numba: no locator available
         return numba.njit(nogil=True)(function)
+    CACHED.append(kernel)
+    return kernel
+
+
+CACHED: list[Any] = []
+CACHE_FAILURES = (OSError, EOFError, pickle.UnpicklingError, ValueError, ImportError)
+"""What Numba raises where the files of its cache are damaged, or their disk is full."""
+
+
+def without_cache() -> None:
+    """Compile all anew on next use, and keep nothing."""
+    for kernel in CACHED:
+        kernel._cache = NullCache()
 
 
 @intrinsic

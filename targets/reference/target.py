@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ...toolchain.errors import DataError
+from ...toolchain.errors import DataError, TargetUnavailable
 from ...toolchain.passes.place.limits import Limits
 from ...toolchain.program.arithmetic import MAX_BIAS
 from ...toolchain.program.host import BoolArray, Stimulus
@@ -40,6 +40,16 @@ class Reference(Target):
         self.threads = threads or _cpus()
 
     def open(self, program: Program) -> ReferenceSession:
+        """A session.
+
+        Raises:
+            TargetUnavailable: Numba was told to compile nothing.
+        """
+        if kernels.DISABLED:
+            raise TargetUnavailable(
+                "Target 'reference': NUMBA_DISABLE_JIT is set, and it runs compiled "
+                "code; unset it"
+            )
         return ReferenceSession(self, program)
 
 
@@ -63,13 +73,20 @@ class ReferenceSession(Session):
         for p in self.program.inputs:
             spikes.pop(p.name)[...] = stimulus.spikes[p.name]
         run = partial(kernels.simulate, self._network, batch)
-        if min(self._threads, stimulus.samples) <= 1:
-            for sample in range(stimulus.samples):
+        try:
+            self._each(run, stimulus.samples)
+        except kernels.CACHE_FAILURES:
+            kernels.without_cache()
+            self._each(run, stimulus.samples)
+        return spikes
+
+    def _each(self, run: Callable[[int], None], samples: int) -> None:
+        if min(self._threads, samples) <= 1:
+            for sample in range(samples):
                 run(sample)
         else:
             with ThreadPoolExecutor(self._threads) as pool:
-                list(pool.map(run, range(stimulus.samples)))
-        return spikes
+                list(pool.map(run, range(samples)))
 
 
 class Batch(NamedTuple):

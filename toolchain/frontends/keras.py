@@ -69,7 +69,13 @@ def to_graph(model: KerasModel) -> Graph:
     """
     try:
         steps, last = flow(model.config)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        names = [name for step in steps for name in (step.name, *step.sources)]
+        if not all(isinstance(name, str) for name in (*names, last)):
+            raise TypeError("the name of a layer is no text")
+    except (
+        *(KeyError, TypeError, ValueError, IndexError),
+        *(AttributeError, RecursionError),
+    ) as error:
         raise ModelError(f"Keras model: {_misread(error)}") from error
     nodes: list[Node] = []
     shapes: dict[str, Shape] = {}

@@ -31,8 +31,8 @@ def read_saved_model(path: Path) -> KerasModel:
         from google.protobuf.message import DecodeError
     except ImportError as error:
         raise ModelError(
-            f"Model {str(path)!r}: reading a SavedModel needs TensorFlow, which is not "
-            "installed here; pip install tensorflow, or save the model with "
+            f"Model {str(path)!r}: reading a SavedModel needs TensorFlow, which cannot "
+            f"be imported ({error}); pip install tensorflow, or save the model with "
             "model.save('net.h5')"
         ) from error
     try:
