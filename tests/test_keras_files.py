@@ -402,7 +402,7 @@ def test_weights_that_do_not_fit_are_refused_by_layer(h5):
 
 
 def test_integers_that_an_early_keras_3_scales_are_refused(tmp_path):
-    """Keras 3.3 names such a layer by its dtype alone, and keeps the scale beside it."""
+    """Keras 3.3 names such a layer by its dtype alone, and keeps the scales beside."""
     config = CONV["config"] | {"dtype": "int8_from_float32"}
     path = write_model(tmp_path / "a.h5", CONV | {"config": config}, FLATTEN, DENSE)
     with pytest.raises(UnsupportedLayer, match="as it was before model.quantize"):

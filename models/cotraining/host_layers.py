@@ -35,8 +35,8 @@ def apply(node: n.Node, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
 def _conv(node: n.Conv2D, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """Where one column comes out, it is cut out first, and not strided to.
 
-    TensorFlow 2.16 to 2.21 (oneDNN) read beyond pictures of one channel otherwise, where
-    the window goes one row a step: numbers of other samples, or of nothing at all.
+    TensorFlow 2.16 to 2.21 (oneDNN) read beyond pictures of one channel otherwise,
+    where the window goes one row a step: other samples' numbers, or nothing's.
     """
     pads = [[0, 0], *map(list, node.padding), [0, 0]]
     rows, width, *_ = node.weight.shape
