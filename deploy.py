@@ -145,17 +145,19 @@ def build(
     if not source.scales:  # a fine-tuned network's rates are no answer of their own
         with steps("run the float ANN"):
             answers["float ANN"] = evaluate(source.graph, task.question.still(test.x))
+    scores = task.scores(test, answers) + source.before
     report = measure(
         program,
         recording,
         profile,
         source=task.source,
-        scores=task.scores(test, answers) + source.before,
+        scores=scores,
         utilization=session.utilization,
         overflows=overflows,
         timings=tuple(StepTime(name=n, seconds=s) for n, s in steps.seconds.items()),
         confusion=task.confusion(test, recording.output),
         notes=notes,
+        doubts=task.doubts(scores),
     )
     return Build(
         bundle=_bundle(program, source, task),

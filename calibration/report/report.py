@@ -112,14 +112,16 @@ class Report:
     wall_time: float  # s that the target took for all samples, on this computer
     confusion: Confusion | None = None
     notes: tuple[str, ...] = ()  # what a reader of the scores must know
+    doubts: tuple[str, ...] = ()  # why the answers may be worth nothing
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What makes the answers worth nothing."""
         silent = next((layer for layer in self.layers if layer.silent == 1), None)
         if silent is None:
-            return ()
+            return self.doubts
         return (
+            *self.doubts,
             f"population {silent.name!r} never fires in {self.samples} samples of "
             f"{self.steps} steps, so what it feeds is the same for all of them; run "
             "more steps (--steps), let neurons fire faster (--max-rate), or give "
@@ -205,6 +207,7 @@ def measure(
     timings: tuple[StepTime, ...] = (),
     confusion: Confusion | None = None,
     notes: tuple[str, ...] = (),
+    doubts: tuple[str, ...] = (),
 ) -> Report:
     """Program and Recording → Report.
 
@@ -219,6 +222,7 @@ def measure(
         timings: of the build's steps.
         confusion: of the classes, where there are any.
         notes: what a reader of the scores must know.
+        doubts: why the answers may be worth nothing.
 
     Raises:
         DataError: the recording is empty or not one of this Program.
@@ -247,6 +251,7 @@ def measure(
         wall_time=recording.wall_time,
         confusion=confusion,
         notes=notes,
+        doubts=doubts,
     )
 
 
