@@ -233,12 +233,13 @@ def test_an_argmax_at_the_end_is_an_answer_too(bars, tmp_path):
 
 def test_an_answer_at_the_baseline_is_said_aloud_and_more_steps_mend_it(tmp_path):
     x = np.random.default_rng(0).normal(size=(200, 4))
-    y = x[:, :1] - x[:, 1:2]
-    model, data = save(tmp_path / "net.snn", fitted(x, y)), tmp_path / "data.npz"
+    y = (x[:, 0] > 0.8).astype(int)  # a fifth of them
+    model = save(tmp_path / "net.snn", fitted(x, np.eye(2)[y]))
+    data = tmp_path / "data.npz"
     np.savez(data, x=x, y=y)
     words = ("build", "--target", "reference", "--model", model, "--data", data)
     for steps, said in ((4, True), (64, False)):
         code, text = run(*words, "--steps", steps, "--out", tmp_path / "o")
         assert code == 0, text
-        found = "of a constant answer (mean value)" in " ".join(text.split())
+        found = "of a constant answer (most frequent class)" in " ".join(text.split())
         assert found == said
