@@ -16,6 +16,7 @@ from snn_deploy.toolchain.errors import DataError
 from snn_deploy.toolchain.program.recording import Recording
 
 LOIHI = "loihi1_davies2018"
+DEEP = "cannot be read as TOML|it has the unknown a"  # newer Pythons read it
 TEXT = (files("snn_deploy.calibration") / "devices" / f"{LOIHI}.toml").read_text()
 
 
@@ -109,7 +110,7 @@ def test_an_unknown_profile_names_those_there_are():
         ("value = 23.6", f"value = {10**400}", "synaptic_operation.value is 1000"),
         ("value = 23.6", "value = 1e300", "a number from 0 to 1e+06"),
         ("value = 23.6", f"value = {'[' * 2000}", "cannot be read as TOML"),
-        ("device =", f"{'a.' * 3000}b = 1\ndevice =", "cannot be read as TOML"),
+        ("device =", f"{'a.' * 3000}b = 1\ndevice =", DEEP),
         ("value = 23.6", "value = true", "synaptic_operation.value is True"),
         ("value = 23.6", 'value = "much"', "synaptic_operation.value is 'much'"),
         ('unit = "pJ"', 'unit = "kWh"', "synaptic_operation.unit is 'kWh'"),
@@ -124,7 +125,7 @@ def test_a_broken_profile_is_one_clear_error(tmp_path, old, new, says):
     file.write_text(TEXT.replace(old, new, 1))
     with pytest.raises(DataError) as error:
         load_profile(file)
-    assert says in str(error.value)
+    assert any(words in str(error.value) for words in says.split("|"))
     assert "broken.toml" in str(error.value)
 
 
