@@ -13,7 +13,7 @@ from .calibration.report.report import Score, revive
 from .models.training.metadata import find_metadata
 from .toolchain.bundle.bundle import load_bundle
 from .toolchain.errors import ModelError
-from .toolchain.frontends.keras import read_keras
+from .toolchain.frontends.formats import read_network
 from .toolchain.graph.graph import Graph
 from .toolchain.passes.quantize.rounding import Scales
 
@@ -120,7 +120,9 @@ def read_model(path: Path | None) -> Model:
             "folder or a .snn bundle is allowed"
         )
     if path.suffix != ".snn":
-        return _checked(path, Model(read_keras(path), find_metadata(path) or {}))
+        return _checked(
+            path, Model(read_network(path).graph, find_metadata(path) or {})
+        )
     bundle = load_bundle(path)
     if bundle.graph is None:
         raise ModelError(

@@ -33,7 +33,7 @@ from .targets.contract import find_target
 from .tasks.first import first_task
 from .tasks.task import Task
 from .toolchain.errors import DoesNotFit
-from .toolchain.frontends.keras import from_keras
+from .toolchain.frontends.keras.keras import from_keras
 from .toolchain.graph.nodes import Shape
 from .toolchain.passes.place.place import Placement, place
 

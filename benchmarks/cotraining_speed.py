@@ -41,7 +41,7 @@ from snn_deploy.models.cotraining.rate_control import Band
 from snn_deploy.models.cotraining.recipe import Recipe
 from snn_deploy.models.networks.locnet import locnet
 from snn_deploy.models.networks.recipe import AMPLITUDE, SIZE
-from snn_deploy.toolchain.frontends.keras import from_keras
+from snn_deploy.toolchain.frontends.keras.keras import from_keras
 from snn_deploy.toolchain.passes.legalize.legalize import legalize
 from snn_deploy.toolchain.passes.quantize.quantize import scales_of
 

@@ -15,7 +15,7 @@ from snn_deploy.models.data.generated.scenes import scene_data
 from snn_deploy.models.training.train_locnet import Recipe, train
 from snn_deploy.models.training.trainer import progress_bar
 from snn_deploy.toolchain.bundle.bundle import Bundle, save_bundle
-from snn_deploy.toolchain.frontends.keras import read_keras
+from snn_deploy.toolchain.frontends.keras.keras import read_keras
 from snn_deploy.tuning import Choices
 
 SCENES, SEED = 3000, 1  # `build` shows scenes of seed 0: none that trained or chose

@@ -129,7 +129,8 @@ def compiled(
                 now = each.run(now)
                 now.network.check()
         except SnnDeployError as error:
-            raise type(error)(f"{error} [pass {each.name}{before}]") from error
+            error.args = (f"{error} [pass {each.name}{before}]",)
+            raise
         if each.name == last:
             break
     return now

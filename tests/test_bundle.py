@@ -17,7 +17,7 @@ from random_programs import identity, programs
 from snn_deploy.toolchain.bundle import serialize
 from snn_deploy.toolchain.bundle.bundle import Bundle, load_bundle, save_bundle
 from snn_deploy.toolchain.errors import BundleError, ModelError
-from snn_deploy.toolchain.graph import nodes, preparation
+from snn_deploy.toolchain.graph import functions, nodes, preparation, rearranging
 from snn_deploy.toolchain.graph.graph import Graph
 from snn_deploy.toolchain.program import connections, host, program
 from snn_deploy.toolchain.program.connections import DenseConnection
@@ -148,12 +148,15 @@ def test_random_programs_come_back(network, tmp_path_factory):
     assert same(network, load_bundle(path).program)
 
 
+FORMS = (nodes, preparation, rearranging, functions, connections, host, program)
+
+
 def test_every_class_of_the_forms_can_be_stored():
     """A node or connection that somebody adds is in the table, or this fails."""
     not_stored = {"Taps", "Stimulus"}
     found = {
         name
-        for module in (nodes, preparation, connections, host, program)
+        for module in FORMS
         for name, kind in vars(module).items()
         if isinstance(kind, type)
         and is_dataclass(kind)

@@ -24,7 +24,7 @@ from snn_deploy.targets.contract import find_target  # noqa: E402
 from snn_deploy.tasks.masks import dataset_of  # noqa: E402
 from snn_deploy.tasks.task import GENERATED, read_task  # noqa: E402
 from snn_deploy.toolchain.errors import DataError, ModelError  # noqa: E402
-from snn_deploy.toolchain.frontends.keras import from_keras  # noqa: E402
+from snn_deploy.toolchain.frontends.keras.keras import from_keras  # noqa: E402
 from snn_deploy.toolchain.graph.interpret import interpret  # noqa: E402
 from snn_deploy.toolchain.graph.nodes import ConvTranspose2D, Linear, ReLU  # noqa: E402
 from snn_deploy.toolchain.passes.fold import fold  # noqa: E402

@@ -27,7 +27,7 @@ from snn_deploy.models.networks.classifier import (  # noqa: E402
     standard_of,
 )
 from snn_deploy.models.networks.recipe import PlainRecipe  # noqa: E402
-from snn_deploy.toolchain.frontends.keras import from_keras  # noqa: E402
+from snn_deploy.toolchain.frontends.keras.keras import from_keras  # noqa: E402
 from snn_deploy.training import Choices, fitting, material_of, train  # noqa: E402
 
 OTHER = "loihi-emulator" if find_spec("nengo_loihi") else "reference"

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snn_deploy.toolchain.errors import UnsupportedLayer
-from snn_deploy.toolchain.frontends.keras import from_keras, read_keras
+from snn_deploy.toolchain.frontends.keras.keras import from_keras, read_keras
 from snn_deploy.toolchain.graph import nodes as n
 from snn_deploy.toolchain.graph.interpret import interpret
 from snn_deploy.toolchain.graph.preparation import Rescale

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from snn_deploy.toolchain.errors import ModelError, UnsupportedLayer
-from snn_deploy.toolchain.frontends.keras import from_keras, read_keras
+from snn_deploy.toolchain.frontends.keras.keras import from_keras, read_keras
 
 tf = pytest.importorskip("tensorflow", reason="tensorflow is not installed")
 from keras_models import KERAS, assert_same, chain, layers, randomised  # noqa: E402

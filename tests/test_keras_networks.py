@@ -11,7 +11,7 @@ import pytest
 
 from snn_deploy.deploy import Settings, Steps, compile_program
 from snn_deploy.targets.contract import find_target
-from snn_deploy.toolchain.frontends.keras import from_keras
+from snn_deploy.toolchain.frontends.keras.keras import from_keras
 from snn_deploy.toolchain.graph.interpret import interpret
 
 tf = pytest.importorskip("tensorflow", reason="tensorflow is not installed")

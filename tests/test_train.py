@@ -20,7 +20,7 @@ from snn_deploy.models.data.generated.scenes import scene_data, scenes
 from snn_deploy.models.data.parts import parts_of
 from snn_deploy.tasks.boxes import dataset_of
 from snn_deploy.toolchain.errors import DataError, ModelError
-from snn_deploy.toolchain.frontends.keras import read_keras
+from snn_deploy.toolchain.frontends.keras.keras import read_keras
 from snn_deploy.toolchain.graph.interpret import interpret
 
 SIZE = (16, 24, 1)

@@ -13,8 +13,8 @@ import numpy as np
 
 from ...toolchain.errors import ModelError
 from ...toolchain.files import parse_json
-from ...toolchain.frontends.hdf5 import MAGIC, open_hdf5
-from ...toolchain.frontends.keras_files import FAILURES, member
+from ...toolchain.frontends.keras.files import FAILURES, member
+from ...toolchain.frontends.keras.hdf5 import MAGIC, open_hdf5
 
 NAME = "snn_deploy_metadata"  # of a .h5's attribute, or of its dataset of bytes
 MEMBER = "snn-deploy.json"  # of a .keras

@@ -16,16 +16,19 @@ import numpy as np
 
 from ..errors import BundleError
 from ..graph import nodes
+from ..graph.functions import Elementwise, LeakyReLU, MaxPool2D
 from ..graph.graph import Graph
 from ..graph.nodes import Array, FloatArray, Shape
 from ..graph.preparation import ChannelsLast, Rescale
+from ..graph.rearranging import Pad2D, Permute, Slice
 from ..program import connections, host, program
 from ..program.arithmetic import IntArray
 
 CLASSES: Mapping[str, type] = {
     kind.__name__: kind
     for kind in (
-        *(ChannelsLast, Rescale),
+        *(ChannelsLast, Rescale, Pad2D, Permute, Slice),
+        *(Elementwise, LeakyReLU, MaxPool2D),
         *(Graph, nodes.Input, nodes.Dense, nodes.Conv2D, nodes.ConvTranspose2D),
         *(nodes.AvgPool2D, nodes.Upsample2D, nodes.BatchNorm, nodes.Flatten),
         *(nodes.Reshape, nodes.Add, nodes.Concat, nodes.Lowpass),

@@ -20,9 +20,11 @@ from .text import graph_text
 N = TypeVar("N", bound=Node)
 
 LEAST: Mapping[str, float] = {
-    **dict.fromkeys(("shape", "stride", "pool", "factor"), 1),
+    **dict.fromkeys(("shape", "stride", "pool", "factor", "groups", "dilation"), 1),
     **dict.fromkeys(("padding", "tau_syn", "tau_ref", "settle", "variance"), 0),
-    **dict.fromkeys(("tau_rc", "sigma", "amplitude", "epsilon"), sys.float_info.min),
+    **dict.fromkeys(
+        ("tau_rc", "sigma", "amplitude", "epsilon", "ceiling"), sys.float_info.min
+    ),
 }
 """Field of a node → the least number it may hold."""
 
@@ -147,7 +149,9 @@ def _check_numbers(node: Node) -> None:
             )
     for field in fields(node):
         value, least = getattr(node, field.name), LEAST.get(field.name)
-        if least is not None and not np.all(np.asarray(value) >= least):
+        if value is None or least is None:
+            continue
+        if not np.all(np.asarray(value) >= least):
             allowed = f"at least {least}" if least in (0, 1) else "more than 0"
             raise node.error(f"{field.name} is {value}; {allowed} is allowed")
 

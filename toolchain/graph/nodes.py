@@ -7,80 +7,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from ..errors import ModelError
-
-Shape = tuple[int, ...]
-FloatArray = npt.NDArray[np.float64]
-Array = npt.NDArray[Any]
-Padding = tuple[tuple[int, int], tuple[int, int]]
-"""((top, bottom), (left, right)), zeros added to the input, in pixels."""
-
-
-def conv_shape(
-    shape: Shape, kernel: tuple[int, int], stride: tuple[int, int], padding: Padding
-) -> tuple[int, int]:
-    """Height and width after a window slides over a padded (height, width, ...)."""
-    rows, columns = (
-        (size + sum(pad) - k) // step + 1
-        for size, pad, k, step in zip(shape, padding, kernel, stride)
-    )
-    return rows, columns
-
-
-def transpose_shape(
-    shape: Shape, kernel: tuple[int, int], stride: tuple[int, int], padding: Padding
-) -> tuple[int, int]:
-    """Height and width of the input whose convolution has this (height, width, ...)."""
-    rows, columns = (
-        (size - 1) * step + k - sum(pad)
-        for size, pad, k, step in zip(shape, padding, kernel, stride)
-    )
-    return rows, columns
-
-
-@dataclass(frozen=True, eq=False)
-class Node:
-    """A named operation on the outputs of the nodes in ``inputs``."""
-
-    name: str
-    inputs: tuple[str, ...] = ()
-
-    def output_shape(self, *shapes: Shape) -> Shape:
-        """Shape of y, from those of the inputs.
-
-        Raises:
-            ModelError: the inputs' number or shapes do not go with this node.
-        """
-        (shape,) = self._take(1, shapes)
-        return shape
-
-    def _take(self, count: int, shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
-        if len(shapes) != count:
-            raise self.error(f"takes {count} input(s) and has {len(shapes)}")
-        return shapes
-
-    def _image(self, shapes: tuple[Shape, ...], channels: int | None) -> Shape:
-        (shape,) = self._take(1, shapes)
-        if len(shape) != 3 or channels not in (None, shape[2]):
-            wanted = "any" if channels is None else channels
-            raise self.error(
-                f"takes (height, width, channels={wanted}), its input is {shape}"
-            )
-        return shape
-
-    def _windows(self, rows: int, columns: int) -> tuple[int, int]:
-        if rows < 1 or columns < 1:
-            raise self.error("its window is larger than its padded input")
-        return rows, columns
-
-    def error(self, message: str) -> ModelError:
-        """An error that names this node."""
-        return ModelError(f"{type(self).__name__} {self.name!r}: {message}")
+from .node import Array as Array
+from .node import FloatArray as FloatArray
+from .node import Node as Node
+from .node import Padding as Padding
+from .node import Pair as Pair
+from .node import Shape as Shape
+from .node import conv_shape as conv_shape
+from .node import transpose_shape as transpose_shape
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,14 +33,14 @@ class Input(Node):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Linear(Node):
-    """y = a weighted sum of x + bias; weight (..., in, out), bias (out,)."""
+    """y = a weighted sum of x + bias; weight (…, in, out), bias (out,) or as y."""
 
     weight: FloatArray
     bias: FloatArray
 
     def _demand_axes(self, axes: int) -> None:
         weight, bias = self.weight.shape, self.bias.shape
-        if len(weight) != axes or bias != weight[-1:] or 0 in weight:
+        if len(weight) != axes or bias[-1:] != weight[-1:] or 0 in weight:
             raise self.error(
                 f"weight is {weight} and bias {bias}; weight has {axes} axes, the last "
                 "as long as bias"
@@ -119,56 +56,85 @@ class Dense(Linear):
         self._demand_axes(2)
         if shape != self.weight.shape[:1]:
             raise self.error(f"takes ({self.weight.shape[0]},), its input is {shape}")
+        if self.bias.ndim != 1:
+            raise self.error(f"bias is {self.bias.shape}; one axis is allowed")
         return self.weight.shape[1:]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Conv2D(Linear):
-    """y[i, j, o] = Σ x[i·s+m−top, j·s+n−left, c] · weight[m, n, c, o] + bias[o].
+class Windowed(Linear):
+    """A kernel that moves over an image; weight (rows, columns, in / groups, out).
 
-    Cross-correlation, as in Keras. weight (rows, columns, in, out), bias (out,).
+    Of ``groups`` equal groups of channels, each output sees the inputs of its own:
+    output o is of group ⌊o · groups / out⌋. With ``dilation`` d the kernel's positions
+    are d pixels apart.
     """
 
-    stride: tuple[int, int] = (1, 1)
+    stride: Pair = (1, 1)
     padding: Padding = ((0, 0), (0, 0))
+    groups: int = 1
+    dilation: Pair = (1, 1)
+
+    @property
+    def kernel(self) -> Pair:
+        """Rows and columns of the kernel, dilation not counted."""
+        rows, columns = self.weight.shape[:2]
+        return rows, columns
+
+    def _size(self, image: Shape) -> Pair:
+        raise NotImplementedError
 
     def output_shape(self, *shapes: Shape) -> Shape:
         self._demand_axes(4)
-        rows, columns, channels, filters = self.weight.shape
-        shape = self._image(shapes, channels)
-        size = conv_shape(shape, (rows, columns), self.stride, self.padding)
-        return (*self._windows(*size), filters)
+        *_, inputs, filters = self.weight.shape
+        if filters % self.groups:
+            raise self.error(f"{filters} filters are not of {self.groups} equal groups")
+        image = self._image(shapes, inputs * self.groups)
+        shape = (*self._windows(*self._size(image)), filters)
+        if self.bias.shape not in (shape, shape[-1:]):
+            raise self.error(f"bias is {self.bias.shape}, its output is {shape}")
+        return shape
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class ConvTranspose2D(Linear):
-    """y[i·s+m−top, j·s+n−left, o] += x[i, j, c] · weight[m, n, c, o]; then + bias[o].
+class Conv2D(Windowed):
+    """y[i, j, o] = Σ x[i·s+m·d−top, j·s+n·d−left, c] · weight[m, n, c, o] + bias[o].
 
-    The adjoint of a convolution with this stride and padding.
-    weight (rows, columns, in, out), bias (out,).
+    Cross-correlation, as in Keras.
     """
 
-    stride: tuple[int, int] = (1, 1)
-    padding: Padding = ((0, 0), (0, 0))
+    def _size(self, image: Shape) -> Pair:
+        how = self.kernel, self.stride, self.padding, self.dilation
+        return conv_shape(image, *how)
 
-    def output_shape(self, *shapes: Shape) -> Shape:
-        self._demand_axes(4)
-        rows, columns, channels, filters = self.weight.shape
-        shape = self._image(shapes, channels)
-        size = transpose_shape(shape, (rows, columns), self.stride, self.padding)
-        return (*self._windows(*size), filters)
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ConvTranspose2D(Windowed):
+    """y[i·s+m·d−top, j·s+n·d−left, o] += x[i, j, c] · weight[m, n, c, o]; + bias[o].
+
+    The adjoint of a convolution with this stride, padding and dilation.
+    """
+
+    def _size(self, image: Shape) -> Pair:
+        how = self.kernel, self.stride, self.padding, self.dilation
+        return transpose_shape(image, *how)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class AvgPool2D(Node):
-    """y = mean of x over windows of ``pool`` pixels; no padding."""
+    """y = mean of x over windows of ``pool`` pixels.
 
-    pool: tuple[int, int]
-    stride: tuple[int, int]
+    The padding counts as zeros in the mean, or is left out where ``inside`` is set.
+    """
+
+    pool: Pair
+    stride: Pair
+    padding: Padding = ((0, 0), (0, 0))
+    inside: bool = False
 
     def output_shape(self, *shapes: Shape) -> Shape:
         shape = self._image(shapes, None)
-        size = conv_shape(shape, self.pool, self.stride, ((0, 0), (0, 0)))
+        size = conv_shape(shape, self.pool, self.stride, self.padding)
         return (*self._windows(*size), shape[2])
 
 
@@ -176,7 +142,7 @@ class AvgPool2D(Node):
 class Upsample2D(Node):
     """y[i, j] = x[⌊i / factor⌋, ⌊j / factor'⌋]: nearest neighbour."""
 
-    factor: tuple[int, int]
+    factor: Pair
 
     def output_shape(self, *shapes: Shape) -> Shape:
         rows, columns, channels = self._image(shapes, None)
@@ -299,10 +265,12 @@ class IF(Neurons):
 
     With a min_voltage below 0, dv/dt = J and v never falls below it: currents of both
     signs, as spikes bring them, then cancel each other before they are rectified.
-    rate: r = max(J, 0). Source: nengo.neurons.SpikingRectifiedLinear (min_voltage = 0).
+    rate: r = min(max(J, 0), ceiling). Source: nengo.neurons.SpikingRectifiedLinear
+    (min_voltage = 0, no ceiling). With a ceiling, the highest rate, J is no larger.
     """
 
     min_voltage: float = 0.0  # of 1, the threshold
+    ceiling: float | None = None  # Hz
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -321,7 +289,9 @@ class SoftLIF(Neurons):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ReLU(Neurons):
-    """The rate of an IF neuron, r = max(J, 0); sends its rate in spiking mode too."""
+    """The rate of an IF neuron; sends its rate in spiking mode too."""
+
+    ceiling: float | None = None  # Hz
 
 
 @dataclass(frozen=True, eq=False)

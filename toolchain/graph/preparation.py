@@ -20,7 +20,7 @@ class ChannelsLast(Node):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Rescale(Node):
-    """y = x · scale + offset, on the last axis; scale, offset (channels,) or (1,)."""
+    """y = x · scale + offset; each of them (1,), (channels,) or of x's shape."""
 
     scale: FloatArray
     offset: FloatArray
@@ -29,7 +29,8 @@ class Rescale(Node):
         (shape,) = self._take(1, shapes)
         for name in ("scale", "offset"):
             held = getattr(self, name)
-            if held.shape not in ((1,), shape[-1:]) or not np.isfinite(held).all():
+            fits = held.shape in ((1,), shape[-1:], shape)
+            if not fits or not np.isfinite(held).all():
                 raise self.error(
                     f"its {name} is {held.shape[0] if held.ndim else 'one'} number(s), "
                     f"its input has {shape[-1] if shape else 'no'} channels; give one "

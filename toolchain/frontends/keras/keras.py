@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ModelError
-from ..graph.graph import Graph
-from ..graph.nodes import Node, Output, Shape
-from .keras_config import Step, flow
-from .keras_files import ALLOWED, KerasModel, read_file, short_name
-from .keras_layers import Layer, convert
-from .keras_saved_model import read_saved_model
+from ...errors import ModelError
+from ...graph.graph import Graph
+from ...graph.nodes import Node, Output, Shape
+from ..contract import Format, Imported
+from .config import Step, flow
+from .files import ALLOWED, KerasModel, read_file, short_name
+from .layers import Layer, convert
+from .saved_model import read_saved_model
 
 
 def from_keras(model: Any) -> Graph:
@@ -131,3 +132,10 @@ def _misread(error: Exception) -> str:
         f"its description cannot be read ({type(error).__name__}: {error}); what "
         "Keras 2 and 3 write is allowed, save the model again"
     )
+
+
+FORMAT = Format(
+    shown="a Keras .keras or .h5, or a SavedModel folder,",
+    recognises=lambda path: True,
+    read=lambda path, output: Imported(graph=read_keras(path)),
+)

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ModelError, UnsupportedLayer
-from ..graph import nodes as n
-from ..graph.nodes import Array, FloatArray, Node, Padding, Shape
-from ..graph.preparation import Rescale
+from ...errors import ModelError, UnsupportedLayer
+from ...graph import nodes as n
+from ...graph.nodes import Array, FloatArray, Node, Padding, Shape
+from ...graph.preparation import Rescale
 
 Pair = tuple[int, int]
 Nodes = tuple[Node, ...]

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import ModelError
+from ...errors import ModelError
+from .files import ALLOWED, FAILURES, KerasModel, Weights, damaged
 from .hdf5 import parse
-from .keras_files import ALLOWED, FAILURES, KerasModel, Weights, damaged
 
 
 def read_saved_model(path: Path) -> KerasModel:

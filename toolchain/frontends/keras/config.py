@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import ModelError, UnsupportedLayer
-from .keras_advice import problem
+from ...errors import ModelError, UnsupportedLayer
+from .advice import problem
 
 Config = Mapping[str, Any]
 

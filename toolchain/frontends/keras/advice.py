@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .keras_layers import CONVERTERS, IDENTITIES, LAYERS
+from .layers import CONVERTERS, IDENTITIES, LAYERS
 
 
 def problem(kind: str) -> str | None:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import ModelError
-from ..files import demand_regular
-from ..graph.nodes import Array
+from ...errors import ModelError
+from ...files import demand_regular
+from ...graph.nodes import Array
 from .hdf5 import MAGIC, MAX_BYTES, MAX_JSON, Hdf5, open_hdf5, parse
 
 Weights = Mapping[str, Mapping[str, Array]]

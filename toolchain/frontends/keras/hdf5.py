@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from ..errors import ModelError
-from ..files import parse_json
-from ..graph.nodes import Array
+from ...errors import ModelError
+from ...files import parse_json
+from ...graph.nodes import Array
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 MAX_BYTES = 1 << 30  # of all arrays read from a file together

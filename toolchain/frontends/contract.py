@@ -1,0 +1,27 @@
+"""A format that networks come in: how its files are told apart, and read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..graph.graph import Graph
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Imported:
+    """A network as a file holds it."""
+
+    graph: Graph
+    notes: tuple[str, ...] = ()  # what a reader of its report must know of the reading
+
+
+@dataclass(frozen=True, kw_only=True)
+class Format:
+    """How files of one format are told apart and read."""
+
+    shown: str  # "a Keras .keras, .h5 or SavedModel folder"
+    recognises: Callable[[Path], bool]  # without the format's library
+    read: Callable[[Path, str | None], Imported]
+    """Path, and which of several outputs to read: a name, or None for the only one."""

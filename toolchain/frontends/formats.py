@@ -1,0 +1,33 @@
+"""The formats that networks come in: which one a file has, and its Graph."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+from ..errors import ModelError
+from .contract import Format, Imported
+
+FORMATS = ("keras.keras",)
+"""Modules of this room; each has a ``FORMAT``. A new one is a file and a word here."""
+
+
+def read_network(path: Path, output: str | None = None) -> Imported:
+    """The network in a file or folder, of any format.
+
+    Args:
+        path: of the file or folder.
+        output: name of the one of several outputs to read; None: the only one.
+
+    Raises:
+        ModelError: it is of none of the formats, damaged, or its library is missing.
+        UnsupportedLayer: layers of it have no equivalent here.
+    """
+    found: list[Format] = [
+        import_module(f".{name}", __package__).FORMAT for name in FORMATS
+    ]
+    for each in found:
+        if each.recognises(path):
+            return each.read(path, output)
+    shown = ", ".join(each.shown for each in found)
+    raise ModelError(f"Model {str(path)!r}: it is no network; {shown} is allowed")

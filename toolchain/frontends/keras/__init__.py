@@ -1,0 +1,1 @@
+"""Keras 2 and 3: models in memory, .keras, .h5 and SavedModel → Graph."""
