@@ -201,7 +201,7 @@ def _converted(call: Call) -> Given:
 
 
 def _stand_ins(call: Call, model: OnnxModel) -> tuple[Tensor, ...]:
-    """For the outputs of an operator that was refused: what is known of their shapes."""
+    """For the outputs of a refused operator: what is known of their shapes."""
     shapes = model.inferred()
     found = []
     for name in call.operator.outputs:

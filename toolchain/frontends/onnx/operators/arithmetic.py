@@ -144,7 +144,8 @@ def _laid(
         last = tensor.held[-1]
         parts = value.reshape(tuple(tensor.sizes[f] for f in tensor.axes[axis]))
         order = tuple(tensor.axes[axis].index(f) for f in last)
-        return parts.transpose(order).reshape(-1)
+        lies: FloatArray = parts.transpose(order).reshape(-1)
+        return lies
     call.demand_size(tensor.shape)
     return tensor.laid_out(np.broadcast_to(value, tensor.shape), tensor.held)
 

@@ -14,7 +14,7 @@ order has it rearranged, once.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -119,16 +119,23 @@ class Tensor:
         return turned.reshape(self.shape_of(held))
 
     def runs(self, held: Axes) -> list[Axis]:
-        """The node's factors, those together that stay side by side in ``held``."""
-        before, after = joined(self.held), joined(held)
+        """The node's axes where ``held`` takes each as it is, else what it can take."""
+        after = joined(held)
         follows = dict(zip(after, after[1:]))
+        whole = [axis for axis in self.held if _is_run(axis, follows)]
+        if len(whole) == len(self.held):
+            return whole
         runs: list[Axis] = []
-        for factor in before:
+        for factor in joined(self.held):
             if runs and follows.get(runs[-1][-1]) == factor:
                 runs[-1] = (*runs[-1], factor)
             else:
                 runs.append((factor,))
         return runs
+
+
+def _is_run(axis: Axis, follows: Mapping[int, int]) -> bool:
+    return bool(axis) and all(follows.get(a) == b for a, b in zip(axis, axis[1:]))
 
 
 def _split(held: Axes, factor: int, rest: int) -> Axes:

@@ -109,12 +109,8 @@ def gather(call: Call) -> Tensor:
     places = [int(i) + size * (i < 0) for i in index.reshape(-1)]
     step = places[1] - places[0] if len(places) > 1 else 1
     even = places == [places[0] + i * step for i in range(len(places))]
-    if (
-        index.ndim > 1
-        or not even
-        or step < 1
-        or not 0 <= places[0] <= places[-1] < size
-    ):
+    inside = even and step > 0 and 0 <= places[0] and places[-1] < size
+    if index.ndim > 1 or not inside:
         raise call.refuse(
             "it takes values in an order of its own",
             "take a part of neighbouring values",
@@ -217,13 +213,10 @@ def _sampled(call: Call, tensor: Tensor) -> list[Array]:
     """Along each axis of the sample, which value each new one is."""
     rank = len(tensor.shape)
     scales, sizes = _scales(call, rank)
-    for place in (0,):
-        if (scales and scales[place] != 1) or (
-            sizes and sizes[place] not in (call.net.batch, 1)
-        ):
-            raise call.refuse(
-                "it resizes the axis of the samples", "leave it as it is", "resize"
-            )
+    if scales[:1] not in ([], [1]) or sizes[:1] not in ([], [1], [call.net.batch]):
+        raise call.refuse(
+            "it resizes the axis of the samples", "leave it as it is", "resize"
+        )
     found = []
     for axis, size in enumerate(tensor.shape, 1):
         scale = scales[axis] if scales else sizes[axis] / size

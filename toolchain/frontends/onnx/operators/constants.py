@@ -64,16 +64,10 @@ def _constant(call: Call) -> Array:
 
 def _of_shape(call: Call, shape: Array) -> Array:
     value = call.operator.attributes.get("value")
-    one = (
-        value.read().reshape(-1)[:1] if isinstance(value, Stored) else np.zeros(1, "f")
-    )
-    return _full(call, shape, one[0])
-
-
-def _full(call: Call, shape: Array, value: Any) -> Array:
+    one = value.read() if isinstance(value, Stored) else np.zeros(1, np.float32)
     sizes = tuple(int(size) for size in shape.reshape(-1))
     demand_size(call.title, sizes)
-    return np.full(sizes, value)
+    return np.full(sizes, one.reshape(-1)[0])
 
 
 def _broadcast(operation: Callable[..., Array]) -> Callable[..., Array]:
@@ -197,10 +191,9 @@ def _matmul(call: Call, a: Array, b: Array) -> Array:
 
 
 def _gather(call: Call, a: Array, index: Array) -> Array:
-    demand_size(
-        call.title, (index.size, a.size // max(a.shape[call.attribute("axis", 0)], 1))
-    )
-    return np.take(a, index.astype(np.int64), _axis(call, a.ndim))
+    axis = _axis(call, a.ndim)
+    demand_size(call.title, (index.size, a.size // max(a.shape[axis], 1)))
+    return np.take(a, index.astype(np.int64), axis)
 
 
 def _along(call: Call, value: Array, like: Array) -> Array:
@@ -249,45 +242,51 @@ def _plain(operation: Callable[..., Array]) -> Callable[..., Array]:
     return lambda call, *arrays: np.asarray(operation(*arrays))
 
 
+Operation = Callable[..., Any]
+BROADCAST: Mapping[str, Operation] = {
+    "Add": np.add,
+    "Sub": np.subtract,
+    "Mul": np.multiply,
+    "Div": _divided,
+    "Pow": np.power,
+    "Max": lambda *a: np.maximum.reduce(np.broadcast_arrays(*a)),
+    "Min": lambda *a: np.minimum.reduce(np.broadcast_arrays(*a)),
+    "Mod": np.mod,
+    "Equal": np.equal,
+    "Greater": np.greater,
+    "GreaterOrEqual": np.greater_equal,
+    "Less": np.less,
+    "LessOrEqual": np.less_equal,
+    "And": np.logical_and,
+    "Or": np.logical_or,
+    "Where": np.where,
+}
+PLAIN: Mapping[str, Operation] = {
+    "Identity": lambda a: a,
+    "Neg": np.negative,
+    "Abs": np.abs,
+    "Floor": np.floor,
+    "Ceil": np.ceil,
+    "Round": np.rint,
+    "Sqrt": np.sqrt,
+    "Reciprocal": np.reciprocal,
+    "Not": np.logical_not,
+    "Relu": lambda a: np.maximum(a, 0),
+}
+REDUCTIONS: Mapping[str, Operation] = {
+    "ReduceMean": np.mean,
+    "ReduceSum": np.sum,
+    "ReduceProd": np.prod,
+    "ReduceMax": np.max,
+    "ReduceMin": np.min,
+}
+
 FOLDS: Mapping[str, Callable[..., Folded]] = {
     "Constant": _constant,
     "ConstantOfShape": _of_shape,
-    **{
-        kind: _broadcast(operation)
-        for kind, operation in {
-            "Add": np.add,
-            "Sub": np.subtract,
-            "Mul": np.multiply,
-            "Div": _divided,
-            "Pow": np.power,
-            "Max": lambda *a: np.maximum.reduce(np.broadcast_arrays(*a)),
-            "Min": lambda *a: np.minimum.reduce(np.broadcast_arrays(*a)),
-            "Mod": np.mod,
-            "Equal": np.equal,
-            "Greater": np.greater,
-            "GreaterOrEqual": np.greater_equal,
-            "Less": np.less,
-            "LessOrEqual": np.less_equal,
-            "And": np.logical_and,
-            "Or": np.logical_or,
-            "Where": np.where,
-        }.items()
-    },
-    **{
-        kind: _plain(operation)
-        for kind, operation in {
-            "Identity": lambda a: a,
-            "Neg": np.negative,
-            "Abs": np.abs,
-            "Floor": np.floor,
-            "Ceil": np.ceil,
-            "Round": np.rint,
-            "Sqrt": np.sqrt,
-            "Reciprocal": np.reciprocal,
-            "Not": np.logical_not,
-            "Relu": lambda a: np.maximum(a, 0),
-        }.items()
-    },
+    **{kind: _broadcast(operation) for kind, operation in BROADCAST.items()},
+    **{kind: _plain(operation) for kind, operation in PLAIN.items()},
+    **{kind: _reduce(operation) for kind, operation in REDUCTIONS.items()},
     "Dropout": lambda call, a, *_: a,
     **dict.fromkeys(("Cast", "CastLike"), _cast),
     "Concat": _concat,
@@ -303,16 +302,6 @@ FOLDS: Mapping[str, Callable[..., Folded]] = {
     "Split": _split,
     "Transpose": _transpose,
     "MatMul": _matmul,
-    **{
-        f"Reduce{kind}": _reduce(operation)
-        for kind, operation in {
-            "Mean": np.mean,
-            "Sum": np.sum,
-            "Prod": np.prod,
-            "Max": np.max,
-            "Min": np.min,
-        }.items()
-    },
     "DequantizeLinear": _dequantize,
     "QuantizeLinear": _quantize,
 }

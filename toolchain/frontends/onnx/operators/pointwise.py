@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -89,7 +90,7 @@ def _recognised(call: Call, base: str, curve: FloatArray) -> Tensor | None:
         source = call.net.tensor(base)
         if fields[0] is Rescale and fields[1] == {"scale": 1.0, "offset": 0.0}:
             return source
-        given = {
+        given: dict[str, Any] = {
             name: np.array([value]) if name in ("scale", "offset", "slope") else value
             for name, value in fields[1].items()
         }
@@ -104,7 +105,7 @@ def held_as(tensor: Tensor, node: str) -> Tensor:
     )
 
 
-Shown = tuple[type[n.Node], dict[str, object]]
+Shown = tuple[type[n.Node], dict[str, Any]]
 """A kind of node, and its fields."""
 
 

@@ -63,9 +63,9 @@ def dequantize(call: Call) -> Tensor:
     scale, zero = call.numbers(1, "scale"), np.zeros(())
     if call.has(2):
         zero = call.numbers(2, "zero point")
-    axis = (
-        call.axis(call.attribute("axis", 1), len(tensor.shape)) if scale.size > 1 else 0
-    )
+    axis = 0
+    if scale.size > 1:
+        axis = call.axis(call.attribute("axis", 1), len(tensor.shape))
     shape = [1] * (len(tensor.shape) + 1)
     shape[axis + 1] = scale.size
     scale, zero = scale.reshape(shape), np.broadcast_to(zero.reshape(-1), scale.size)

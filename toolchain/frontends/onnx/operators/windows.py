@@ -32,7 +32,7 @@ class Window:
 
 
 def _pair(call: Call, name: str, space: int, default: int = 1) -> Pair:
-    values = call.attribute(name, (default,) * space)
+    values: tuple[int, ...] = call.attribute(name, (default,) * space)
     if len(values) != space or min(values) < 1:
         raise call.refuse(
             f"its {name} are {list(values)}", f"{space} whole numbers are allowed"
