@@ -117,12 +117,13 @@ def _lies_last(tensor: Tensor, axis: int) -> bool:
 def _of_sample(call: Call, tensor: Tensor, value: FloatArray) -> FloatArray:
     """The array with the sample's axes alone, of size 1 where it is the same."""
     rank = len(tensor.shape)
-    value = value.reshape((1,) * (rank + 1 - value.ndim) + value.shape)
-    if value.shape[0] != 1 or any(
-        have not in (1, size) for have, size in zip(value.shape[1:], tensor.shape)
+    whole: FloatArray = value.reshape((1,) * (rank + 1 - value.ndim) + value.shape)
+    if whole.shape[0] != 1 or any(
+        have not in (1, size) for have, size in zip(whole.shape[1:], tensor.shape)
     ):
         raise _differs(call)
-    return value[0]
+    sample: FloatArray = whole[0]
+    return sample
 
 
 def _differs(call: Call) -> Exception:

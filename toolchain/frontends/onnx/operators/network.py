@@ -96,16 +96,23 @@ class Network:
         name = self._shaped(tensor, self._permuted(tensor, held), held)
         return replace(tensor, node=name, held=held)
 
+    def _first(self, tensor: Tensor, held: Axes) -> bool:
+        """Whether it is the sample itself whose channels, its first axis, go last."""
+        sample = isinstance(self.nodes[tensor.node], n.Input) and len(held) > 1
+        return sample and held == (*tensor.held[1:], tensor.held[0])
+
     def _permuted(self, tensor: Tensor, held: Axes) -> str:
         """The node whose values are those of the tensor in the order of ``held``."""
+        if self._first(tensor, held):
+            return self._once(ChannelsLast, tensor.node, "channels_last", {})
         after = joined(held)
         if joined(tensor.held) == after:
             return tensor.node
         runs = [tuple(run) for run in tensor.runs(held)]
         axes = permutation(runs, after)
         parts = self._shaped(tensor, tensor.node, tuple(runs))
-        first = isinstance(self.nodes[parts], n.Input)
-        if first and axes == (*range(1, len(axes)), 0):
+        turned = tuple(runs[axis] for axis in axes)
+        if self._first(replace(tensor, node=parts, held=tuple(runs)), turned):
             return self._once(ChannelsLast, parts, "channels_last", {})
         return self._once(Permute, parts, "permute", {"axes": axes})
 
