@@ -10,10 +10,9 @@ from ...errors import ModelError
 from ...files import demand_regular
 from ...visible import visible
 from .model import Function, OnnxModel, Operator, Port, Reference, Unread
-from .tensors import FLOATS, stored
+from .tensors import DTYPES, FLOATS, stored
 
 ALLOWED = "an ONNX .onnx is allowed, as torch.onnx.export writes it"
-FIRST_VERSION = 9  # of ONNX's operator set
 LARGEST = (1 << 31) - 1  # bytes of a protocol buffer
 SMALL = 1 << 10  # numbers that shape inference may see the values of
 FAILURES = (
@@ -68,11 +67,6 @@ def _model(path: Path, proto: Any) -> OnnxModel:
             "export it as an ordinary one"
         )
     versions = _versions(proto.opset_import)
-    if not FIRST_VERSION <= versions.get("", FIRST_VERSION):
-        raise ModelError(
-            f"Model {str(path)!r}: its operator set is {versions['']}; {FIRST_VERSION} "
-            "or newer is allowed, export it with opset_version=17"
-        )
     read = _Reader(path.parent)
     kept = {tensor.name: stored(tensor, path.parent) for tensor in graph.initializer}
     return OnnxModel(
@@ -148,10 +142,12 @@ class _Reader:
 
 def _port(value: Any) -> Port:
     kind = value.type.tensor_type
+    elements = int(kind.elem_type)
     return Port(
         name=value.name,
         shape=_shape(kind) if kind.HasField("shape") else None,
-        whole=bool(kind.elem_type) and kind.elem_type not in FLOATS,
+        whole=bool(elements) and elements not in FLOATS,
+        read=not elements or elements in DTYPES,
     )
 
 

@@ -64,6 +64,7 @@ class Port:
     name: str
     shape: tuple[int | None, ...] | None  # None: open
     whole: bool  # whole numbers
+    read: bool  # whether it holds numbers of a kind that is read
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

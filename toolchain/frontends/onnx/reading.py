@@ -24,6 +24,16 @@ from .operators.quantized import QUANTIZED
 from .operators.shapes import SHAPES
 from .operators.windows import WINDOWS
 
+AS_NOW = 7  # the operator set since which what is read means the same
+UNCHANGED = frozenset(
+    (
+        *CURVES,
+        *("Conv", "ConvTranspose", "AveragePool", "MaxPool", "GlobalAveragePool"),
+        *("GlobalMaxPool", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Softmax"),
+        *("LogSoftmax", "Identity", "Constant", "Slice", "ReduceMean", "ReduceMax"),
+    )
+)
+"""Operators that meant the same before it."""
 Given = Known | tuple[Known, ...] | None
 
 CONVERTERS: Mapping[str, Callable[[Call], Given]] = {
@@ -129,14 +139,19 @@ def _input(model: OnnxModel, operators: list[Operator], output: str) -> Port:
     if len(ports) != 1:
         shown = ", ".join(repr(port.name) for port in ports) or "none"
         raise ModelError(
-            f"ONNX model: its output depends on {len(ports)} inputs ({shown}); one is "
-            "allowed, make one tensor of them and export it again"
+            f"ONNX model: its output {output!r} depends on {len(ports)} inputs "
+            f"({shown}); one is allowed, make one tensor of them and export it again"
         )
     return ports[0]
 
 
 def _batch(port: Port) -> int:
     """Samples at once; ``OPEN`` where the model leaves it open."""
+    if not port.read:
+        raise ModelError(
+            f"ONNX model: its input {port.name!r} is of a data type that is not read; "
+            "floats, or whole numbers of 8 bits and more, are allowed"
+        )
     if not port.shape:
         raise ModelError(
             f"ONNX model: its input {port.name!r} has no "
@@ -184,6 +199,12 @@ def _read(call: Call, model: OnnxModel) -> None:
 def _converted(call: Call) -> Given:
     operator, net = call.operator, call.net
     own = operator.domain == ""
+    if own and operator.version < AS_NOW and call.kind not in UNCHANGED:
+        raise call.refuse(
+            f"it is of operator set {operator.version}, where it meant another thing",
+            "export the model with opset_version=17",
+            "operator-set",
+        )
     names = [name for name in operator.inputs if name]
     for name in names:
         if net.known.get(name) is None:

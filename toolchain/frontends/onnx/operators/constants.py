@@ -85,8 +85,9 @@ def _divided(a: Array, b: Array) -> Array:
     return np.asarray(a / b)
 
 
-def _cast(call: Call, a: Array, *_: Array) -> Array:
-    kind = DTYPES.get(call.attribute("to", 1))
+def _cast(call: Call, a: Array, *like: Array) -> Array:
+    to = call.attribute("to", 1)
+    kind = like[0].dtype.name if like else DTYPES.get(to)
     if kind is None:
         raise call.refuse(
             "it casts a constant to a data type that is not read",

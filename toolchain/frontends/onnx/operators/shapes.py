@@ -9,6 +9,7 @@ from dataclasses import replace
 from ....graph import nodes as n
 from ....graph.nodes import Shape
 from ..model import Unread
+from ..tensors import DTYPES
 from .arrangement import Tensor
 from .call import Call
 from .network import OPEN, Known
@@ -33,7 +34,7 @@ WHOLE = (2, 3, 4, 5, 6, 7, 12, 13)
 
 def cast(call: Call) -> Known | None:
     """Cast between floats, and from whole numbers to them."""
-    to = call.attribute("to", 1)
+    to = _wanted(call)
     whole = call.net.origin(call.inputs[0]).whole
     if to in HALVES:
         call.net.notes["Numbers of 16 bits are read as floats of 64."] = None
@@ -52,6 +53,14 @@ def cast(call: Call) -> Known | None:
     if not whole or to in WHOLE:
         return call.net.known.get(call.inputs[0])
     return replace(call.tensor(), whole=False)
+
+
+def _wanted(call: Call) -> int:
+    """TensorProto.DataType that is asked for."""
+    if call.kind == "Cast":
+        return int(call.attribute("to", 1))
+    like = call.constant(1, "type").dtype
+    return next((to for to, name in DTYPES.items() if name == like.name), 0)
 
 
 def reshaped(call: Call, tensor: Tensor, shape: Shape) -> Tensor:
@@ -217,7 +226,9 @@ def space_to_depth(call: Call) -> Tensor:
     size, (channels, rows, columns) = call.attribute("blocksize", 1), tensor.shape
     shape = (channels, rows // size, size, columns // size, size)
     whole = (channels * size**2, rows // size, columns // size)
-    return _blocks(call, tensor, shape, (2, 4, 0, 1, 3), whole)
+    by_depth = call.attribute("mode", "DCR") == "DCR"
+    order = (2, 4, 0, 1, 3) if by_depth else (0, 2, 4, 1, 3)
+    return _blocks(call, tensor, shape, order, whole)
 
 
 def _blocks(
