@@ -144,9 +144,9 @@ def _compare(reading, x: np.ndarray, expected: np.ndarray, coarse: bool) -> None
     wanted = expected.astype(np.float64)
     finite = np.abs(wanted[np.isfinite(wanted)])
     least = 1e-5 * max(float(finite.max(initial=0)), 1e-30)
-    if expected.dtype == np.float32 and (expected == expected.round(4)).all():
-        least = max(least, 5.1e-5)  # written down with four digits
-    near = np.isclose(found, wanted, 4e-3 if coarse else 1e-5, least, equal_nan=True)
+    if np.allclose(wanted, wanted.round(4), 0, 1e-8):
+        least = max(least, 1e-4)  # written down with four digits
+    near = np.isclose(found, wanted, 8e-3 if coarse else 1e-5, least, equal_nan=True)
     assert near.all(), f"{np.abs(found - wanted).max()} apart"
 
 

@@ -31,9 +31,13 @@ UNCHANGED = frozenset(
         *("Conv", "ConvTranspose", "AveragePool", "MaxPool", "GlobalAveragePool"),
         *("GlobalMaxPool", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Softmax"),
         *("LogSoftmax", "Identity", "Constant", "Slice", "ReduceMean", "ReduceMax"),
+        *("Gemm", "MatMul", "Pad", "Concat", "Split", "Clip", "Sum", "Mean", "Max"),
+        *("Min", "Reshape", "Dropout", "Gather", "Tile", "ArgMax", "Cast", "Shape"),
     )
 )
 """Operators that meant the same before it."""
+NEWER = frozenset(("broadcast", "is_test", "spatial"))
+"""Attributes of operators that mean the same where they have none of these."""
 Given = Known | tuple[Known, ...] | None
 
 CONVERTERS: Mapping[str, Callable[[Call], Given]] = {
@@ -199,7 +203,9 @@ def _read(call: Call, model: OnnxModel) -> None:
 def _converted(call: Call) -> Given:
     operator, net = call.operator, call.net
     own = operator.domain == ""
-    if own and operator.version < AS_NOW and call.kind not in UNCHANGED:
+    plain = call.kind != "PRelu" and not NEWER & operator.attributes.keys()
+    same = call.kind in UNCHANGED or plain
+    if own and operator.version < AS_NOW and not same:
         raise call.refuse(
             f"it is of operator set {operator.version}, where it meant another thing",
             "export the model with opset_version=17",
@@ -209,6 +215,8 @@ def _converted(call: Call) -> Given:
     for name in names:
         if net.known.get(name) is None:
             raise Absent(name)
+    if call.kind == "CastLike" and net.is_constant(names[0]):
+        return net.constant(names[0])
     if own and (call.kind in ("Shape", "Size") or all(map(net.is_constant, names))):
         if call.kind in ("Shape", "Size", *FOLDS, *CURVES):
             return folded(call)

@@ -106,7 +106,7 @@ def matmul(call: Call) -> Tensor:
 
 def batch_norm(call: Call) -> Tensor:
     """BatchNormalization as it is after training."""
-    if call.attribute("training_mode", 0):
+    if call.attribute("training_mode", 0) or not call.attribute("spatial", 1):
         raise call.refuse(
             "it normalises by the samples it sees, as in training",
             "export the model in evaluation mode: model.eval()",
