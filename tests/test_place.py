@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from random_programs import identity, programs
+from random_programs import identity, programs, synapses
 
 from snn_deploy.toolchain.errors import DoesNotFit
 from snn_deploy.toolchain.graph.nodes import Shape
@@ -136,9 +136,25 @@ def test_populations_that_excite_each_other() -> None:
 
 
 def test_fan_in_that_no_cut_can_help() -> None:
-    program = chain(dense("in", "wide", 5000, 3))
-    with pytest.raises(DoesNotFit, match=r"'wide'.* 5000 input axons, 4096 .*stride"):
-        place(program, LOIHI1, cores=128)
+    weight = np.full((65, 65, 1, 3), 2, np.int16)
+    wide = ConvConnection(source="in", target="wide", weight=weight, shape=(65, 65, 1))
+    with pytest.raises(DoesNotFit, match=r"'wide'.* 4225 input axons, 4096 .*stride"):
+        place(chain(wide), LOIHI1, cores=128)
+
+
+def test_a_dense_fan_in_beyond_the_axons_shares_them() -> None:
+    """28 × 28 × 8 neurons behind a Flatten: an axon a pixel, as the convolution has."""
+    flat = dense("in", "wide", 6272, 32)
+    picture = replace(flat, shape=(28, 28, 8))
+    for connection, axons in ((flat, 3136), (picture, 784)):
+        (core,) = {
+            c.usage.input_axons for c in place(chain(connection), LOIHI1, 128).cores
+        }
+        assert core == axons
+        placed = np.zeros_like(matrix(connection))
+        for block in place(chain(connection), LOIHI1, 128).blocks("wide"):
+            scatter(fan_in(connection, block), placed)
+        np.testing.assert_array_equal(placed, matrix(connection))
 
 
 def test_synapses_that_no_cut_can_help() -> None:
@@ -222,23 +238,12 @@ def chain(*connections: Connection) -> Program:
 
 
 def matrix(connection: Connection) -> np.ndarray:
-    """A connection as (source neurons, target neurons), from its taps."""
-    into, out = connection.weight.shape[-2:]
-    pixels = [
-        int(np.prod(shape)) // channels
-        for shape, channels in (
-            (connection.source_shape, into),
-            (connection.target_shape, out),
-        )
-    ]
-    full = np.zeros((pixels[0], into, pixels[1], out), np.int64)
-    taps = connection.taps
-    np.add.at(
-        full,
-        (taps.source, slice(None), taps.target),
-        connection.effective[taps.kernel],
-    )
-    return full.reshape(pixels[0] * into, -1)
+    """A connection as (source neurons, target neurons)."""
+    ends = (connection.source_shape, connection.target_shape)
+    full = np.zeros([int(np.prod(shape)) for shape in ends], np.int64)
+    for source, target, weight in synapses(connection):
+        full[source, target] += weight
+    return full
 
 
 def scatter(fan: FanIn, into: np.ndarray) -> None:

@@ -10,7 +10,13 @@ from dataclasses import fields
 import numpy as np
 
 from ...toolchain.errors import TargetUnavailable
-from ...toolchain.passes.place.limits import CHIP, CoreLimits, Limits, Usage
+from ...toolchain.passes.place.limits import (
+    CHIP,
+    CONNECTIONS,
+    CoreLimits,
+    Limits,
+    Usage,
+)
 from ...toolchain.passes.place.place import Placement, place
 from ...toolchain.program.arithmetic import IntArray
 from ...toolchain.program.host import BoolArray, Stimulus
@@ -35,9 +41,7 @@ class LoihiEmulator(Target):
     library = "nengo-loihi"
     extra = "loihi"
     limits = Limits(
-        connections=frozenset(
-            {"DenseConnection", "ConvConnection", "ConvTransposeConnection"}
-        ),
+        connections=CONNECTIONS,
         max_delay=1,
         recurrent=True,
         core=LOIHI1_CORE,

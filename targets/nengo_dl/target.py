@@ -13,7 +13,7 @@ import numpy as np
 from ...toolchain.errors import TargetUnavailable
 from ...toolchain.graph.graph import Graph
 from ...toolchain.graph.nodes import FloatArray
-from ...toolchain.passes.place.limits import Limits
+from ...toolchain.passes.place.limits import CONNECTIONS, Limits
 from ...toolchain.passes.quantize.dequantize import current_unit, dequantize
 from ...toolchain.passes.quantize.layers import layers
 from ...toolchain.program.host import BoolArray, Stimulus
@@ -33,9 +33,7 @@ class NengoDL(Target):
     library = "nengo-dl"
     extra = "nengo"
     limits = Limits(
-        connections=frozenset(
-            {"DenseConnection", "ConvConnection", "ConvTransposeConnection"}
-        ),
+        connections=CONNECTIONS,
         encoders=frozenset({"BiasEncoder"}),
         recurrent=False,
         needs_graph=True,

@@ -36,7 +36,7 @@ CLASSES: Mapping[str, type] = {
         *(nodes.LIF, nodes.IF, nodes.SoftLIF, nodes.ReLU, nodes.Output),
         *(program.Program, program.SpikeInput, program.Population, program.Timing),
         *(connections.DenseConnection, connections.ConvConnection),
-        connections.ConvTransposeConnection,
+        *(connections.ConvTransposeConnection, connections.SparseConnection),
         *(host.BiasEncoder, host.SpikeEncoder, host.Decoder),
     )
 }

@@ -14,7 +14,7 @@ from ..graph.nodes import Shape
 from ..graph.text import array_text, number_text, shape_text
 from . import arithmetic as core
 from .arithmetic import IntArray
-from .connections import Connection, ConvConnection, ConvTransposeConnection
+from .connections import Connection, SparseConnection, WindowConnection
 from .host import CODINGS, Decoder, Encoder, SpikeEncoder
 
 STEP = (1e-9, 1e3)  # s, shortest and longest
@@ -216,17 +216,26 @@ def _check_size(program: Program, name: str, what: str, shape: Shape) -> None:
 
 def _check_geometry(c: Connection) -> None:
     fits = c.weight.dtype.kind in "iu" and c.weight.size > 0
-    if isinstance(c, ConvConnection | ConvTransposeConnection):
-        fits &= c.weight.ndim == 4 and len(c.shape) == 3 and min(c.stride) >= 1
+    if isinstance(c, WindowConnection):
+        fits &= c.weight.ndim == 4 and len(c.shape) == 3
+        fits &= min(*c.stride, *c.dilation, c.groups) >= 1
         fits &= min(*c.padding[0], *c.padding[1]) >= 0
-        fits = fits and c.weight.shape[2] == c.shape[2] and min(c.target_shape) >= 1
+        fits = fits and c.weight.shape[2] * c.groups == c.shape[2]
+        fits = fits and c.weight.shape[3] % c.groups == 0 and min(c.target_shape) >= 1
+    elif isinstance(c, SparseConnection):
+        fits &= c.weight.ndim == 1
+        pairs = c.sender.astype(np.int64) * math.prod(c.into) + c.receiver
+        for ends, shape in ((c.sender, c.shape), (c.receiver, c.into)):
+            fits = fits and ends.shape == c.weight.shape and ends.dtype.kind in "iu"
+            fits = fits and 0 <= ends.min() and ends.max() < math.prod(shape)
+        fits = fits and bool((np.diff(pairs) > 0).all())
     else:
         fits &= c.weight.ndim == 2
         fits = fits and math.prod(c.source_shape) == c.weight.shape[0]
     if not fits:
         raise ModelError(
             f"Connection {c.source!r} → {c.target!r}: weights {c.weight.shape} of "
-            f"{c.weight.dtype} do not go with its source's shape, stride or padding"
+            f"{c.weight.dtype} do not go with its ends, stride, padding or groups"
         )
 
 

@@ -1,7 +1,10 @@
 """FanIn: one connection into one core, as the input axons and the weights they share.
 
-An axon serves a *pixel* of the source; the pixel's channels are the axon's atoms, each
-with weights of its own. A dense connection has one axon for each source neuron.
+An axon serves a *unit* of the source (``connections``): a pixel, or a group of its
+channels; the unit's neurons are the axon's atoms, each with weights of its own. A
+sparse connection, and a dense one, have one axon for each source neuron; a dense one of
+more neurons than a core has axons serves as many by each as make them few enough: as a
+convolution over the whole picture would, pixel by pixel.
 """
 
 from __future__ import annotations
@@ -16,8 +19,9 @@ import numpy.typing as npt
 
 from ...graph.nodes import Shape
 from ...program.arithmetic import IntArray
-from ...program.connections import Connection, DenseConnection
+from ...program.connections import Connection, DenseConnection, SparseConnection
 
+INPUT_AXONS = 4096  # of a core; as in targets/loihi
 BASES = 256  # an axon's first compartment is 0 … 255; nengo_loihi builder/validate.py
 WEIGHT_BITS = 8
 INDEX_BITS = (0, 6, 7, 8, 9, 10, 11, 12)  # nengo_loihi block.py, INDEX_BITS_MAP
@@ -59,10 +63,18 @@ class Block:
 
 
 def atoms(connection: Connection) -> int:
-    """Source neurons that share an input axon: source neuron = pixel · atoms + atom."""
-    if isinstance(connection, DenseConnection):
+    """Source neurons that share an input axon: source neuron = unit · atoms + atom."""
+    if not isinstance(connection, DenseConnection):
+        return connection.inputs
+    size = connection.inputs
+    if size <= INPUT_AXONS:
         return 1
-    return int(connection.weight.shape[-2])
+    channels = connection.source_shape[-1]
+    sizes = (
+        n for n in range(1, size + 1) if size % n == 0 and size // n <= INPUT_AXONS
+    )
+    least = next(sizes)
+    return channels if least < channels < size else least
 
 
 def axon_slots(connection: Connection) -> int:
@@ -90,13 +102,8 @@ class FanIn:
     start: IntArray  # (patterns + 1,) where each pattern's taps start
     kernel: IntArray  # (taps of all patterns,)
     index: IntArray  # (taps of all patterns,)
-
-    @cached_property
-    def channels(self) -> npt.NDArray[np.int64]:
-        """Columns of the connection's weights that end in this block."""
-        if isinstance(self.connection, DenseConnection):
-            return self.block.neurons
-        return np.arange(self.block.start[2], self.block.stop[2])
+    first: IntArray  # (patterns,) columns of the matrices that end in this block
+    stop: IntArray  # (patterns,)
 
     @property
     def dense(self) -> bool:
@@ -111,9 +118,11 @@ class FanIn:
         """
         width = WEIGHT_BITS
         if not self.dense and self.index.size:
-            needed = (int(self.index.max()) + len(self.channels) - 1).bit_length()
+            widths = np.repeat(self.stop - self.first, np.diff(self.start))
+            needed = (int((self.index + widths).max()) - 1).bit_length()
             width += next(bits for bits in INDEX_BITS if bits >= needed)
-        synapses = np.diff(self.start) * atoms(self.connection) * len(self.channels)
+        each = np.diff(self.start) * (self.stop - self.first)
+        synapses = each * atoms(self.connection)
         groups, rest = np.divmod(synapses, GROUP_SYNAPSES)
         bits = groups * _words(GROUP_SYNAPSES * width) + (rest > 0) * _words(
             rest * width
@@ -124,12 +133,14 @@ class FanIn:
         """For each pattern: weights (atoms, synapses), indices (synapses,); int32."""
         effective = self.connection.effective
         if self.dense:
-            effective = effective.reshape(-1, 1, effective.shape[-1])
-        spread = np.arange(len(self.channels))
-        for a, b in zip(self.start[:-1], self.start[1:]):
-            chosen = effective[self.kernel[a:b]][:, :, self.channels]
+            effective = effective[0][:, self.block.neurons]
+            effective = effective.reshape(-1, atoms(self.connection), self.block.size)
+        for a, b, first, stop in zip(
+            self.start[:-1], self.start[1:], self.first, self.stop
+        ):
+            chosen = effective[self.kernel[a:b], :, first:stop]
             weights = chosen.transpose(1, 0, 2).reshape(effective.shape[1], -1)
-            indices = (self.index[a:b, None] + spread).ravel()
+            indices = (self.index[a:b, None] + np.arange(stop - first)).ravel()
             yield weights, indices.astype(np.int32)
 
 
@@ -141,32 +152,13 @@ def _words(bits: IntArray | int) -> IntArray | int:
 def fan_in(connection: Connection, block: Block) -> FanIn:
     """The axons and weights through which a connection reaches a block."""
     if isinstance(connection, DenseConnection):
-        inputs = np.arange(connection.weight.shape[0])
-        zero = np.zeros_like(inputs)
-        return FanIn(
-            connection=connection,
-            block=block,
-            source=inputs,
-            base=zero,
-            pattern=inputs,
-            start=np.arange(len(inputs) + 1),
-            kernel=inputs,
-            index=zero,
-        )
-    source, kernel, local = _taps_inside(connection, block)
+        return _dense(connection, block)
+    source, kernel, local, low, high = _taps_inside(connection, block)
     first = np.flatnonzero(np.diff(source, prepend=-1))
     count = np.diff(first, append=len(source))
     base = local[first] % BASES
     index = local - np.repeat(base, count)
-    most = count.max(initial=1)
-    table = np.full((len(first), 2 * most), -1)
-    axon = np.repeat(np.arange(len(first)), count)
-    position = np.arange(len(source)) - first[axon]
-    table[axon, position] = kernel
-    table[axon, most + position] = index
-    _, example, pattern = np.unique(
-        table, axis=0, return_index=True, return_inverse=True
-    )
+    example, pattern = _patterns(connection, first, count, kernel, index)
     start = np.concatenate(([0], np.cumsum(count[example])))
     taps = np.arange(start[-1]) + np.repeat(first[example] - start[:-1], count[example])
     return FanIn(
@@ -174,21 +166,69 @@ def fan_in(connection: Connection, block: Block) -> FanIn:
         block=block,
         source=source[first],
         base=base,
-        pattern=pattern.reshape(-1),
+        pattern=pattern,
         start=start,
         kernel=kernel[taps],
         index=index[taps],
+        first=low[first[example]],
+        stop=high[first[example]],
     )
+
+
+def _dense(connection: DenseConnection, block: Block) -> FanIn:
+    units = np.arange(connection.inputs // atoms(connection))
+    zero = np.zeros_like(units)
+    return FanIn(
+        connection=connection,
+        block=block,
+        source=units,
+        base=zero,
+        pattern=units,
+        start=np.arange(len(units) + 1),
+        kernel=units,
+        index=zero,
+        first=zero,
+        stop=zero + block.size,
+    )
+
+
+def _patterns(
+    connection: Connection,
+    first: IntArray,
+    count: IntArray,
+    kernel: IntArray,
+    index: IntArray,
+) -> tuple[IntArray, IntArray]:
+    """An axon of each pattern of (kernel, index), and the pattern of each axon."""
+    if isinstance(connection, SparseConnection):  # no two synapses share a weight
+        return np.arange(len(first)), np.arange(len(first))
+    most = count.max(initial=1)
+    table = np.full((len(first), 2 * most), -1)
+    axon = np.repeat(np.arange(len(first)), count)
+    position = np.arange(len(kernel)) - first[axon]
+    table[axon, position] = kernel
+    table[axon, most + position] = index
+    _, example, pattern = np.unique(
+        table, axis=0, return_index=True, return_inverse=True
+    )
+    return example, pattern.reshape(-1)
 
 
 def _taps_inside(
     connection: Connection, block: Block
-) -> tuple[IntArray, IntArray, IntArray]:
-    """Taps that end in a block: source pixel, kernel position, first compartment."""
-    taps = connection.taps
-    row, column = np.divmod(taps.target, block.image[1])
+) -> tuple[IntArray, IntArray, IntArray, IntArray, IntArray]:
+    """Taps that end in a block: source unit, matrix, first compartment, and from which
+    to which of the matrix's columns."""
+    taps, outputs = connection.taps, connection.outputs
+    pixel, channel = np.divmod(taps.target.astype(np.int64) * outputs, block.image[2])
+    row, column = np.divmod(pixel, block.image[1])
     row, column = row - block.start[0], column - block.start[1]
+    low = np.maximum(block.start[2] - channel, 0)
+    high = np.minimum(block.stop[2] - channel, outputs)
     rows, columns, channels = block.shape
     inside = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
-    local = (row * columns + column) * channels
-    return taps.source[inside], taps.kernel[inside], local[inside]
+    inside &= low < high
+    local = (row * columns + column) * channels + channel + low - block.start[2]
+    return tuple(
+        values[inside] for values in (taps.source, taps.kernel, local, low, high)
+    )  # type: ignore[return-value]

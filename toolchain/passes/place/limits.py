@@ -8,6 +8,12 @@ CHIP = "(chip)"
 """In place of a population's name, all of them together; layers may be called total."""
 
 
+CONNECTIONS = frozenset(
+    {"DenseConnection", "SparseConnection", "ConvConnection", "ConvTransposeConnection"}
+)
+"""Names of all classes of connections."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Usage:
     """What is used of one core, or of several together."""

@@ -46,7 +46,7 @@ import numpy as np
 from ...errors import DoesNotFit
 from ...graph.nodes import Shape
 from ...program.arithmetic import IntArray
-from ...program.connections import Connection, DenseConnection
+from ...program.connections import Connection, WindowConnection
 from ...program.program import Population, Program
 from .fan_in import Block, Corner, atoms, axon_slots, fan_in
 from .limits import CoreLimits, Usage
@@ -240,7 +240,7 @@ def _image(program: Program, population: Population) -> Shape:
     images = {
         c.target_shape
         for c in program.incoming(population.name)
-        if not isinstance(c, DenseConnection)
+        if isinstance(c, WindowConnection)
     }
     if len(images) > 1:
         raise DoesNotFit(
