@@ -94,7 +94,7 @@ def synapses_of(c: Connection, convolution: str) -> AbstractProcess:
         return Dense(weights=weight, weight_exp=c.exponent, sign_mode=SignMode.MIXED)
     if convolution == "conv" and isinstance(c, ConvConnection):
         (top, bottom), (left, right) = c.padding
-        plain = c.groups == 1 and c.dilation == (1, 1)
+        plain = c.groups == 1 and c.dilation == (1, 1) and min(top, left) >= 0
         if plain and top == bottom and left == right:
             kernel = c.effective_weight >> WEIGHT_SHIFT
             return Conv(

@@ -219,7 +219,6 @@ def _check_geometry(c: Connection) -> None:
     if isinstance(c, WindowConnection):
         fits &= c.weight.ndim == 4 and len(c.shape) == 3
         fits &= min(*c.stride, *c.dilation, c.groups) >= 1
-        fits &= min(*c.padding[0], *c.padding[1]) >= 0
         fits = fits and c.weight.shape[2] * c.groups == c.shape[2]
         fits = fits and c.weight.shape[3] % c.groups == 0 and min(c.target_shape) >= 1
     elif isinstance(c, SparseConnection):
