@@ -97,7 +97,7 @@ def assert_same_spikes(net: HybridNetwork, x: n.FloatArray, steps: int = STEPS) 
         for t in range(steps):
             different = np.flatnonzero((found[:, t] != spikes[:, t]).any(0))
             assert not different.size, f"{name}, step {t}: neurons {different}"
-    read = decode(program.decoder, wanted[program.decoder.population], net.dt)
+    read = decode(program.decoder, wanted, net.dt)
     np.testing.assert_allclose(activity.output, read, rtol=1e-5, atol=1e-5)
     return sum(int(spikes.sum()) for spikes in wanted.values())
 
@@ -190,7 +190,7 @@ def test_network_refuses_more_synapses_than_float32_sums_exactly():
         network(legal, np.ones((1, 1)))
 
 
-def test_network_refuses_a_second_population_that_the_host_feeds():
+def test_network_refuses_a_second_population_that_is_read():
     weight, bias = np.ones((4, 2)), np.zeros(2)
     graph = Graph(
         (
@@ -202,8 +202,9 @@ def test_network_refuses_a_second_population_that_the_host_feeds():
             n.Output("y", ("both",)),
         )
     )
-    with pytest.raises(UnsupportedLayer, match="bias of one population.*legalize"):
-        HybridNetwork(graph, {})
+    scales = scales_of(legalize(graph), np.ones((1, 4)))
+    with pytest.raises(UnsupportedLayer, match=r"\['A', 'B'\] are read.*put a ReLU"):
+        HybridNetwork(legalize(graph), scales)
 
 
 def test_network_refuses_unknown_names_and_too_few_steps():

@@ -188,7 +188,7 @@ def test_output_approaches_the_rate_networks() -> None:
     x = samples_for(graph, 1, count=4)
     program = quantize(legal, x, steps=400)
     run = simulate_oracle(program, encode(program.encoder, x, 400, DT))
-    found = decode(program.decoder, run["c"], DT)
+    found = decode(program.decoder, run, DT)
     wanted = interpret(legal, x, "spiking", steps=400)["y"]
     assert np.corrcoef(found.ravel(), wanted.ravel())[0, 1] > 0.97
     assert abs(found.mean() / wanted.mean() - 1) < 0.25

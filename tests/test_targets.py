@@ -317,8 +317,8 @@ def test_a_recording_is_whole(opened, name):
         assert found.counts[p.name].dtype == np.int64
         np.testing.assert_array_equal(found.counts[p.name], summed)
         assert 0 < summed.sum() < 3 * STEPS * p.size, p.name
-    read = found.spikes[program.decoder.population]
-    np.testing.assert_array_equal(found.output, decode(program.decoder, read, 0.001))
+    wanted = decode(program.decoder, found.spikes, 0.001)
+    np.testing.assert_array_equal(found.output, wanted)
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

@@ -52,7 +52,7 @@ class HybridNetwork(tf.Module):
     Raises:
         ModelError: the graph is not legalised.
         DataError: the gradient is unknown.
-        UnsupportedLayer: the host feeds several populations, or another than the first.
+        UnsupportedLayer: several populations are read.
         DoesNotFit: a number is beyond the core, or a neuron has so many synapses that
             float32 cannot sum their mantissas exactly.
     """
@@ -81,7 +81,7 @@ class HybridNetwork(tf.Module):
         self.gradient = gradient
         self.sigma, self.sigma_if, self.compiled = sigma, sigma_if, compiled
         self.start = graph.prepared.name
-        self.sends_events = all(layer.synapses for layer in self.layers)
+        self.sends_events = not any(layer.host for layer in self.layers)
         self.amplitudes = {self.start: dt} | {
             layer.population.name: layer.population.amplitude for layer in self.layers
         }
@@ -152,7 +152,7 @@ class HybridNetwork(tf.Module):
         size = math.prod(layer.shape)
         total = tf.zeros((1, size), tf.float64)
         for s in layer.synapses:
-            bias = tf.cast(self.bias_of(s.node.name), tf.float64)
+            bias = tf.reshape(tf.cast(self.bias_of(s.node.name), tf.float64), [-1])
             total += tf.tile(bias, [size // s.node.bias.size])[None]
         return total
 
@@ -242,10 +242,12 @@ def _delays(found: tuple[Layer, ...]) -> dict[str, int]:
 
 
 def _check(found: tuple[Layer, ...], limit: int) -> None:
-    if not all(layer.synapses for layer in found[1:]):
+    sources = {s.source for layer in found for s in layer.synapses}
+    read = [x.population.name for x in found if x.population.name not in sources]
+    if len(read) > 1:
         raise UnsupportedLayer(
-            "HybridNetwork: the host sets the bias of one population, the first, or of "
-            "none where the input sends events; call legalize"
+            f"HybridNetwork: the populations {read} are read; fine-tuning takes one, "
+            "put a ReLU where they meet, or build it without fine-tuning"
         )
     for layer in found:
         for s in layer.synapses:

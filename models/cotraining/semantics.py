@@ -260,11 +260,12 @@ def _counted(net: HybridNetwork, name: str, rate: tf.Tensor, steps: int) -> tf.T
 
 def _constant(net: HybridNetwork, layer: Layer, x: tf.Tensor) -> tf.Tensor:
     """Constant part of J in float64, (samples or 1, neurons)."""
-    if layer.synapses:
+    if layer.host is None:
         return net.bias(layer)
     start = {net.graph.input.name: tf.cast(x, tf.float64)}
-    host = net.host(layer.population.inputs[0], start, tf.float64)
-    return tf.reshape(host, (-1, math.prod(layer.shape)))
+    host = net.host(layer.host, start, tf.float64)
+    share = tf.reshape(host, (-1, math.prod(layer.shape)))
+    return share + net.bias(layer) if layer.synapses else share
 
 
 def _currents(

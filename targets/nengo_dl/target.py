@@ -58,7 +58,8 @@ class NengoDL(Target):
 
     def current(self, program: Program, stimulus: Stimulus) -> FloatArray:
         """J of the first population, (samples, neurons)."""
-        return stimulus.current[program.encoder.population]
+        (current,) = stimulus.current.values()
+        return current
 
 
 class NengoDLRounded(NengoDL):
@@ -72,10 +73,10 @@ class NengoDLRounded(NengoDL):
 
     def current(self, program: Program, stimulus: Stimulus) -> FloatArray:
         """The J that the integer biases stand for."""
-        name = program.encoder.population
+        ((name, bias),) = stimulus.bias.items()
         assert program.graph is not None
         (first,) = (x for x in layers(program.graph) if x.population.name == name)
-        return stimulus.bias[name] / current_unit(program, first)
+        return bias / current_unit(program, first)
 
 
 class NengoDLSession(Session):

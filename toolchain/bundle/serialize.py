@@ -37,7 +37,7 @@ CLASSES: Mapping[str, type] = {
         *(program.Program, program.SpikeInput, program.Population, program.Timing),
         *(connections.DenseConnection, connections.ConvConnection),
         *(connections.ConvTransposeConnection, connections.SparseConnection),
-        *(host.BiasEncoder, host.SpikeEncoder, host.Decoder),
+        *(host.BiasEncoder, host.BiasEncoders, host.SpikeEncoder, host.Decoder),
     )
 }
 """Every class that a bundle may hold. A new one is stored by adding its name here."""

@@ -15,7 +15,7 @@ from ..graph.text import array_text, number_text, shape_text
 from . import arithmetic as core
 from .arithmetic import IntArray
 from .connections import Connection, SparseConnection, WindowConnection
-from .host import CODINGS, Decoder, Encoder, SpikeEncoder
+from .host import CODINGS, Decoder, Encoder, SpikeEncoder, parts_of
 
 STEP = (1e-9, 1e3)  # s, shortest and longest
 
@@ -178,33 +178,48 @@ def _demand(holds: bool, what: str, value: object, allowed: str) -> None:
 
 def _check_host(program: Program) -> None:
     """The encoder feeds, and the decoder reads, populations of their graphs' sizes."""
-    encoder, decoder = program.encoder, program.decoder
     given = [p.name for p in program.inputs]
-    if isinstance(encoder, SpikeEncoder):
-        fed, graph_out = given, encoder.graph
-        known = encoder.coding in CODINGS and encoder.max_rate > 0
-        if not known or not 0 <= encoder.seed < 1 << 32:
+    parts, decoder = parts_of(program.encoder), program.decoder
+    on_core = [p.name for p in program.populations]
+    for part in parts:
+        fed = given if isinstance(part, SpikeEncoder) else on_core
+        if part.population not in fed:
             raise ModelError(
-                f"SpikeEncoder: coding {encoder.coding!r} at {encoder.max_rate} Hz, "
-                f"seed {encoder.seed}; allowed is one of {CODINGS} at more than 0 Hz, "
-                "and a seed from 0 to 2^32 − 1"
+                f"Program: its {type(part).__name__} feeds {part.population!r}; it can "
+                f"feed one of {fed}"
             )
-    else:
-        fed, graph_out = [p.name for p in program.populations], encoder.graph
-    if encoder.population not in fed or set(given) - {encoder.population}:
+        if isinstance(part, SpikeEncoder):
+            _check_coding(part)
+        if part.graph is not None:
+            out = part.graph.shapes[part.graph.output.name]
+            _check_size(program, part.population, "encoder gives", out)
+    names = [part.population for part in parts]
+    if set(given) - set(names) or len(set(names)) < len(names) or not names:
         raise ModelError(
-            f"Program: its {type(encoder).__name__} feeds {encoder.population!r}; it "
-            f"can feed one of {fed}, and must feed all of the inputs {given}"
+            f"Program: its encoder feeds {names}; it must feed all of the inputs "
+            f"{given}, and none twice"
         )
-    if decoder.population not in program._by_name:
-        raise ModelError(
-            f"Program: its decoder names no population: {decoder.population!r}"
-        )
-    if graph_out is not None:
-        out = graph_out.shapes[graph_out.output.name]
-        _check_size(program, encoder.population, "encoder gives", out)
+    size = 0
+    for name, _ in decoder.reads:
+        if name not in program._by_name:
+            raise ModelError(f"Program: its decoder names no population: {name!r}")
+        size += program[name].size
     taken = decoder.graph.input.shape
-    _check_size(program, decoder.population, "decoder takes", taken)
+    if size != math.prod(taken):
+        raise ModelError(
+            f"Program: its decoder takes {taken}, the populations it reads have {size} "
+            "neurons"
+        )
+
+
+def _check_coding(encoder: SpikeEncoder) -> None:
+    known = encoder.coding in CODINGS and encoder.max_rate > 0
+    if not known or not 0 <= encoder.seed < 1 << 32:
+        raise ModelError(
+            f"SpikeEncoder: coding {encoder.coding!r} at {encoder.max_rate} Hz, "
+            f"seed {encoder.seed}; allowed is one of {CODINGS} at more than 0 Hz, "
+            "and a seed from 0 to 2^32 − 1"
+        )
 
 
 def _check_size(program: Program, name: str, what: str, shape: Shape) -> None:

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from ...errors import UnsupportedLayer
+from ...errors import Obstacle, UnsupportedLayer
 from ...graph.graph import Graph
 from ...graph.interpret import interpret
 from ...graph.nodes import (
@@ -293,10 +293,13 @@ def _dense(
 
 def _refuse_large(layers: tuple[str, ...], inputs: int, outputs: int) -> None:
     if inputs * outputs > MAX_SYNAPSES:
-        names = ", ".join(repr(name) for name in layers)
-        raise UnsupportedLayer(
-            f"Layers {names}: together they are no convolution, but a matrix of "
-            f"{inputs} × {outputs} synapses; {MAX_SYNAPSES} are allowed. Put a ReLU "
-            "between them, or choose sizes that the pooling divides and no padding, "
-            "and train again"
+        found = Obstacle(
+            id="large-matrix",
+            layer=", ".join(layers),
+            kind="Layers",
+            why="together they are no convolution, but a matrix of "
+            f"{inputs} × {outputs} synapses, and {MAX_SYNAPSES} are allowed",
+            fix="put a ReLU between them, or choose sizes that the pooling divides and "
+            "no padding, and train again",
         )
+        raise UnsupportedLayer.of([found])

@@ -32,6 +32,7 @@ def legalize(
     Where two layers between populations are no one convolution and too large a matrix,
     and what lies between them is never negative, a relay population sends it on.
 
+    >>> import numpy as np
     >>> graph = Graph.chain(
     ...     n.Input("x", shape=(2, 2, 1)),
     ...     n.ReLU("a"),

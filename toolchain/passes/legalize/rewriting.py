@@ -25,14 +25,12 @@ from .affine import (
     with_bias,
 )
 from .compose import (
-    MAX_SYNAPSES,
     LinearMap,
     pooling,
     surrounding,
     unbiased,
     upsampling,
 )
-from .obstacles import obstacle
 
 
 def spiking(node: Node) -> Node:
@@ -150,6 +148,8 @@ class Rewriting:
         try:
             total = combined(node, values)
         except UnsupportedLayer:
+            if any(v.host is not None or not is_positive(v) for v in values):
+                raise
             values = [self.relayed(name) for name in node.inputs]
             total = combined(node, values)
         return replace(total, host=self.host(node, values))
@@ -184,14 +184,8 @@ class Rewriting:
         return self.make(_reshape(f"{node.name}.zero", self.make(none), shape))
 
     def relayed(self, name: str) -> Affine:
-        """A node's value, sent on by a population of its own.
-
-        Raises:
-            UnsupportedLayer: the value may be negative, or a population sends it.
-        """
+        """A node's value, never negative, sent on by a population of its own."""
         value = self.value(name)
-        if value.host is not None or not is_positive(value):
-            raise _too_large(self.graph[name])
         if name not in self.relays:
             relay = n.IF(f"{name}.relay", self.current(f"{name}.relay", value))
             self.relays[name] = self.make(relay)
@@ -270,12 +264,3 @@ def _reshape(name: str, x: str, shape: Shape) -> Node:
     if len(shape) == 1:
         return n.Flatten(name, (x,))
     return n.Reshape(name, (x,), shape=shape)
-
-
-def _too_large(node: Node) -> UnsupportedLayer:
-    why = (
-        "with the layer after it it is no convolution, but a matrix of more than "
-        f"{MAX_SYNAPSES} synapses"
-    )
-    fix = "put a ReLU behind it and train again"
-    return UnsupportedLayer.of([obstacle("large-matrix", node, why, fix)])

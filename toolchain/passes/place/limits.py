@@ -12,6 +12,8 @@ CONNECTIONS = frozenset(
     {"DenseConnection", "SparseConnection", "ConvConnection", "ConvTransposeConnection"}
 )
 """Names of all classes of connections."""
+ENCODERS = frozenset({"BiasEncoder", "BiasEncoders", "SpikeEncoder"})
+"""And of encoders."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +48,7 @@ class Limits:
     """What a target can run; a Program outside it is refused with ``DoesNotFit``."""
 
     connections: frozenset[str]  # names of Connection classes
-    encoders: frozenset[str] = frozenset({"BiasEncoder", "SpikeEncoder"})
+    encoders: frozenset[str] = ENCODERS
     max_delay: int = 1  # steps
     recurrent: bool = True
     needs_graph: bool = False  # runs the float Graph that a Program stands for

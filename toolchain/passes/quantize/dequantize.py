@@ -111,7 +111,8 @@ def _layer(program: Program, layer: Layer) -> list[Node]:
         weight = _weight(connection, node.weight.shape) / spike
         bias = np.zeros_like(node.bias)
         if synapses is holder:
-            bias = population.bias.reshape(-1, node.bias.size)[0] / unit
+            held = population.bias.reshape(-1, node.bias.size)[0] / unit
+            bias = held.reshape(node.bias.shape)
         found.append(replace(node, weight=weight, bias=bias))
     return found
 
