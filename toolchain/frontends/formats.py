@@ -8,7 +8,7 @@ from pathlib import Path
 from ..errors import ModelError
 from .contract import Format, Imported
 
-FORMATS = ("keras.keras",)
+FORMATS = ("onnx.onnx", "keras.keras")
 """Modules of this room; each has a ``FORMAT``. A new one is a file and a word here."""
 
 
