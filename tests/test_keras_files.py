@@ -18,8 +18,9 @@ from tiny_files import CONV, DENSE, FLATTEN, write_model
 
 from snn_deploy.toolchain.errors import ModelError, UnsupportedLayer
 from snn_deploy.toolchain.frontends.keras import hdf5
+from snn_deploy.toolchain.frontends.keras.building import to_graph
 from snn_deploy.toolchain.frontends.keras.files import KerasModel
-from snn_deploy.toolchain.frontends.keras.keras import read_keras, to_graph
+from snn_deploy.toolchain.frontends.keras.keras import read_keras
 from snn_deploy.toolchain.graph import nodes as n
 from snn_deploy.toolchain.graph.interpret import interpret
 
