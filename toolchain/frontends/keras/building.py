@@ -198,7 +198,7 @@ def _demand_call(layer: Layer, call: Call) -> None:
     """Raise UnsupportedLayer where a layer is called with more than tensors."""
     if call.kind.startswith(("tf.", "ops.")):
         return
-    options = dict(call.options)
+    options = {name: value for name, value in call.options.items() if value}
     if len(call.sources) < len(call.arguments):
         options["a constant"] = True
     if options:

@@ -87,6 +87,10 @@ def kind_of(entry: Config) -> str:
     module = str(entry.get("module") or "keras")
     if module.startswith(("keras.src.ops.", "keras.src.activations.")):
         return f"ops.{kind}"
+    calls, base = entry.get("inbound_nodes"), {"trainable", "layers"}
+    if "module" not in entry and calls and isinstance(calls[0], Mapping):
+        if base.isdisjoint(entry["config"]):  # an .h5 of Keras 3: what no layer lacks
+            return f"ops.{kind}"
     package = module.split(".")[0]
     return kind if package in ("keras", "tf_keras") else f"{package}>{kind}"
 
@@ -101,7 +105,7 @@ class _End:
 
 
 def _ends(tree: Any) -> list[_End]:
-    """Those in [name, node, tensor], or in lists or a dict of such; dicts are sorted."""
+    """Those in [name, node, tensor], or in lists or a dict of such, by key."""
     return list(_walk(tree))
 
 
@@ -137,7 +141,7 @@ def _is_old(config: Config) -> bool:
 
 
 def _shape_given(config: Config) -> Any:
-    """The shape of its input that a model says, samples first; None where it does not."""
+    """The shape that a model says its input has, samples first; None: it does not."""
     if not config.get("layers"):
         return config.get("build_input_shape")
     first = config["layers"][0]["config"]
@@ -202,7 +206,7 @@ class _Reading:
             path=path,
             config=config,
             arguments=tuple(arguments),
-            options={key: value for key, value in options.items() if value},
+            options=options,
         )
         return [self.add(call)]
 
@@ -275,8 +279,8 @@ class _Functional:
         inputs = _ends(self.config["input_layers"])
         if len(inputs) != len(self.given):
             raise ModelError(
-                f"Keras model: {'/'.join(self.path)!r} takes {len(inputs)} input(s) and "
-                f"is called on {len(self.given)}; save the model again"
+                f"Keras model: {'/'.join(self.path)!r} takes {len(inputs)} input(s) "
+                f"and is called on {len(self.given)}; save the model again"
             )
         for end, source in zip(inputs, self.given):
             self.found[end.layer, 0] = [source]
