@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -17,7 +17,7 @@ from .files import KerasModel
 from .layers.activations import demand_activation
 from .layers.advice import ADVICE
 from .layers.layer import Layer, Network, Tensor
-from .layers.table import convert, obstacle
+from .layers.table import CONVERTERS, PLAIN, convert, obstacle
 from .weights import Weights
 
 T = TypeVar("T")
@@ -172,6 +172,8 @@ class _Building:
             )
         except UnsupportedLayer as error:
             self.obstacles.extend(error.obstacles)
+            if known and layer.kind in CONVERTERS:
+                self.tensors[call.name] = _without_its_options(layer)
         except ModelError:
             if not self.obstacles:  # else they are why
                 raise
@@ -192,6 +194,14 @@ class _Building:
             demand_activation(layer)
             return None
         return convert(layer)
+
+
+def _without_its_options(layer: Layer) -> Tensor | None:
+    """Something of the shape that a refused layer gives, to look at what follows."""
+    try:
+        return convert(replace(layer, config={**layer.config, **PLAIN}))
+    except (ModelError, *DAMAGE):
+        return None
 
 
 def _demand_call(layer: Layer, call: Call) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from ....errors import Obstacle
 from ....graph import nodes as n
@@ -147,6 +148,14 @@ LAYERS: Mapping[str, Convert] = {
     "SoftLIF": a.soft_lif,
 }
 """Layer class → what puts its nodes."""
+
+PLAIN: Mapping[str, Any] = {
+    "activation": "linear",
+    "interpolation": "nearest",
+    "negative_slope": 0.0,
+    "threshold": 0.0,
+}
+"""Options that are read, in place of any that are refused: shapes stay the same."""
 
 AT_ONCE = frozenset(("Dense", "Activation", "ReLU", "LeakyReLU", "ELU", "Rescaling"))
 """Layers that do the same at every place without being told."""
