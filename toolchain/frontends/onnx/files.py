@@ -29,9 +29,8 @@ def read_file(path: Path) -> OnnxModel:
         ModelError: it is missing, damaged or too old, or ``onnx`` is not installed.
     """
     try:
-        from google.protobuf.message import DecodeError
-
         import onnx
+        from google.protobuf.message import DecodeError
     except ImportError as error:
         raise ModelError(
             f"Model {str(path)!r}: reading ONNX needs the package onnx, which cannot "
