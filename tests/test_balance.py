@@ -12,7 +12,7 @@ from random_graphs import graphs, samples_for
 from small_networks import fitted, save, stripes
 
 from snn_deploy.calibration.balance import balance
-from snn_deploy.toolchain.errors import DataError
+from snn_deploy.toolchain.errors import DataError, ModelError
 from snn_deploy.toolchain.graph import nodes as n
 from snn_deploy.toolchain.graph.graph import Graph
 from snn_deploy.toolchain.graph.interpret import evaluate, interpret

@@ -26,7 +26,7 @@ def obstacles_of(
         encoder: names of the nodes before the first populations.
         decoder: names of the nodes after the last.
     """
-    found = [_ends(graph)]
+    found: list[Obstacle | None] = []
     for node in graph.nodes:
         needed = any(
             after.name not in decoder or node.name in encoder
@@ -45,7 +45,7 @@ def obstacles_of(
                     "put it directly behind the Input, as preprocessing on the host",
                 )
             )
-    return tuple(each for each in found if each)
+    return tuple(each for each in found if each) or _ends(graph)
 
 
 def obstacle(id: str, node: Node, why: str, fix: str) -> Obstacle:
@@ -125,18 +125,19 @@ def _lowpass(
     return None
 
 
-def _ends(graph: Graph) -> Obstacle | None:
+def _ends(graph: Graph) -> tuple[Obstacle, ...]:
     """What is read must come from populations, and nothing else."""
     read, start = sources_of(graph)[graph.output.name], graph.input.name
     if start not in read:
-        return None
+        return ()
     why = f"it is computed from the Input {start!r} without a population"
     if len(read) > 1:
         others = ", ".join(repr(name) for name in sorted(read - {start}))
         why = f"it is computed from the Input {start!r} itself beside {others}"
-    return obstacle(
+    found = obstacle(
         "no-population",
         graph.output,
         f"{why}, so that a core has nothing to do there",
-        "put a layer with ReLU before the last one, between the two, and train again",
+        "put a layer with ReLU before the last one and train again",
     )
+    return (found,)
