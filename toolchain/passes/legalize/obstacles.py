@@ -28,11 +28,7 @@ def obstacles_of(
     """
     found: list[Obstacle | None] = []
     for node in graph.nodes:
-        needed = any(
-            after.name not in decoder or node.name in encoder
-            for after in graph.consumers(node.name)
-        )
-        if isinstance(node, n.Readout) and needed:
+        if isinstance(node, n.Readout) and _is_inside(graph, node, encoder, decoder):
             found.append(_function(node))
         elif isinstance(node, n.Lowpass):
             found.append(_lowpass(graph, node, encoder, decoder))
@@ -46,6 +42,16 @@ def obstacles_of(
                 )
             )
     return tuple(each for each in found if each) or _ends(graph)
+
+
+def _is_inside(
+    graph: Graph, node: Node, encoder: Collection[str], decoder: Collection[str]
+) -> bool:
+    """Whether a population, or in a network without any a layer, comes after it."""
+    after = graph.consumers(node.name)
+    if node.name in encoder and node.name in decoder:
+        return any(isinstance(x, n.Linear) for x in after)
+    return any(x.name not in decoder for x in after)
 
 
 def obstacle(id: str, node: Node, why: str, fix: str) -> Obstacle:
