@@ -98,6 +98,8 @@ def build(
     settings: Settings = Settings(),  # noqa: B008  frozen
     steps: Steps | None = None,
     force: bool = False,
+    output: str | None = None,
+    rewrites: Mapping[str, str] | None = None,
 ) -> Build:
     """A trained network → a Program that has run on a target, and its Report.
 
@@ -113,6 +115,8 @@ def build(
         settings: how to compile.
         steps: times the steps; None: nobody is told.
         force: go on where the float network is no better than a constant answer.
+        output: which of several outputs of the network to read.
+        rewrites: what of it to rewrite as what, ``toolchain.passes.rewrite``.
 
     Raises:
         SnnDeployError: something of the above is not in order; nothing was written.
@@ -120,7 +124,8 @@ def build(
     steps = steps or Steps()
     profile, place = load_profile(device), find_target(target)
     with steps("read model and data"):
-        source, task, settings = _read(model, data, reading, preprocessing, settings)
+        source = read_model(model, output, rewrites)
+        source, task, settings = _read(source, data, reading, preprocessing, settings)
         if samples is None and not place.fast:
             samples = FEW
         test = task.test(samples)
@@ -144,7 +149,10 @@ def build(
     answers = {network_on(place): recording.output}
     if not source.scales:  # a fine-tuned network's rates are no answer of their own
         with steps("run the float ANN"):
-            answers["float ANN"] = evaluate(source.graph, task.question.still(test.x))
+            still = task.question.still(test.x)
+            answers["float ANN"] = evaluate(source.graph, still)
+            if source.original is not None:
+                answers["float ANN before --rewrite"] = evaluate(source.original, still)
     scores = task.scores(test, answers) + source.before
     report = measure(
         program,
@@ -195,6 +203,8 @@ def network_after(
     preprocessing: Preprocessing = NONE,
     settings: Settings,
     steps: Steps,
+    output: str | None = None,
+    rewrites: Mapping[str, str] | None = None,
 ) -> str:
     """The network as text, as it is after the pass called ``last``.
 
@@ -202,7 +212,8 @@ def network_after(
     network's passes have no such name.
     """
     with steps("read model and data"):
-        source, task, settings = _read(model, data, reading, preprocessing, settings)
+        source = read_model(model, output, rewrites)
+        source, task, settings = _read(source, data, reading, preprocessing, settings)
     samples = task.calibration(_fitting(CALIBRATION_SAMPLES, source.graph, settings))
     start = Compilation(
         graph=source.graph, samples=samples, settings=settings, scales=source.scales
@@ -211,14 +222,13 @@ def network_after(
 
 
 def _read(
-    model: Path | None,
+    source: Model,
     data: Path | None,
     reading: Reading,
     preprocessing: Preprocessing,
     settings: Settings,
 ) -> tuple[Model, Task, Settings]:
     """The network, its task, and the settings where they follow from both."""
-    source = read_model(model)
     source = replace(source, graph=with_preprocessing(source.graph, preprocessing))
     if source.choices:
         settings = as_tuned(settings, source.choices)

@@ -118,7 +118,8 @@ def scaled(linear: LinearMap, scale: FloatArray, layer: str) -> LinearMap:
         UnsupportedLayer: it differs between pixels, and only a matrix of more than
             MAX_SYNAPSES would be exact.
     """
-    linear = replace(linear, layers=(*linear.layers, layer))
+    if layer not in linear.layers:
+        linear = replace(linear, layers=(*linear.layers, layer))
     filters = linear.node.weight.shape[-1]
     rows = scale.reshape(-1, filters)
     if not (rows == rows[0]).all():

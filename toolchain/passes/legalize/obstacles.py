@@ -28,7 +28,7 @@ def obstacles_of(
     """
     found: list[Obstacle | None] = []
     for node in graph.nodes:
-        if isinstance(node, n.Readout) and _is_inside(graph, node, encoder, decoder):
+        if isinstance(node, n.Readout) and is_inside(graph, node, encoder, decoder):
             found.append(_function(node))
         elif isinstance(node, n.Lowpass):
             found.append(_lowpass(graph, node, encoder, decoder))
@@ -44,7 +44,7 @@ def obstacles_of(
     return tuple(each for each in found if each) or _ends(graph)
 
 
-def _is_inside(
+def is_inside(
     graph: Graph, node: Node, encoder: Collection[str], decoder: Collection[str]
 ) -> bool:
     """Whether a population, or in a network without any a layer, comes after it."""
