@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from snn_deploy.models.networks.recipe import CAE_CHANNELS, CAE_SIZE
 from snn_deploy.targets.loihi.target import LOIHI1_CORE, LOIHI1_CORES
 from snn_deploy.toolchain.graph.graph import Graph
 from snn_deploy.toolchain.graph.nodes import Input, Output, Padding, Shape
@@ -35,7 +36,6 @@ MOBILENET = (  # stride of the depthwise layer, filters of the pointwise one
     *((1, 512),) * 5,
     *((2, 1024), (1, 1024)),
 )
-PAPER_CHANNELS = (16, 32, 64)  # of the CAE in benchmarks/paper.py, 160 × 160 pixels
 SAME = ((1, 1), (1, 1))
 
 
@@ -62,11 +62,11 @@ def mobilenet(side: int = 128, alpha: float = 1.0) -> Program:
     return program(first, connections)
 
 
-def cae(side: int = 160, channels: Sequence[int] = PAPER_CHANNELS) -> Program:
-    """The paper's autoencoder, behind its first layer and before its last."""
+def cae(size: Shape = CAE_SIZE, channels: Sequence[int] = CAE_CHANNELS) -> Program:
+    """The paper's autoencoder without its first and last layer, which the host has."""
     rng = np.random.default_rng(0)
-    *outer, inner = channels
-    first = (side // 2, side // 2, channels[0])
+    outer = channels[:-1]
+    first = (size[0] // 2, size[1] // 2, channels[0])
     connections: list[Connection] = []
     shape, source = first, "down1"
     for stage, filters in enumerate(outer, 1):
@@ -80,7 +80,7 @@ def cae(side: int = 160, channels: Sequence[int] = PAPER_CHANNELS) -> Program:
         up = ConvTransposeConnection(
             source=source,
             target=f"up{stage}",
-            weight=mantissas(rng, (4, 4, filters, shape[2])).swapaxes(2, 3),
+            weight=mantissas(rng, (4, 4, shape[2], filters)),
             shape=shape,
             stride=(2, 2),
             padding=SAME,
@@ -94,9 +94,9 @@ def cae(side: int = 160, channels: Sequence[int] = PAPER_CHANNELS) -> Program:
 
 
 def large() -> Program:
-    """300,000 neurons and more: a deep convolutional network over 150 × 150 pixels."""
+    """About 300,000 neurons: convolutions over 125 × 125 pixels."""
     rng = np.random.default_rng(0)
-    shape, source = (150, 150, 5), "conv1"
+    shape, source = (125, 125, 5), "conv1"
     first, connections = shape, []
     for n, (filters, stride) in enumerate(
         ((5, 1), (10, 2), (10, 1), (20, 2), (24, 1), (40, 2), (40, 1), (64, 2)), 2
@@ -182,9 +182,7 @@ def bounds(made: Program) -> dict[str, int]:
     """Fewest cores that each population's neurons, axons and memory allow."""
     load = Load(made)
     return {
-        p.name: least_cores(
-            least_usage(load, p.name, image_of(made, p)), LOIHI1_CORE
-        )
+        p.name: least_cores(least_usage(load, p.name, image_of(made, p)), LOIHI1_CORE)
         for p in made.populations
     }
 
@@ -210,14 +208,17 @@ def show(placed: Placement, least: dict[str, int]) -> None:
     """Print a line for each population."""
     for name, use in placed.utilization.items():
         shape = placed.blocks(name)[0].shape
-        print(f"{name}: {use.cores} cores of at least {least[name]}, {shape}, {use.worst}")
+        print(
+            f"{name}: {use.cores} cores of at least {least[name]}, {shape}, {use.worst}"
+        )
 
 
 def main() -> None:
     rows = [
         row("MobileNet v1, 128 × 128, α = 1", mobilenet()),
-        row("CAE, 160 × 160", cae()),
-        row("nine convolutions, 150 × 150", large()),
+        row("CAE of benchmarks/paper.py, 48 × 64", cae()),
+        row("CAE, 160 × 160, channels 16, 32, 64", cae((160, 160), (16, 32, 64))),
+        row("nine convolutions, 125 × 125", large()),
     ]
     RESULTS.write_text(HEADER + "\n".join(rows) + "\n")
     print("\n".join(rows))
@@ -228,8 +229,8 @@ HEADER = """# Placement
 Written by `python benchmarks/placement.py`. Random 8-bit weights; the host computes the
 first convolution and the classifier. *Least* is the sum over populations of the cores
 that neurons, axons and memory need at least, however they are cut. *Scarcest* is the
-resource that is used most over all used cores. NxTF (arXiv 2101.04261) reports MobileNet
-on 16 chips at 80 %.
+resource that is used most over all used cores. NxTF (arXiv 2101.04261) reports
+MobileNet on 16 chips at 80 %.
 
 | network | neurons | weights | chips | cores | least | more | scarcest | s | peak GiB |
 |---|---|---|---|---|---|---|---|---|---|

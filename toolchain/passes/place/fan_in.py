@@ -126,6 +126,11 @@ class FanIn:
         return isinstance(self.connection, DenseConnection)
 
     @property
+    def pitch(self) -> int:
+        """Compartments from a matrix's column to the next."""
+        return 1 if self.dense else self.block.pixels
+
+    @property
     def synapse_bits(self) -> int:
         """Synapse memory of all patterns, bits.
 
@@ -134,8 +139,7 @@ class FanIn:
         largest = -1
         if self.index.size:
             columns = np.repeat(self.stop - self.first, np.diff(self.start))
-            pitch = self.block.pixels
-            largest = int((self.index + (columns - 1) * pitch).max())
+            largest = int((self.index + (columns - 1) * self.pitch).max())
         width = synapse_width(self.connection, largest)
         each = np.diff(self.start) * (self.stop - self.first)
         return int(synapse_memory(each * atoms(self.connection), width).sum())
@@ -151,7 +155,7 @@ class FanIn:
         ):
             chosen = effective[self.kernel[a:b], :, first:stop]
             weights = chosen.transpose(1, 0, 2).reshape(effective.shape[1], -1)
-            column = np.arange(stop - first) * self.block.pixels
+            column = np.arange(stop - first) * self.pitch
             indices = (self.index[a:b, None] + column).ravel()
             yield weights, indices.astype(np.int32)
 
