@@ -12,18 +12,24 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 from ...graph.nodes import Shape
-from ...program.arithmetic import IntArray
-from ...program.connections import Connection, DenseConnection, SparseConnection
+from ...program.arithmetic import MAX_EXPONENT, IntArray
+from ...program.connections import (
+    Connection,
+    DenseConnection,
+    SparseConnection,
+    WindowConnection,
+)
+from .windows import windows
 
 INPUT_AXONS = 4096  # of a core; as in targets/loihi
 BASES = 256  # an axon's first compartment is 0 … 255; nengo_loihi builder/validate.py
-WEIGHT_BITS = 8
+WEIGHT_BITS = (1, 2, 3, 4, 5, 6, 8)  # nengo_loihi block.py, WEIGHT_BITS_MAP
 INDEX_BITS = (0, 6, 7, 8, 9, 10, 11, 12)  # nengo_loihi block.py, INDEX_BITS_MAP
 WORD_BITS = 64  # synapse memory is allotted in words
 WORD_HEADER_BITS = 10  # of each group of synapses: its index and its count
@@ -36,11 +42,14 @@ Corner = tuple[int, int, int]
 class Block:
     """The neurons of one population on one core: a box of its image.
 
-    Compartment i of the core holds neuron ``neurons[i]``.
+    Compartment i of the core holds neuron ``neurons[i]``: channel after channel, of
+    each its pixels. So the first compartment that a pixel's spikes reach is among the
+    box's first channel, up to 256 pixels within an axon's base, and all pixels share
+    one copy of the weights.
     """
 
     population: str
-    image: Shape  # (height, width, channels) of the whole population
+    image: Shape  # (height, width, channels) of the whole population, or a view of it
     start: Corner  # row, column, channel
     stop: Corner
 
@@ -55,11 +64,17 @@ class Block:
         """Number of neurons."""
         return math.prod(self.shape)
 
+    @property
+    def pixels(self) -> int:
+        """Compartments from a channel to the next."""
+        return self.shape[0] * self.shape[1]
+
     @cached_property
     def neurons(self) -> npt.NDArray[np.int64]:
-        """Indices into the population, (size,), ascending."""
-        box = tuple(slice(a, b) for a, b in zip(self.start, self.stop))
-        return np.arange(math.prod(self.image)).reshape(self.image)[box].ravel()
+        """Indices into the population, (size,), in order of compartments."""
+        row, column, channel = (np.arange(a, b) for a, b in zip(self.start, self.stop))
+        pixel = (row[:, None] * self.image[1] + column).ravel()
+        return (pixel * self.image[2] + channel[:, None]).ravel()
 
 
 def atoms(connection: Connection) -> int:
@@ -111,23 +126,23 @@ class FanIn:
         return isinstance(self.connection, DenseConnection)
 
     @property
+    def pitch(self) -> int:
+        """Compartments from a matrix's column to the next."""
+        return 1 if self.dense else self.block.pixels
+
+    @property
     def synapse_bits(self) -> int:
         """Synapse memory of all patterns, bits.
 
         Source: nengo_loihi block.py, SynapseConfig.bits_per_axon and Synapse.idx_bits.
         """
-        width = WEIGHT_BITS
-        if not self.dense and self.index.size:
-            widths = np.repeat(self.stop - self.first, np.diff(self.start))
-            needed = (int((self.index + widths).max()) - 1).bit_length()
-            width += next(bits for bits in INDEX_BITS if bits >= needed)
+        largest = -1
+        if self.index.size:
+            columns = np.repeat(self.stop - self.first, np.diff(self.start))
+            largest = int((self.index + (columns - 1) * self.pitch).max())
+        width = synapse_width(self.connection, largest)
         each = np.diff(self.start) * (self.stop - self.first)
-        synapses = each * atoms(self.connection)
-        groups, rest = np.divmod(synapses, GROUP_SYNAPSES)
-        bits = groups * _words(GROUP_SYNAPSES * width) + (rest > 0) * _words(
-            rest * width
-        )
-        return int(bits.sum())
+        return int(synapse_memory(each * atoms(self.connection), width).sum())
 
     def weights(self) -> Iterator[tuple[IntArray, IntArray]]:
         """For each pattern: weights (atoms, synapses), indices (synapses,); int32."""
@@ -140,13 +155,47 @@ class FanIn:
         ):
             chosen = effective[self.kernel[a:b], :, first:stop]
             weights = chosen.transpose(1, 0, 2).reshape(effective.shape[1], -1)
-            indices = (self.index[a:b, None] + np.arange(stop - first)).ravel()
+            column = np.arange(stop - first) * self.pitch
+            indices = (self.index[a:b, None] + column).ravel()
             yield weights, indices.astype(np.int32)
 
 
-def _words(bits: IntArray | int) -> IntArray | int:
-    """Bits of the whole words that hold a group of synapses of so many bits."""
-    return -(-(bits + WORD_HEADER_BITS) // WORD_BITS) * WORD_BITS
+@lru_cache(maxsize=16)
+def weight_format(connection: Connection) -> tuple[int, int]:
+    """Bits that the core stores of a weight, its sign included, and its exponent.
+
+    It drops the last bits of a mantissa; so one that is small is shifted up, as far as
+    exponents go. Source: nengo_loihi block.py, SynapseConfig.shift_bits.
+    """
+    used = int(np.bitwise_or.reduce(np.abs(connection.weight), axis=None)) >> 1
+    up = WEIGHT_BITS[-1] - 1 - used.bit_length()
+    up = min(up, connection.exponent + MAX_EXPONENT)
+    lowest = (used & -used).bit_length() or WEIGHT_BITS[-1] - up
+    needed = WEIGHT_BITS[-1] - up - (lowest - 1)
+    return next(b for b in WEIGHT_BITS if b >= needed), connection.exponent - up
+
+
+def synapse_width(connection: Connection, largest: int) -> int:
+    """Bits of a synapse, where ``largest`` is the highest index on its core."""
+    bits, _ = weight_format(connection)
+    if isinstance(connection, DenseConnection):
+        return bits
+    needed = largest.bit_length() if largest >= 0 else 0
+    return bits + next(index for index in INDEX_BITS if index >= needed)
+
+
+def synapse_memory(synapses: IntArray, width: IntArray | int) -> IntArray:
+    """Bits of the words that hold so many synapses of an axon each.
+
+    Source: nengo_loihi block.py, SynapseConfig.bits_per_axon.
+    """
+    groups, rest = np.divmod(synapses, GROUP_SYNAPSES)
+    full, part = (
+        -(-(count * width + WORD_HEADER_BITS) // WORD_BITS) * WORD_BITS
+        for count in (GROUP_SYNAPSES, rest)
+    )
+    bits: IntArray = groups * full + (rest > 0) * part
+    return bits
 
 
 def fan_in(connection: Connection, block: Block) -> FanIn:
@@ -218,17 +267,47 @@ def _taps_inside(
     connection: Connection, block: Block
 ) -> tuple[IntArray, IntArray, IntArray, IntArray, IntArray]:
     """Taps that end in a block: source unit, matrix, first compartment, and from which
-    to which of the matrix's columns."""
-    taps, outputs = connection.taps, connection.outputs
-    pixel, channel = np.divmod(taps.target.astype(np.int64) * outputs, block.image[2])
-    row, column = np.divmod(pixel, block.image[1])
-    row, column = row - block.start[0], column - block.start[1]
-    low = np.maximum(block.start[2] - channel, 0)
-    high = np.minimum(block.stop[2] - channel, outputs)
-    rows, columns, channels = block.shape
-    inside = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
-    inside &= low < high
-    local = (row * columns + column) * channels + channel + low - block.start[2]
-    return tuple(
-        values[inside] for values in (taps.source, taps.kernel, local, low, high)
-    )  # type: ignore[return-value]
+    to which of the matrix's columns; sorted by source unit, then compartment."""
+    if isinstance(connection, WindowConnection):
+        source, kernel, local, low, high = _windows_inside(connection, block)
+    else:
+        assert isinstance(connection, SparseConnection)
+        place = np.full(math.prod(block.image), -1)
+        place[block.neurons] = np.arange(block.size)
+        local = place[connection.receiver]
+        kernel = np.flatnonzero(local >= 0)
+        source, local = connection.sender[kernel], local[kernel]
+        low, high = np.zeros_like(kernel), np.ones_like(kernel)
+    order = np.lexsort((local, source))
+    taps = (source, kernel, local, low, high)
+    return tuple(values[order] for values in taps)  # type: ignore[return-value]
+
+
+def _windows_inside(
+    connection: WindowConnection, block: Block
+) -> tuple[IntArray, IntArray, IntArray, IntArray, IntArray]:
+    """The taps of a convolution into a block's units, a unit at a time."""
+    outputs, groups = connection.outputs, connection.groups
+    (r0, c0, k0), (r1, c1, k1) = block.start, block.stop
+    pixel = (np.arange(r0, r1)[:, None] * block.image[1] + np.arange(c0, c1)).ravel()
+    part = np.arange(k0 // outputs, -(-k1 // outputs))  # units of a pixel
+    unit = pixel * (block.image[2] // outputs) + part[:, None]
+    low = np.maximum(k0 - part * outputs, 0)
+    high = np.minimum(k1 - part * outputs, outputs)
+    local = (part * outputs + low - k0)[:, None] * block.pixels + np.arange(pixel.size)
+    image_pixel, group = np.divmod(unit.ravel(), groups)
+    geometry = windows(connection)
+    index, source, position = geometry.taps(image_pixel)
+    group = group[index]
+    held = geometry.held.reshape(-1, groups)[position, group]
+    index, source, position, group = (
+        values[held] for values in (index, source, position, group)
+    )
+    part = index // pixel.size
+    return (
+        source * groups + group,
+        position * groups + group,
+        local.ravel()[index],
+        low[part],
+        high[part],
+    )

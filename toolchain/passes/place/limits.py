@@ -53,4 +53,5 @@ class Limits:
     recurrent: bool = True
     needs_graph: bool = False  # runs the float Graph that a Program stands for
     core: CoreLimits | None = None
-    cores: int | None = None  # cores of a chip
+    cores: int | None = None  # of a chip
+    chips: int | None = 1  # on a board; None: as many as it takes
