@@ -182,7 +182,7 @@ def _need(target: Target, program: Program) -> tuple[Need, list[Advice]]:
         if limits.core is None or limits.cores is None:
             why = "this target has no cores"
             return Need(target=target.name, unavailable=why), []
-        placement = place(program, limits.core, limits.cores)
+        placement = place(program, limits.core, limits.cores, limits.chips)
     except DoesNotFit as error:
         found = Advice(
             id="does-not-fit", severity="error", where=target.name, message=str(error)
@@ -201,7 +201,7 @@ def _placed(target: Target, placement: Placement) -> Need:
     return Need(
         target=target.name,
         cores=cores,
-        chips=-(-cores // placement.chip_cores),
+        chips=placement.chips,
         synapse_bytes=placement.total.synapse_bits // 8,
         scarcest=f"{scarcest.replace('_', ' ')} {shares[scarcest]:.0%}",
     )

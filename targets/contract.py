@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..toolchain.errors import DataError, DoesNotFit, TargetUnavailable
-from ..toolchain.graph.nodes import FloatArray
+from ..toolchain.graph.nodes import IF, FloatArray
 from ..toolchain.memory import demand_memory
 from ..toolchain.passes.place.limits import Limits
 from ..toolchain.program.host import BoolArray, Decoder, Stimulus, decode, encode
@@ -164,6 +164,13 @@ def refuse(target: Target, program: Program) -> None:
             f"Target {target.name!r}: it runs the float graph, which this Program "
             "lacks; build it from a model"
         )
+    for node in program.graph.nodes if program.graph else ():
+        if isinstance(node, IF) and node.ceiling is not None and not limits.ceilings:
+            raise DoesNotFit(
+                f"Target {target.name!r}: population {node.name!r} has a highest rate, "
+                f"{node.ceiling:g} Hz, and its neurons have none; run it on an integer "
+                "target"
+            )
     for c in program.connections:
         what = f"Target {target.name!r}: connection {c.source!r} → {c.target!r}"
         if type(c).__name__ not in limits.connections:

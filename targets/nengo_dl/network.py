@@ -80,12 +80,6 @@ def _neurons(layer: Layer) -> nengo.neurons.NeuronType:
             amplitude=population.amplitude,
             initial_state=rest,
         )
-    if population.ceiling is not None:
-        raise UnsupportedLayer(
-            f"IF {population.name!r}: its highest rate is {population.ceiling:g} Hz; "
-            "Nengo's spiking rectified linear neuron has none; run it on an integer "
-            "target"
-        )
     if population.min_voltage:
         raise UnsupportedLayer(
             f"IF {population.name!r}: min_voltage is {population.min_voltage}; Nengo's "

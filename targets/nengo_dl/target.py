@@ -37,6 +37,7 @@ class NengoDL(Target):
         encoders=frozenset({"BiasEncoder"}),
         recurrent=False,
         needs_graph=True,
+        ceilings=False,
     )
 
     def __init__(self, dtype: str = "float32") -> None:

@@ -52,6 +52,7 @@ class Limits:
     max_delay: int = 1  # steps
     recurrent: bool = True
     needs_graph: bool = False  # runs the float Graph that a Program stands for
+    ceilings: bool = True  # IF populations with a highest rate
     core: CoreLimits | None = None
     cores: int | None = None  # of a chip
     chips: int | None = 1  # on a board; None: as many as it takes
