@@ -43,9 +43,29 @@ from functools import cached_property
 
 from ...errors import DoesNotFit
 from ...program.program import Program
-from .cut import Cutter
+from .cut import Cutter, Overfull
 from .fan_in import Block
 from .limits import CoreLimits, Usage
+from .remedies import Board, Remedy, remedies
+
+LARGEST = 3  # populations where a change is looked for
+REMEDIES = {
+    "compartments": "use fewer neurons",
+    "input_axons": "its fan-in is too large; use a stride, fewer channels or fewer "
+    "neurons in the layers before it",
+    "output_axons": "its spikes go to too many neurons on too many cores; use fewer "
+    "neurons in the layers after it",
+    "synapse_bits": "use a smaller kernel, or fewer channels in the layers before it",
+}
+
+
+class NotPlaced(DoesNotFit):
+    """Says what makes the Program fit: changes that were tried, or what to look at."""
+
+    def __init__(self, problem: str, advice: str, tried: Sequence[Remedy]) -> None:
+        fits = "it fits with " + ", or with ".join(map(str, tried))
+        super().__init__(f"{problem}; {fits if tried else advice}")
+        self.remedies = tuple(tried)
 
 
 @dataclass(frozen=True)
@@ -182,19 +202,27 @@ def place(
     """
     if not program.populations:
         raise DoesNotFit("Program: it has no population; there is nothing to place")
+    board = Board(limits, cores, chips)
     fewest = {
         p.name: math.ceil(p.size / limits.compartments) for p in program.populations
     }
-    if chips is not None and sum(fewest.values()) > cores * chips:
-        raise _too_many("its neurons alone", fewest, cores, chips)
+    if not board.holds(sum(fewest.values())):
+        raise _too_many(program, "its neurons alone", fewest, board)
     cutter = Cutter(program, limits)
-    tilings = cutter.cut()
+    try:
+        tilings = cutter.cut()
+    except Overfull as failure:
+        raise _no_room(program, failure, board) from None
+    needed = {p.name: tilings[p.name].cores for p in program.populations}
+    if not board.holds(sum(needed.values())):
+        what = "its neurons, axons and synapses"
+        raise _too_many(program, what, needed, board)
     placed = [
         pair
-        for p in program.populations
-        for pair in zip(tilings[p.name].blocks, cutter.usage(tilings[p.name]))
+        for name in needed
+        for pair in zip(tilings[name].blocks, cutter.usage(tilings[name]))
     ]
-    placement = Placement(
+    return Placement(
         cores=tuple(
             Core(block, usage, *divmod(n, cores))
             for n, (block, usage) in enumerate(placed)
@@ -202,19 +230,30 @@ def place(
         limits=limits,
         chip_cores=cores,
     )
-    if chips is not None and placement.chips > chips:
-        needed = {name: use.cores for name, use in placement.utilization.items()}
-        raise _too_many("its neurons, axons and synapses", needed, cores, chips)
-    return placement
 
 
 def _too_many(
-    what: str, needed: Mapping[str, int], cores: int, chips: int
-) -> DoesNotFit:
-    ranked = sorted(needed.items(), key=lambda item: -item[1])
-    largest = ", ".join(f"{name!r} {count}" for name, count in ranked[:3])
-    there = "the chip has" if chips == 1 else f"{chips} chips have"
-    return DoesNotFit(
-        f"Program: {what} need {sum(needed.values())} cores, {there} {cores * chips}; "
-        f"reduce the pixels or channels of the populations that need most: {largest}"
+    program: Program, what: str, needed: Mapping[str, int], board: Board
+) -> NotPlaced:
+    assert board.chips is not None
+    ranked = sorted(needed.items(), key=lambda item: -item[1])[:LARGEST]
+    largest = ", ".join(f"{name!r} {count}" for name, count in ranked)
+    there = "the chip has" if board.chips == 1 else f"{board.chips} chips have"
+    return NotPlaced(
+        f"Program: {what} need {sum(needed.values())} cores, {there} "
+        f"{board.cores * board.chips}; most need {largest}",
+        "use fewer pixels or channels in several of them",
+        remedies(program, board, [name for name, _ in ranked]),
     )
+
+
+def _no_room(program: Program, failure: Overfull, board: Board) -> NotPlaced:
+    """Changes are looked for around the population: at it and on either side."""
+    name = failure.population
+    names = [
+        name,
+        *(c.source for c in program.incoming(name)),
+        *(c.target for c in program.outgoing(name)),
+    ]
+    found = remedies(program, board, names)
+    return NotPlaced(str(failure), REMEDIES[failure.resource], found)
