@@ -176,14 +176,14 @@ def test_a_network_that_fits_is_told_layer_by_layer(saved):
 
 
 def test_what_does_not_fit_a_target_is_an_error_of_that_target(saved):
-    graph = network(dense("wide", 1, 1), size=1)
-    big = Graph.chain(
-        n.Input("x", shape=(400, 400, 1)), n.ReLU("a"), n.ReLU("b"), n.Output("y")
-    )
-    assert check(saved(big), ["reference"]).deployable
-    found = check(saved(big), ["reference", "loihi-emulator"])
-    assert graph and not found.deployable
+    """A kernel of 65 × 65 pixels, where a core has 4096 axons."""
+    wide = n.Conv2D("wide", weight=np.ones((65, 65, 2, 1)), bias=np.zeros(1))
+    path = saved(network(wide, size=66))
+    assert check(path, ["reference"]).deployable
+    found = check(path, ["reference", "loihi-emulator"])
+    assert not found.deployable
     assert [each.id for each in found.advice] == ["does-not-fit"]
+    assert "4225 input axons, 4096" in found.advice[0].message
 
 
 def test_help_has_an_example_and_bad_input_is_one_sentence(tmp_path):
