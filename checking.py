@@ -26,8 +26,8 @@ from .toolchain.program.program import Program
 
 SCHEMA = 1  # of the JSON, docs/check.schema.json
 ASSUMED = (
-    "samples: 8 drawn from 0 to 1, for the scales; cores and memory do not depend on "
-    "them, whether a bias fits does",
+    "a sample drawn from 0 to 1, for the scales; cores and memory do not depend on it, "
+    "whether a bias fits does",
 )
 
 
@@ -132,11 +132,11 @@ def check(
 
 
 def _program(legal: Graph, encoder: str | None) -> Program:
-    """The Program of a legalised Graph, for samples that are assumed."""
-    samples = np.random.default_rng(0).random((8, *legal.input.shape))
+    """The Program of a legalised Graph, for a sample that is assumed."""
+    sample = np.random.default_rng(0).random((1, *legal.input.shape))
     return quantize(
-        balance(legal, samples),
-        samples,
+        balance(legal, sample),
+        sample,
         steps=DEFAULT_STEPS,
         encoder=spike_encoder(encoder, legal.prepared.name, 0.001),
     )

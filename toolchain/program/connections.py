@@ -229,6 +229,24 @@ class WindowConnection(Connection):
         split = self.weight.reshape(-1, inputs, self.groups, filters // self.groups)
         return split.transpose(0, 2, 1, 3).reshape(-1, inputs, filters // self.groups)
 
+    @cached_property
+    def worst_q(self) -> npt.NDArray[np.int64]:
+        """As of any connection: which places of the kernel see each target pixel, times
+        what they bring at most; sums of whole numbers below 2^53, exact in float64."""
+        *size, _ = self.target_shape
+        forward = isinstance(self, ConvConnection)
+        ends = (self.shape, self.target_shape)
+        pixel, window, position = _windows(self, *(ends if forward else ends[::-1]))
+        seen = np.zeros((math.prod(size), math.prod(self.weight.shape[:2])))
+        seen[window if forward else pixel, position] = 1
+        brought = [
+            np.maximum(sign * self.effective, 0).sum(axis=1, dtype=np.int64)
+            for sign in (1, -1)
+        ]
+        worst = [seen @ sums.reshape(seen.shape[1], -1) for sums in brought]
+        flat: npt.NDArray[np.int64] = np.maximum(*worst).reshape(-1).astype(np.int64)
+        return flat
+
     def _taps(self, large: Shape, small: Shape, forward: bool) -> Taps:
         """Between ``large``'s pixels and the windows over them, ``small``'s pixels."""
         pixel, window, position = _windows(self, large, small)
