@@ -214,3 +214,10 @@ def test_max_pooling_keeps_its_shape(size, new):
     pool = MaxPool("m", pool=(3, 3), stride=(2, 2), padding=((0, 1), (1, 0)))
     graph = network(pool, size=size)
     assert rewrite(graph, {"maxpool": new}).shapes["m"] == graph.shapes["m"]
+
+
+def test_the_page_of_operations_is_what_the_tables_say():
+    pytest.importorskip("onnx", reason="onnx is not installed")
+    page = Path(__file__).parent.parent / "docs" / "operations.md"
+    found = CliRunner().invoke(cli, ["targets", "--operations"])
+    assert found.exit_code == 0 and page.read_text() == found.output

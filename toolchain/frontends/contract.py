@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,3 +25,5 @@ class Format:
     recognises: Callable[[Path], bool]  # without the format's library
     read: Callable[[Path, str | None], Imported]
     """Path, and which of several outputs to read: a name, or None for the only one."""
+    operations: Callable[[], Collection[str]]
+    """Names of the layers, or operators, that are read."""

@@ -12,6 +12,14 @@ FORMATS = ("onnx.onnx", "keras.keras")
 """Modules of this room; each has a ``FORMAT``. A new one is a file and a word here."""
 
 
+def formats() -> dict[str, Format]:
+    """Name → format, in the order in which they are tried."""
+    return {
+        name.split(".")[0]: import_module(f".{name}", __package__).FORMAT
+        for name in FORMATS
+    }
+
+
 def read_network(path: Path, output: str | None = None) -> Imported:
     """The network in a file or folder, of any format.
 
@@ -23,9 +31,7 @@ def read_network(path: Path, output: str | None = None) -> Imported:
         ModelError: it is of none of the formats, damaged, or its library is missing.
         UnsupportedLayer: layers of it have no equivalent here.
     """
-    found: list[Format] = [
-        import_module(f".{name}", __package__).FORMAT for name in FORMATS
-    ]
+    found = formats().values()
     for each in found:
         if each.recognises(path):
             return each.read(path, output)

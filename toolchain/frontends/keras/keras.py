@@ -14,6 +14,7 @@ from ...graph.nodes import Array
 from ..contract import Format, Imported
 from .building import to_graph
 from .files import ALLOWED, KerasModel, read_file
+from .layers.table import IDENTITIES, LAYERS
 from .saved_model import read_saved_model
 from .weights import short_name
 
@@ -86,4 +87,5 @@ FORMAT = Format(
     shown="a Keras .keras or .h5, or a SavedModel folder,",
     recognises=lambda path: True,
     read=lambda path, output: Imported(graph=read_keras(path, output)),
+    operations=lambda: {*LAYERS, *IDENTITIES},
 )

@@ -8,7 +8,7 @@ from ...errors import ModelError
 from ...graph.graph import Graph
 from ..contract import Format, Imported
 from .files import ALLOWED, read_file
-from .reading import read
+from .reading import CONVERTERS, read
 
 IR_VERSION = b"\x08"
 """First byte of an ONNX file: field 1, a number."""
@@ -54,4 +54,9 @@ def recognises(path: Path) -> bool:
     )
 
 
-FORMAT = Format(shown="an ONNX .onnx", recognises=recognises, read=imported)
+FORMAT = Format(
+    shown="an ONNX .onnx",
+    recognises=recognises,
+    read=imported,
+    operations=lambda: CONVERTERS,
+)
