@@ -61,7 +61,9 @@ def test_every_file_that_the_keras_here_writes_gives_its_answers(tmp_path):
             assert_answers(tmp_path / f"{name}{suffix}")
 
 
-@pytest.mark.parametrize("name", ["branches", "sequence", "pixels"])
+@pytest.mark.parametrize(
+    "name", sorted(path.stem for path in KEPT[1].iterdir() if path.suffix == ".keras")
+)
 def test_zip_and_h5_of_keras_3_give_one_graph(name):
     zipped, plain = (
         read_keras(HERE / "keras3" / f"{name}{suffix}") for suffix in (".keras", ".h5")
@@ -336,7 +338,12 @@ def test_compressed_weights_are_read(hostile):
 # damage
 
 
-@pytest.fixture(params=["keras2/pixels.h5", "keras3/pixels.h5", "keras3/pixels.keras"])
+@pytest.fixture(
+    params=[
+        *("keras2/pixels.h5", "keras3/pixels.h5", "keras3/pixels.keras"),
+        *("keras2/nested.h5", "keras3/nested.h5", "keras2/shared.h5"),
+    ]
+)
 def copy(request, tmp_path):
     """A copy of a file to damage."""
     return Path(shutil.copy(HERE / request.param, tmp_path))

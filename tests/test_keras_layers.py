@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from snn_deploy.toolchain.frontends.keras.keras import from_keras, read_keras
+from snn_deploy.toolchain.frontends.keras.layers.table import LAYERS
 from snn_deploy.toolchain.graph.interpret import interpret
 from snn_deploy.toolchain.graph.preparation import ChannelsLast
 
@@ -126,6 +127,13 @@ def test_every_layer_gives_keras_numbers(what):
     shape, stack = SAID[what]
     model = chain(shape, *stack)
     assert_same(model, from_keras(model))
+
+
+def test_no_layer_that_is_read_is_left_out_here():
+    seen = {type(layer).__name__ for _, stack in SAID.values() for layer in stack}
+    elsewhere = {"Activation", "Add", "Average", "Concatenate", "Subtract"}
+    elsewhere |= {"Normalization", "SoftLIF"}  # below, and in test_keras
+    assert set(LAYERS) - elsewhere - seen == set()
 
 
 SMOOTH = ["elu", "exponential", "gelu", "selu", "softplus", "softsign", "swish"]
