@@ -75,8 +75,18 @@ def classifier(call: Call) -> tuple[Tensor, ...]:
     return label, scores
 
 
+def normalizer(call: Call) -> Tensor:
+    """Normalizer of what sums to 1 already, as skl2onnx writes it behind Softmax."""
+    tensor = call.tensor()
+    softmax = isinstance(call.net.nodes[tensor.node], n.Softmax)
+    if not softmax or call.attribute("norm", "MAX") != "L1":
+        raise call.refuse("it divides each sample by its own size")
+    return tensor
+
+
 LEARNED: Mapping[str, Callable[[Call], Known | tuple[Known, ...]]] = {
     "Scaler": scaler,
+    "Normalizer": normalizer,
     "LinearRegressor": regressor,
     "LinearClassifier": classifier,
 }
