@@ -280,7 +280,8 @@ def _taps_inside(
         low, high = np.zeros_like(kernel), np.ones_like(kernel)
     order = np.lexsort((local, source))
     taps = (source, kernel, local, low, high)
-    return tuple(values[order] for values in taps)  # type: ignore[return-value]
+    source, kernel, local, low, high = (values[order] for values in taps)
+    return source, kernel, local, low, high
 
 
 def _windows_inside(
