@@ -34,8 +34,10 @@ def least_usage(load: Load, name: str, image: Shape) -> Usage:
 
 def least_cores(usage: Usage, limits: CoreLimits) -> int:
     """Cores that hold so much."""
-    shares = [getattr(usage, f.name) / getattr(limits, f.name) for f in fields(Usage)]
-    matrices = int(np.count_nonzero(held))
+    shares: list[float] = [
+        getattr(usage, f.name) / getattr(limits, f.name) for f in fields(Usage)
+    ]
+    return math.ceil(max(shares))
 
 
 def _sending(load: Load, c: Connection) -> int:
