@@ -9,9 +9,10 @@ import numpy as np
 
 from ...graph.nodes import Shape
 from ...program.connections import Connection, WindowConnection
-from .fan_in import axon_slots, weight_format
+from .fan_in import axon_slots
 from .limits import CoreLimits, Usage
 from .load import Load
+from .synapses import weight_format
 from .tiling import Tiling
 from .windows import windows
 
