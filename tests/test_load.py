@@ -8,6 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_programs import programs
+from test_place import matrix, scatter
 
 from snn_deploy.toolchain.passes.place.bound import least_usage
 from snn_deploy.toolchain.passes.place.cut import image_of
@@ -31,7 +32,7 @@ def tilings(draw: st.DrawFn, program: Program) -> dict[str, Tiling]:
     return found
 
 
-@settings(deadline=None, max_examples=250)
+@settings(deadline=None, max_examples=120)
 @given(st.data())
 def test_counts_are_those_of_fan_in(data: st.DataObject) -> None:
     program = data.draw(programs(recurrent=True))
@@ -43,6 +44,18 @@ def test_counts_are_those_of_fan_in(data: st.DataObject) -> None:
         for resource, numbers in expected.items():
             found = counts[resource].ravel().tolist()
             assert found == numbers, (p.name, resource)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.data())
+def test_axons_of_any_cut_are_the_connection(data: st.DataObject) -> None:
+    program = data.draw(programs(recurrent=True))
+    cut = data.draw(tilings(program))
+    for connection in program.connections:
+        placed = np.zeros_like(matrix(connection))
+        for block in cut[connection.target].blocks:
+            scatter(fan_in(connection, block), placed)
+        np.testing.assert_array_equal(placed, matrix(connection))
 
 
 @settings(deadline=None, max_examples=60)

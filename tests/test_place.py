@@ -13,15 +13,10 @@ from random_programs import identity, programs, synapses
 from snn_deploy.toolchain.errors import DoesNotFit
 from snn_deploy.toolchain.graph.nodes import Shape
 from snn_deploy.toolchain.passes.place.cut import Cutter
-from snn_deploy.toolchain.passes.place.fan_in import (
-    Block,
-    FanIn,
-    atoms,
-    fan_in,
-    weight_format,
-)
+from snn_deploy.toolchain.passes.place.fan_in import Block, FanIn, atoms, fan_in
 from snn_deploy.toolchain.passes.place.limits import CoreLimits
 from snn_deploy.toolchain.passes.place.place import Placement, place
+from snn_deploy.toolchain.passes.place.synapses import weight_format
 from snn_deploy.toolchain.passes.place.tiling import Tiling
 from snn_deploy.toolchain.program.connections import (
     Connection,

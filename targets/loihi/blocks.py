@@ -14,14 +14,9 @@ from nengo_loihi.block import Axon, LoihiBlock, Synapse  # type: ignore
 from nengo_loihi.builder import Model  # type: ignore
 from nengo_loihi.inputs import SpikeInput  # type: ignore
 
-from ...toolchain.passes.place.fan_in import (
-    WEIGHT_BITS,
-    FanIn,
-    atoms,
-    fan_in,
-    weight_format,
-)
+from ...toolchain.passes.place.fan_in import FanIn, atoms, fan_in
 from ...toolchain.passes.place.place import Placement
+from ...toolchain.passes.place.synapses import WEIGHT_BITS, weight_format
 from ...toolchain.program.arithmetic import IntArray
 from ...toolchain.program.connections import Connection
 from ...toolchain.program.program import Population, Program

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import fields
 
+import numpy as np
+
 from ...graph.nodes import Shape
 from ...program.connections import Connection, WindowConnection
-from .fan_in import axon_slots, weight_format
+from .fan_in import axon_slots
 from .limits import CoreLimits, Usage
 from .load import Load
+from .synapses import weight_format
 from .tiling import Tiling
 from .windows import windows
 
@@ -32,10 +35,10 @@ def least_usage(load: Load, name: str, image: Shape) -> Usage:
 
 def least_cores(usage: Usage, limits: CoreLimits) -> int:
     """Cores that hold so much."""
-    return max(
-        math.ceil(getattr(usage, f.name) / getattr(limits, f.name))
-        for f in fields(Usage)
-    )
+    shares: list[float] = [
+        getattr(usage, f.name) / getattr(limits, f.name) for f in fields(Usage)
+    ]
+    return math.ceil(max(shares))
 
 
 def _sending(load: Load, c: Connection) -> int:
@@ -56,4 +59,6 @@ def _weights(c: Connection) -> int:
     geometry = windows(c)
     rows, columns = (axis.line(0, axis.target).there for axis in geometry.axes)
     there = rows.any(axis=0)[:, None] & columns.any(axis=0)
-    return int((geometry.held & there[..., None]).sum()) * c.inputs * c.outputs
+    held = geometry.held & there[..., None]
+    matrices: int = np.count_nonzero(held)
+    return matrices * c.inputs * c.outputs

@@ -78,10 +78,10 @@ class Change:
             if min(image) < 1:
                 raise NoSuchNetwork
             return image
-        *image, channels = member.shape
+        *pixels, channels = member.shape
         if not incoming:
-            image = [max(1, int(side * self.side)) for side in image]
-        return (*image, self.channels.get(member.name, channels))
+            pixels = [max(1, int(side * self.side)) for side in pixels]
+        return (*pixels, self.channels.get(member.name, channels))
 
     def _connection(self, c: Connection, shapes: Shapes) -> Connection:
         source, target = shapes[c.source], shapes[c.target]

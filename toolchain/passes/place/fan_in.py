@@ -12,28 +12,24 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from ...graph.nodes import Shape
-from ...program.arithmetic import MAX_EXPONENT, IntArray
+from ...program.arithmetic import IntArray
 from ...program.connections import (
     Connection,
     DenseConnection,
     SparseConnection,
     WindowConnection,
 )
+from .synapses import synapse_memory, synapse_width
 from .windows import windows
 
 INPUT_AXONS = 4096  # of a core; as in targets/loihi
 BASES = 256  # an axon's first compartment is 0 … 255; nengo_loihi builder/validate.py
-WEIGHT_BITS = (1, 2, 3, 4, 5, 6, 8)  # nengo_loihi block.py, WEIGHT_BITS_MAP
-INDEX_BITS = (0, 6, 7, 8, 9, 10, 11, 12)  # nengo_loihi block.py, INDEX_BITS_MAP
-WORD_BITS = 64  # synapse memory is allotted in words
-WORD_HEADER_BITS = 10  # of each group of synapses: its index and its count
-GROUP_SYNAPSES = 64
 
 Corner = tuple[int, int, int]
 
@@ -117,8 +113,8 @@ class FanIn:
     start: IntArray  # (patterns + 1,) where each pattern's taps start
     kernel: IntArray  # (taps of all patterns,)
     index: IntArray  # (taps of all patterns,)
-    first: IntArray  # (patterns,) columns of the matrices that end in this block
-    stop: IntArray  # (patterns,)
+    first: IntArray  # (taps of all patterns,) columns of the matrix that end here
+    stop: IntArray  # (taps of all patterns,)
 
     @property
     def dense(self) -> bool:
@@ -138,10 +134,10 @@ class FanIn:
         """
         largest = -1
         if self.index.size:
-            columns = np.repeat(self.stop - self.first, np.diff(self.start))
+            columns = self.stop - self.first
             largest = int((self.index + (columns - 1) * self.pitch).max())
         width = synapse_width(self.connection, largest)
-        each = np.diff(self.start) * (self.stop - self.first)
+        each = np.diff(np.append(0, np.cumsum(self.stop - self.first))[self.start])
         return int(synapse_memory(each * atoms(self.connection), width).sum())
 
     def weights(self) -> Iterator[tuple[IntArray, IntArray]]:
@@ -150,52 +146,17 @@ class FanIn:
         if self.dense:
             effective = effective[0][:, self.block.neurons]
             effective = effective.reshape(-1, atoms(self.connection), self.block.size)
-        for a, b, first, stop in zip(
-            self.start[:-1], self.start[1:], self.first, self.stop
-        ):
-            chosen = effective[self.kernel[a:b], :, first:stop]
-            weights = chosen.transpose(1, 0, 2).reshape(effective.shape[1], -1)
-            column = np.arange(stop - first) * self.pitch
-            indices = (self.index[a:b, None] + column).ravel()
-            yield weights, indices.astype(np.int32)
-
-
-@lru_cache(maxsize=16)
-def weight_format(connection: Connection) -> tuple[int, int]:
-    """Bits that the core stores of a weight, its sign included, and its exponent.
-
-    It drops the last bits of a mantissa; so one that is small is shifted up, as far as
-    exponents go. Source: nengo_loihi block.py, SynapseConfig.shift_bits.
-    """
-    used = int(np.bitwise_or.reduce(np.abs(connection.weight), axis=None)) >> 1
-    up = WEIGHT_BITS[-1] - 1 - used.bit_length()
-    up = min(up, connection.exponent + MAX_EXPONENT)
-    lowest = (used & -used).bit_length() or WEIGHT_BITS[-1] - up
-    needed = WEIGHT_BITS[-1] - up - (lowest - 1)
-    return next(b for b in WEIGHT_BITS if b >= needed), connection.exponent - up
-
-
-def synapse_width(connection: Connection, largest: int) -> int:
-    """Bits of a synapse, where ``largest`` is the highest index on its core."""
-    bits, _ = weight_format(connection)
-    if isinstance(connection, DenseConnection):
-        return bits
-    needed = largest.bit_length() if largest >= 0 else 0
-    return bits + next(index for index in INDEX_BITS if index >= needed)
-
-
-def synapse_memory(synapses: IntArray, width: IntArray | int) -> IntArray:
-    """Bits of the words that hold so many synapses of an axon each.
-
-    Source: nengo_loihi block.py, SynapseConfig.bits_per_axon.
-    """
-    groups, rest = np.divmod(synapses, GROUP_SYNAPSES)
-    full, part = (
-        -(-(count * width + WORD_HEADER_BITS) // WORD_BITS) * WORD_BITS
-        for count in (GROUP_SYNAPSES, rest)
-    )
-    bits: IntArray = groups * full + (rest > 0) * part
-    return bits
+        taps = list(zip(self.kernel, self.index, self.first, self.stop))
+        for a, b in zip(self.start, self.start[1:]):
+            weights = [effective[k, :, first:stop] for k, _, first, stop in taps[a:b]]
+            indices = [
+                index + np.arange(stop - first) * self.pitch
+                for _, index, first, stop in taps[a:b]
+            ]
+            yield (
+                np.concatenate(weights, axis=1),
+                np.concatenate(indices).astype(np.int32),
+            )
 
 
 def fan_in(connection: Connection, block: Block) -> FanIn:
@@ -207,7 +168,8 @@ def fan_in(connection: Connection, block: Block) -> FanIn:
     count = np.diff(first, append=len(source))
     base = local[first] % BASES
     index = local - np.repeat(base, count)
-    example, pattern = _patterns(connection, first, count, kernel, index)
+    what = np.stack((kernel, index, low, high))
+    example, pattern = _patterns(connection, first, count, what)
     start = np.concatenate(([0], np.cumsum(count[example])))
     taps = np.arange(start[-1]) + np.repeat(first[example] - start[:-1], count[example])
     return FanIn(
@@ -219,8 +181,8 @@ def fan_in(connection: Connection, block: Block) -> FanIn:
         start=start,
         kernel=kernel[taps],
         index=index[taps],
-        first=low[first[example]],
-        stop=high[first[example]],
+        first=low[taps],
+        stop=high[taps],
     )
 
 
@@ -245,18 +207,16 @@ def _patterns(
     connection: Connection,
     first: IntArray,
     count: IntArray,
-    kernel: IntArray,
-    index: IntArray,
+    taps: IntArray,
 ) -> tuple[IntArray, IntArray]:
-    """An axon of each pattern of (kernel, index), and the pattern of each axon."""
+    """An axon of each pattern of ``taps`` (what, taps); the pattern of each axon."""
     if isinstance(connection, SparseConnection):  # no two synapses share a weight
         return np.arange(len(first)), np.arange(len(first))
-    most = count.max(initial=1)
-    table = np.full((len(first), 2 * most), -1)
     axon = np.repeat(np.arange(len(first)), count)
-    position = np.arange(len(kernel)) - first[axon]
-    table[axon, position] = kernel
-    table[axon, most + position] = index
+    position = np.arange(len(axon)) - first[axon]
+    table = np.full((len(first), len(taps), count.max(initial=1)), -1)
+    table[axon, :, position] = taps.T
+    table = table.reshape(len(first), math.prod(table.shape[1:]))
     _, example, pattern = np.unique(
         table, axis=0, return_index=True, return_inverse=True
     )
@@ -280,7 +240,8 @@ def _taps_inside(
         low, high = np.zeros_like(kernel), np.ones_like(kernel)
     order = np.lexsort((local, source))
     taps = (source, kernel, local, low, high)
-    return tuple(values[order] for values in taps)  # type: ignore[return-value]
+    source, kernel, local, low, high = (values[order] for values in taps)
+    return source, kernel, local, low, high
 
 
 def _windows_inside(

@@ -22,16 +22,8 @@ from ...program.connections import (
     WindowConnection,
 )
 from ...program.program import Program
-from .fan_in import (
-    BASES,
-    INDEX_BITS,
-    atoms,
-    axon_slots,
-    fan_in,
-    synapse_memory,
-    synapse_width,
-    weight_format,
-)
+from .fan_in import BASES, atoms, axon_slots, fan_in
+from .synapses import INDEX_BITS, synapse_memory, synapse_width, weight_format
 from .tiling import Tiling
 from .window_load import Part, WindowLoad
 from .windows import Line, windows

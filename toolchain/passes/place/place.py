@@ -13,24 +13,34 @@ Programs to pieces and puts them together again.
 
 **What a core holds** is in ``limits``, declared by a target. Of Loihi 1: 1024
 compartments, 4096 input axons, 4096 slots of output axons, 128 KiB of synapse memory.
-Neurons are seldom what runs out. An input axon serves a source pixel that reaches any
-neuron of the core, so a box with a small border takes fewer of them than a strip, and
-pixels with the same pattern of targets share their synapses (``fan_in``). An output
-axon is one for each core that a source pixel reaches, so a population's own cut depends
-on how its *targets* were cut: populations are cut from the last to the first. Where
-they form a loop that has no end, it goes round up to ROUNDS times, until nothing is
-over a limit.
+An input axon serves a source pixel that reaches any neuron of the core, so a box with a
+small border takes fewer of them than a strip, and pixels with the same pattern of
+targets share their synapses (``fan_in``). Compartments lie channel by channel, so that
+up to 256 pixels are within an axon's base and share one copy of the weights; pixel by
+pixel a full core of a pointwise convolution held four.
+An output axon is one for each core that a source pixel reaches, so a population's own
+cut depends on how its *targets* were cut: populations are cut from the last to the
+first. Where they form a loop that has no end, it goes round up to ROUNDS times, until
+nothing is over a limit.
 
-**How it is cut.** All box shapes are tried; only the smallest size for each number of
-parts is a candidate (``_shapes``), and the count of a shape ends at its first core that
-is over a limit. Fewest cores win, axons decide between equals. One population a core,
-since the hardware has one v_min and v_max for all neurons of a core, and few distinct
-thresholds and decays (nengo-loihi's validate, hardware).
+**How it is cut** (``cut``). All box shapes are tried, from the fewest cores that the
+limits allow (``bound``) on; only the smallest size for each number of parts is a
+candidate. Where boxes leave cores half empty, runs of pixels or of neurons in order are
+tried. What boxes use is counted from their rows, columns and channels, once for boxes
+that differ by a shift (``window_load``): MobileNet's 1.6 million neurons take seconds
+(benchmarks/results/placement.md).
+
+**Chips** are filled one after another in order of flow: fewest chips, a population
+beside its targets. Nothing else is done about spikes that leave a chip.
+
+**What does not fit** is told with the smallest changes of one thing that fit, found by
+placing the changed shapes (``remedies``).
 
 **What is doubtful.** It is greedy: one population at a time, all its boxes of one
-shape, so that many small populations take a core each. Counts are nengo-loihi's, for
-its emulator; no chip has confirmed them, and what the hardware alone demands is not
-held here.
+shape, and many small populations take a core each, since the hardware has one v_min and
+v_max for all neurons of a core, and few distinct thresholds and decays (nengo-loihi's
+validate, hardware). Counts are nengo-loihi's, for its emulator; no chip has confirmed
+them, and what the hardware alone demands is not held here.
 """
 
 from __future__ import annotations
@@ -64,7 +74,8 @@ class NotPlaced(DoesNotFit):
 
     def __init__(self, problem: str, advice: str, tried: Sequence[Remedy]) -> None:
         fits = "it fits with " + ", or with ".join(map(str, tried))
-        super().__init__(f"{problem}; {fits if tried else advice}")
+        none = f"of the changes tried none does alone: {advice}"
+        super().__init__(f"{problem}; {fits if tried else none}")
         self.remedies = tuple(tried)
 
 

@@ -34,7 +34,7 @@ class Remedy:
         """As a part of "it fits with …"."""
         was, becomes = (" × ".join(map(str, n)) for n in (self.was, self.becomes))
         if self.kind == "weight bits":
-            return f"weights of {becomes} bits instead of {was}"
+            return f"weights of {becomes} bits instead of {was} (weight_bits)"
         if self.kind == "input size":
             return (
                 f"smaller inputs, {becomes} pixels instead of {was} in "

@@ -54,7 +54,8 @@ class Tiling:
     def sizes(self) -> IntArray:
         """Neurons of each box, (parts along rows, columns, channels)."""
         rows, columns, channels = (np.diff(e) for e in self.edges)
-        return rows[:, None, None] * columns[:, None] * channels
+        sizes: IntArray = rows[:, None, None] * columns[:, None] * channels
+        return sizes
 
     @cached_property
     def blocks(self) -> tuple[Block, ...]:

@@ -11,7 +11,8 @@ from functools import cached_property
 import numpy as np
 
 from ...program.arithmetic import IntArray
-from .fan_in import BASES, synapse_memory, synapse_width
+from .fan_in import BASES
+from .synapses import synapse_memory, synapse_width
 from .tiling import Tiling
 from .windows import BoolArray, Line, Windows
 

@@ -115,7 +115,7 @@ class Windows:
     def held(self) -> BoolArray:
         """Whether a group has a weight at a position; (rows, columns, groups)."""
         c = self.connection
-        held = c.effective.any(axis=(1, 2))
+        held: BoolArray = c.effective.any(axis=(1, 2))
         return held.reshape(*c.weight.shape[:2], c.groups)
 
     @cached_property
