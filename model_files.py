@@ -116,7 +116,8 @@ def read_model(
 
     Args:
         path: of the file or folder; None: the LocNet that ships.
-        output: name of the one of several outputs to read; None: the only one.
+        output: name of the one of several outputs to read, "all" of them one after
+            the other, or None: the only one.
         rewrites: what to rewrite as what, of ``rewrite.CHOICES``.
 
     Raises:

@@ -315,3 +315,12 @@ def test_channels_first_says_what_channels_last_says(end):
     if end == "picture":
         got = got.transpose(0, 2, 3, 1)
     np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-5 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: layers.LeakyReLU(0.0), layers.PReLU, lambda: layers.ReLU()]
+)
+def test_a_slope_of_0_is_a_relu(make):
+    """PReLU begins with slopes of 0."""
+    graph = from_keras(keras.Sequential([keras.Input((4, 4, 2)), make()]))
+    assert [type(node) for node in graph.nodes] == [n.Input, n.ReLU, n.Output]

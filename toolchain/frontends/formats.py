@@ -25,7 +25,8 @@ def read_network(path: Path, output: str | None = None) -> Imported:
 
     Args:
         path: of the file or folder.
-        output: name of the one of several outputs to read; None: the only one.
+        output: name of the one of several outputs to read, "all" of them one after
+            the other, or None: the only one.
 
     Raises:
         ModelError: it is of none of the formats, damaged, or its library is missing.

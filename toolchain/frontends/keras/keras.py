@@ -29,7 +29,7 @@ def from_keras(model: Any, output: str | None = None) -> Graph:
     after the other.
 
     Args:
-        output: name of the one of several outputs that is read.
+        output: name of the one of several outputs that is read, or "all".
 
     Raises:
         UnsupportedLayer: layers have no equivalent here; all of them are said.
@@ -69,7 +69,7 @@ def read_keras(path: str | Path, output: str | None = None) -> Graph:
     A file is read without TensorFlow; of none is any code executed.
 
     Args:
-        output: name of the one of several outputs that is read.
+        output: name of the one of several outputs that is read, or "all".
 
     Raises:
         UnsupportedLayer: layers have no equivalent here; all of them are said.
