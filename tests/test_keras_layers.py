@@ -7,6 +7,7 @@ import pytest
 
 from snn_deploy.toolchain.frontends.keras.keras import from_keras, read_keras
 from snn_deploy.toolchain.frontends.keras.layers.table import LAYERS
+from snn_deploy.toolchain.graph import nodes as n
 from snn_deploy.toolchain.graph.interpret import interpret
 from snn_deploy.toolchain.graph.preparation import ChannelsLast
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from ..graph.graph import Graph
 
-
 ALL = "all"
 """In place of an output's name: all outputs, each flattened, one after the other."""
 
