@@ -218,20 +218,20 @@ def test_what_is_no_onnx_is_refused(content, tmp_path, run_cli, capfd):
 MEASURE = """
 import resource, sys, time
 from pathlib import Path
-from snn_deploy.model_files import read_model
+from snn_deploy.model_files import keep, read_model
 import onnx
 import snn_deploy.toolchain.frontends.onnx.onnx
 def peak():
     return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 before = peak()
-read_model(Path(sys.argv[1]))
+keep(read_model(Path(sys.argv[1])), Path(sys.argv[1]).with_name("net.snn"))
 print(peak() - before)
 """
 SIDE = 1120  # of four matrices of 5 MB
 
 
 @pytest.mark.parametrize("beside", [False, True], ids=["inside", "beside"])
-def test_a_large_model_takes_under_4_times_its_size(beside, tmp_path):
+def test_a_large_model_is_read_and_kept_in_under_4_times_its_size(beside, tmp_path):
     rng = np.random.default_rng(0)
     weights = rng.normal(size=(4, SIDE, SIDE)).astype(np.float32)
     nodes, last = [], "x"
