@@ -124,7 +124,7 @@ def test_a_neuron_that_needs_more_than_a_core() -> None:
     program = chain(before, dense("many", "sum", 800, 10))
     refusal = refused(program, 128, limits)
     assert "'sum': even 1 neuron(s) on one core need 51200" in str(refusal)
-    assert "24 channels instead of 32 in 'many'" in str(refusal)
+    assert "24 channel(s) instead of 32 in 'many'" in str(refusal)
     (remedy,) = (r for r in refusal.remedies if r.kind == "channels")
     place(remedy.change.of(program), limits, 128)
 
