@@ -73,15 +73,13 @@ def axons(first: n.Conv2D, neurons: int) -> Callable[[], None]:
     return lambda: placed(*stack)
 
 
-def bits(
-    size: int, channels: int, weight_bits: int = 8, allowed: int = 600
-) -> Callable[[], None]:
+def bits(size: int, channels: int, weight_bits: int = 8) -> Callable[[], None]:
     """A convolution of such a kernel behind so many channels."""
     return lambda: placed(
         *(conv("c", 1, 1, channels, 2), n.ReLU("a")),
         *(conv("k", size, channels, 4), n.ReLU("b")),
         shape=(4, 4, 1),
-        core=replace(CORE, input_axons=4096, synapse_bits=allowed),
+        core=replace(CORE, input_axons=4096, synapse_bits=600),
         weight_bits=weight_bits,
     )
 
@@ -188,11 +186,6 @@ ADVICE = {
         axons(conv("c", 3, 1, 4), 256),
         "100 are allowed; it fits with 1 channel.* instead of 4 in 'a'",
         axons(conv("c", 3, 1, 1), 64),
-    ),
-    "synapse bits, kernel": (
-        bits(3, 24, allowed=500),
-        "'b': .* bits, 500 are allowed; .* none does alone: use a smaller kernel, or",
-        bits(1, 24, allowed=500),
     ),
     "synapse bits, channels": (
         bits(3, 24),

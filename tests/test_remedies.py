@@ -130,9 +130,18 @@ def test_a_neuron_that_needs_more_than_a_core() -> None:
 
 
 def test_where_nothing_tried_helps_the_advice_is_general() -> None:
-    refusal = refused(chain(dense("in", "a", 30, 3)), 8, replace(SMALL, synapse_bits=9))
+    """A 3 × 3 kernel takes nine words at least, a smaller one fewer."""
+    conv = ConvConnection(
+        source="in",
+        target="a",
+        weight=np.full((3, 3, 1, 1), 254, np.int16),
+        shape=(3, 3, 1),
+    )
+    limits = replace(SMALL, synapse_bits=500)
+    refusal = refused(chain(conv), 8, limits)
     assert refusal.remedies == ()
     assert "of the changes tried none does alone: use a smaller kernel" in str(refusal)
+    place(chain(replace(conv, weight=conv.weight[:2, :2])), limits, 8)
 
 
 def test_channels_follow_through_depthwise_layers() -> None:
