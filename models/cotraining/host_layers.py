@@ -53,7 +53,8 @@ def _largest(node: MaxPool2D, x: tf.Tensor) -> tf.Tensor:
 
 
 def _slice(node: Slice, x: tf.Tensor) -> tf.Tensor:
-    return x[(slice(None), *map(slice, node.start, node.stop))]
+    box = (slice(None), *map(slice, node.start, node.stop))
+    return x[box]
 
 
 def _upsample(node: n.Upsample2D, x: tf.Tensor) -> tf.Tensor:
