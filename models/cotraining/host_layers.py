@@ -76,8 +76,10 @@ def _hard_sigmoid(x: tf.Tensor) -> tf.Tensor:
 FUNCTIONS: Mapping[str, Callable[[tf.Tensor], tf.Tensor]] = {
     "elu": tf.nn.elu,
     "exponential": tf.exp,
-    "gelu": tf.nn.gelu,
-    "gelu_tanh": lambda x: tf.nn.gelu(x, approximate=True),
+    "gelu": lambda x: 0.5 * x * (1 + tf.math.erf(x / math.sqrt(2))),
+    "gelu_tanh": lambda x: (
+        0.5 * x * (1 + tf.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+    ),
     "hard_sigmoid": _hard_sigmoid,
     "hard_swish": lambda x: x * _hard_sigmoid(x),
     "mish": lambda x: x * tf.tanh(tf.nn.softplus(x)),
@@ -111,5 +113,6 @@ _OPERATIONS: dict[type[n.Node], Callable[..., tf.Tensor]] = {
     n.Argmax: lambda node, x: tf.cast(tf.argmax(x, axis=-1), x.dtype),
     Elementwise: lambda node, x: FUNCTIONS[node.function](x),
     LeakyReLU: _leaky,
+    n.Lowpass: lambda node, x: x,
     n.Output: lambda node, x: x,
 }
