@@ -103,30 +103,31 @@ def test_no_layer_of_the_host_is_missing():
 def assert_exact(node: n.Windowed, shape: n.Shape, seed: int = 0) -> None:
     """Sums of whole numbers, and their gradients in any direction."""
     rng = np.random.default_rng(seed)
-    whole = replace(
-        node, weight=rng.integers(-127, 128, node.weight.shape).astype(float)
-    )
-    x = rng.integers(0, 2, (4, *shape)).astype(float)
-    given = tf.constant(x, tf.float32), tf.constant(whole.weight, tf.float32)
+
+    def drawn(low: int, high: int, size: n.Shape) -> n.FloatArray:
+        return rng.integers(low, high, size).astype(float)
+
+    whole = replace(node, weight=drawn(-127, 128, node.weight.shape))
+    x = drawn(0, 2, (4, *shape))
     wanted = operations.apply(whole, x)
-    upstream = rng.integers(0, 3, wanted.shape).astype(float)
+    given = tf.constant(x, tf.float32), tf.constant(whole.weight, tf.float32)
     with tf.GradientTape() as tape:
         tape.watch(given)
         found = host_layers.linear(whole, *given)
     np.testing.assert_array_equal(found, wanted)
+    upstream = drawn(0, 3, wanted.shape)
     to_x, to_weight = tape.gradient(found, given, tf.constant(upstream, tf.float32))
     for _ in range(2):
-        dx, dw = (rng.integers(-3, 4, a.shape).astype(float) for a in (x, whole.weight))
-        moved = operations.apply(replace(whole, weight=dw), x)
-        assert (to_x.numpy() * dx).sum() == (
-            upstream * operations.apply(whole, dx)
-        ).sum()
-        assert (to_weight.numpy() * dw).sum() == (upstream * moved).sum()
+        dx, dw = (drawn(-3, 4, array.shape) for array in (x, whole.weight))
+        by_x = operations.apply(whole, dx)
+        by_weight = operations.apply(replace(whole, weight=dw), x)
+        assert (to_x.numpy() * dx).sum() == (upstream * by_x).sum()
+        assert (to_weight.numpy() * dw).sum() == (upstream * by_weight).sum()
 
 
 @st.composite
 def windowed(draw: Drawn) -> tuple[n.Windowed, n.Shape]:
-    """A convolution or its adjoint, its padding of either sign, and its input's shape."""
+    """A convolution or its adjoint, its input's shape, and padding of either sign."""
     build = Builder(draw, draw(st.tuples(*[st.integers(2, 7)] * 2, st.integers(1, 4))))
     build.conv(transposed=draw(st.booleans()))
     if isinstance(build.nodes[-1], n.Input):

@@ -209,7 +209,7 @@ def test_populations_may_be_fed_by_the_host_and_read_in_any_number(gradient):
 
 @pytest.mark.parametrize("semantics, apart", [("float", 0.02), ("rate", 0.15)])
 def test_rates_of_several_ends_come_near_to_the_graph(semantics, apart):
-    """Over many steps: the float network's answer, but for what the core's resets lose."""
+    """Over many steps: the float network's answer, but for what resets lose."""
     x = np.random.default_rng(1).random((3, 5))
     legal = balance(legalize(meeting()), x)
     found = forward(network(legal, x), x, 400, semantics).output
