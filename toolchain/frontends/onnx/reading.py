@@ -11,7 +11,7 @@ from ...graph.graph import Graph
 from ...graph.nodes import Shape
 from ..contract import ALL
 from .inlining import inlined
-from .model import ML, OnnxModel, Operator, Port
+from .model import ML, OWN, OnnxModel, Operator, Port
 from .operators.arithmetic import ARITHMETIC
 from .operators.arrangement import Tensor, joined
 from .operators.boxes import BOXES
@@ -20,6 +20,7 @@ from .operators.constants import FOLDS, folded
 from .operators.layers import LAYERS
 from .operators.learned import LEARNED
 from .operators.network import OPEN, Absent, Known, Network, Refused
+from .operators.neurons import NEURONS
 from .operators.pointwise import CURVES, POINTWISE
 from .operators.quantized import QUANTIZED
 from .operators.shapes import SHAPES
@@ -218,7 +219,8 @@ def _converted(call: Call) -> Given:
     if own and (call.kind in ("Shape", "Size") or all(map(net.is_constant, names))):
         if call.kind in ("Shape", "Size", *FOLDS, *CURVES):
             return folded(call)
-    table = CONVERTERS if own else LEARNED if operator.domain == ML else {}
+    domains = {"": CONVERTERS, ML: LEARNED, OWN: NEURONS}
+    table = domains.get(operator.domain, {})
     if operator.domain == ML and call.kind in ("ZipMap", "Cast"):
         table = SHAPES
     if call.kind not in table:
