@@ -140,6 +140,8 @@ def relu(layer: Layer) -> Tensor:
 
 
 def _leaky(layer: Layer, tensor: Tensor, slope: FloatArray) -> Tensor:
+    if not slope.any():
+        return layer.put(n.ReLU, tensor)
     return layer.put(LeakyReLU, tensor, slope=spread(tensor, slope))
 
 
