@@ -76,13 +76,16 @@ def picture_without_channels():
     return stack((8, 8), layers.Flatten(), hidden, last)
 
 
+def two_classes_for_each_of_three():
+    hidden = layers.Dense(12, "relu"), layers.Dense(6)
+    return stack((10,), *hidden, layers.Reshape((3, 2)), layers.Softmax())
+
+
 def heartbeat():
     """A signal as a picture one pixel wide, normalised behind its neurons."""
-    blocks = (
-        (conv(4, (5, 1), (2, 1), "valid"), norm()),
-        (*(conv(4, (5, 1), (2, 1), "valid"), norm()),),
-    )
-    return stack((47, 1, 1), *blocks[0], *blocks[1], *dense(8, 5), layers.Softmax())
+    first, second = (conv(4, (5, 1), (2, 1), "valid") for _ in range(2))
+    ends = *dense(8, 5), layers.Softmax()
+    return stack((47, 1, 1), first, norm(), second, norm(), *ends)
 
 
 def overlapping_pools():
@@ -347,7 +350,8 @@ class Case:
 
 
 CASES = (
-    *map(Case, (features, picture_without_channels, heartbeat, overlapping_pools)),
+    *map(Case, (features, two_classes_for_each_of_three, picture_without_channels)),
+    *map(Case, (heartbeat, overlapping_pools)),
     *map(Case, (norm_before_convolution, norm_before_padding, norm_on_the_input)),
     *map(Case, (signal_up_and_down, branch_at_the_input, mean_of_all, dense_net)),
     *(Case(x, steps=256) for x in (residual, residual_classes, residual_values)),

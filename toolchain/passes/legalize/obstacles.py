@@ -93,7 +93,8 @@ def _function(node: n.Readout) -> Obstacle:
         return obstacle(
             f"{name.lower()}-before-a-population",
             node,
-            "it stands before a population, where only weights may",
+            "it stands before a population, and a firing rate is no such function of "
+            "the current",
             f"{LAST_ONLY}, or take a ReLU in its place (--rewrite "
             f"{name.lower()}=relu) and fine-tune",
         )
