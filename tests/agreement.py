@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from importlib.util import find_spec
 
 import numpy as np
 
@@ -13,8 +14,10 @@ from snn_deploy.toolchain.graph.graph import Graph
 from snn_deploy.toolchain.graph.interpret import evaluate
 from snn_deploy.toolchain.program.program import Program
 
+STEPS = 64
 
-def compiled(graph: Graph, x: np.ndarray, steps: int) -> Program:
+
+def compiled(graph: Graph, x: np.ndarray, steps: int = STEPS) -> Program:
     """The Program of a Graph, its scales from these samples."""
     return compile_program(graph, x, Settings(steps=steps), Steps())[0]
 
@@ -43,3 +46,13 @@ def assert_same_spikes(
                 f"{target}, {name}: (sample, step, neuron) {wrong[0]}"
             )
         np.testing.assert_array_equal(found.output, wanted.output)
+
+
+def assert_deployed(graph: Graph, x: np.ndarray, steps: int = STEPS) -> None:
+    """It is built, answers as the network does, and as the emulator, if installed."""
+    program = compiled(graph, x, steps)
+    correlation, slope = answers(graph, program, x[:6])
+    assert correlation > 0.95
+    assert 0.85 < slope < 1.15
+    if find_spec("nengo_loihi"):
+        assert_same_spikes(program, x[:1])

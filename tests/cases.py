@@ -76,12 +76,16 @@ def picture_without_channels():
     return stack((8, 8), layers.Flatten(), hidden, last)
 
 
+def two_classes_for_each_of_three():
+    hidden = layers.Dense(12, "relu"), layers.Dense(6)
+    return stack((10,), *hidden, layers.Reshape((3, 2)), layers.Softmax())
+
+
 def heartbeat():
     """A signal as a picture one pixel wide, normalised behind its neurons."""
-    blocks = (conv(4, (5, 1), (2, 1), "valid"), norm()), (
-        *(conv(4, (5, 1), (2, 1), "valid"), norm()),
-    )
-    return stack((47, 1, 1), *blocks[0], *blocks[1], *dense(8, 5), layers.Softmax())
+    first, second = (conv(4, (5, 1), (2, 1), "valid") for _ in range(2))
+    ends = *dense(8, 5), layers.Softmax()
+    return stack((47, 1, 1), first, norm(), second, norm(), *ends)
 
 
 def overlapping_pools():
@@ -225,17 +229,19 @@ def uneven_kernels():
     return stack((9, 7, 3), first, conv(5, (2, 3)), *dense(9, 3))
 
 
-def no_weights():
+def small():
+    return stack((6, 6, 1), conv(4, padding="valid"), *dense(8, 3))
+
+
+def no_weights(model):
     """A layer of zeros: its neurons are silent and what follows is its biases."""
-    model = trained(stack((6, 6, 1), conv(4, padding="valid"), *dense(8, 3)))
     hidden = model.layers[2]
     hidden.set_weights([0 * weight for weight in hidden.get_weights()])
     return model
 
 
-def scales_of_all_sizes():
+def scales_of_all_sizes(model):
     """Weights of 1e6, 1e-9 and 1e5, one layer after the other."""
-    model = trained(stack((6, 6, 1), conv(4, padding="valid"), *dense(8, 3)))
     for at, kernel, bias in ((0, 1e6, 1e6), (2, 1e-9, 1e-3), (3, 1e5, 1.0)):
         weight, offset = model.layers[at].get_weights()
         model.layers[at].set_weights([kernel * weight, bias * offset])
@@ -272,6 +278,34 @@ def shared():
     return Model(image, through(x, *dense(4)))
 
 
+# What is counted, chosen, joined.
+
+
+def synapses_by_hand():
+    first, second = conv(4), conv(6, 3, 2)
+    return stack((10, 10, 1), first, second, *dense(8, 4))
+
+
+def two_answers():
+    """The second is what the neurons do."""
+    x = layers.Dense(8, "relu", name="dense")(image := Input((4,)))
+    return Model(image, [layers.Dense(1, name="out")(x), x])
+
+
+def two_inputs():
+    images = Input((8,)), Input((4,))
+    both = layers.Concatenate()([layers.Dense(8, "relu")(x) for x in images])
+    return Model(images, through(both, layers.Dense(8, "relu"), layers.Dense(2)))
+
+
+def picture_of(form):
+    """The same network with channels first, or last."""
+    how = {"data_format": f"channels_{form}"}
+    shape = (3, 8, 8) if form == "first" else (8, 8, 3)
+    x = conv(6, padding="valid", **how)(image := Input(shape))
+    return Model(image, through(x, layers.Flatten(**how), layers.Dense(4)))
+
+
 def pictures(shape, seed=0, samples=24):
     """Patches of one brightness, with a little noise; values of 0 … 1."""
     draw = np.random.default_rng(seed)
@@ -297,25 +331,38 @@ def of_both_signs(shape):
 
 @dataclass(frozen=True)
 class Case:
-    """A network that is built as it is, and how near to the ANN's its answers come."""
+    """A network that is built as it is."""
 
     make: Callable
     samples: Callable = pictures
-    correlation: float = 0.97  # of all values of the answers, at least
-    slope: tuple[float, float] = (0.9, 1.1)  # of them over the ANN's
-    cores: int | None = None  # at most, where that is the question
+    steps: int = 64  # more where spikes pass many populations
+    seed: int = 0
+    cores: int | None = None  # where they are the question
+    after: Callable | None = None  # what is done to the weights
+
+    @property
+    def name(self):
+        return (self.after or self.make).__name__
+
+    def model(self):
+        model = trained(self.make(), self.seed)
+        return self.after(model) if self.after else model
 
 
 CASES = (
-    *map(Case, (features, picture_without_channels, heartbeat, overlapping_pools)),
+    *map(Case, (features, two_classes_for_each_of_three, picture_without_channels)),
+    *map(Case, (heartbeat, overlapping_pools)),
     *map(Case, (norm_before_convolution, norm_before_padding, norm_on_the_input)),
-    *map(Case, (signal_up_and_down, residual, residual_classes, residual_values)),
-    *map(Case, (branch_at_the_input, mean_of_all, dense_net, u_net)),
-    Case(fan_in_of_channels, cores=10),
-    Case(fan_in_of_a_picture, cores=7),
-    *map(Case, (real_values, depthwise, auto_encoder, uneven_kernels, no_weights)),
+    *map(Case, (signal_up_and_down, branch_at_the_input, mean_of_all, dense_net)),
+    *(Case(x, steps=256) for x in (residual, residual_classes, residual_values)),
+    Case(u_net),
+    Case(fan_in_of_channels, cores=8 + 3),  # 8192 neurons; 270 kB of weights
+    Case(fan_in_of_a_picture, cores=5 + 2),  # 4608 neurons; 160 kB of weights
+    *map(Case, (real_values, auto_encoder, uneven_kernels, dilated, grouped, shared)),
+    Case(depthwise, seed=2, steps=128),
     Case(bounded_answers, of_both_signs),
-    *map(Case, (scales_of_all_sizes, dilated, grouped, shared)),
+    Case(small, after=no_weights),
+    Case(small, after=scales_of_all_sizes),
     Case(event_pictures, events),
     Case(rescaled, pixels),
 )
