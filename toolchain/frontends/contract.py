@@ -31,3 +31,5 @@ class Format:
     the only one."""
     operations: Callable[[], Collection[str]]
     """Names of the layers, or operators, that are read."""
+    write: Callable[[Graph], bytes] | None = None
+    """The rate network as such a file; None: it is only read."""
