@@ -18,6 +18,7 @@ from .toolchain.errors import DoesNotFit, Obstacle, SnnDeployError, UnsupportedL
 from .toolchain.frontends.contract import ReadInPart
 from .toolchain.graph.graph import Graph
 from .toolchain.passes.fold import fold
+from .toolchain.passes.latency import unequal_depths
 from .toolchain.passes.legalize.explained import LayerUse, explained, refused
 from .toolchain.passes.legalize.legalize import legalize
 from .toolchain.passes.legalize.obstacles import obstacles_before
@@ -238,22 +239,18 @@ def _warnings(program: Program) -> list[Advice]:
             found.append(
                 Advice(id="zero-weights", severity="note", where=where, message=message)
             )
-    depth: dict[str, int] = {}
-    for p in program.populations:
-        steps = {depth.get(c.source, 0) + c.delay for c in program.incoming(p.name)}
-        if len(steps) > 1:
-            message = (
-                f"its sources' first spikes arrive {max(steps) - min(steps)} step(s) "
-                "apart, so that as many of the first steps see one of them alone"
+    for name, steps in unequal_depths(program).items():
+        message = (
+            f"its sources' first spikes arrive {steps} step(s) apart, so that as many "
+            "of the first steps see some of them alone"
+        )
+        found.append(
+            Advice(
+                id="unequal-depth",
+                severity="note",
+                where=name,
+                message=message,
+                fix="run more steps, or let the read-out leave the first ones out",
             )
-            found.append(
-                Advice(
-                    id="unequal-depth",
-                    severity="note",
-                    where=p.name,
-                    message=message,
-                    fix="run more steps, or let the read-out leave the first ones out",
-                )
-            )
-        depth[p.name] = max(steps, default=0)
+        )
     return found

@@ -116,7 +116,8 @@ def read_model(
 
     Args:
         path: of the file or folder; None: the LocNet that ships.
-        output: name of the one of several outputs to read; None: the only one.
+        output: name of the one of several outputs to read, "all" of them one after
+            the other, or None: the only one.
         rewrites: what to rewrite as what, of ``rewrite.CHOICES``.
 
     Raises:
@@ -147,7 +148,7 @@ def _read(path: Path | None, output: str | None) -> Model:
             f"Model {str(path)!r}: no such file; a Keras .keras or .h5, a SavedModel "
             "folder, an ONNX .onnx or a .snn bundle is allowed"
         )
-    if path.suffix != ".snn":
+    if path.suffix != ".snn" and not (path / "manifest.json").is_file():
         found = read_network(path, output)
         known = find_metadata(path) or {}
         return _checked(path, Model(found.graph, known, found.notes))

@@ -134,7 +134,7 @@ WINDOW = click.option(
 OUTPUT = click.option(
     "--output",
     metavar="NAME",
-    help="Which of a network's several outputs to read.",
+    help="Which of a network's several outputs to read; all: one after the other.",
 )
 REWRITE = click.option(
     "--rewrite",

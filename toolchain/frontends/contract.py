@@ -9,6 +9,9 @@ from pathlib import Path
 from ..errors import Obstacle, UnsupportedLayer
 from ..graph.graph import Graph
 
+ALL = "all"
+"""In place of an output's name: all outputs, each flattened, one after the other."""
+
 
 class ReadInPart(UnsupportedLayer):
     """Layers have no equivalent here; ``graph`` is what was read of the others.
@@ -37,6 +40,7 @@ class Format:
     shown: str  # "a Keras .keras, .h5 or SavedModel folder"
     recognises: Callable[[Path], bool]  # without the format's library
     read: Callable[[Path, str | None], Imported]
-    """Path, and which of several outputs to read: a name, or None for the only one."""
+    """Path, and which of several outputs to read: a name, ``ALL`` of them, or None for
+    the only one."""
     operations: Callable[[], Collection[str]]
     """Names of the layers, or operators, that are read."""

@@ -18,7 +18,7 @@ OLDEST, NEWEST = 3, 127  # IR versions; 1 at this place is a TensorFlow SavedMod
 
 
 def read_onnx(path: str | Path, output: str | None = None) -> Graph:
-    """An ONNX file → Graph; ``output`` chooses one of several.
+    """An ONNX file → Graph; ``output`` chooses one of several, or "all".
 
     A node has the name of its operator. The Graph takes samples in the model's own
     layout and holds pictures (height, width, channels) behind its first nodes.
