@@ -7,15 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from agreement import answers, assert_same_spikes, compiled
 
 from snn_deploy.checking import check
-from snn_deploy.deploy import Steps, compile_program
 from snn_deploy.model_files import read_model
-from snn_deploy.pipeline.compilation import Settings
 from snn_deploy.targets.contract import find_target
+from snn_deploy.toolchain.frontends.keras.keras import from_keras
 from snn_deploy.toolchain.graph import nodes as n
 from snn_deploy.toolchain.graph.graph import Graph
-from snn_deploy.toolchain.graph.interpret import evaluate
 from snn_deploy.toolchain.graph.rearranging import Slice
 
 MODELS = Path(__file__).parent / "onnx_models"
@@ -31,21 +30,12 @@ def agree(
     """The reference and other targets, nengo-loihi's emulator where none is named, give
     the same spikes, and the answer follows the float network's."""
     x = np.random.default_rng(0).random((10, *graph.input.shape))
-    settings = Settings(steps=steps)
-    program, _ = compile_program(graph, x[2:], settings, Steps())
-    wanted = find_target("reference").load(program).run(x[:2])
-    for target in others or ("loihi-emulator",):
-        with find_target(target).load(program) as session:
-            found = session.run(x[:2])
-        for name, spikes in wanted.spikes.items():
-            wrong = np.argwhere(spikes != found.spikes[name])
-            assert not len(wrong), (
-                f"{target}, {name}: (sample, step, neuron) {wrong[0]}"
-            )
-        np.testing.assert_array_equal(found.output, wanted.output)
-    assert all(spikes.any() for spikes in wanted.spikes.values())
-    answers = evaluate(graph, x[:2])
-    assert np.corrcoef(answers.ravel(), wanted.output.ravel())[0, 1] > correlation
+    program = compiled(graph, x[2:], steps)
+    assert_same_spikes(program, x[:2], others or ("loihi-emulator",))
+    with find_target("reference").load(program) as session:
+        found = session.run(x[:2])
+    assert all(spikes.any() for spikes in found.spikes.values())
+    assert answers(graph, program, x[:2])[0] > correlation
 
 
 rng = np.random.default_rng(1)
@@ -125,3 +115,38 @@ def test_they_are_checked_without_data(path):
     assert found.deployable
     assert found.needs[0].cores and found.needs[0].chips == 1
     assert {use.status for use in found.layers} <= {"native", "rewritten", "host"}
+
+
+@pytest.mark.parametrize("name", ["resnet8", "mobilenet", "unet", "keywords", "mlp"])
+def test_their_keras_twins_are_read_and_built(name):
+    pytest.importorskip("tensorflow", reason="tensorflow is not installed")
+    import keras_networks
+    from cases import trained
+    from keras_models import assert_same
+
+    model = trained(getattr(keras_networks, name)())
+    graph = from_keras(model)
+    assert_same(model, graph)
+    agree(graph, steps=128, correlation=0.97)
+
+
+def test_a_keras_mobilenet_is_checked_layer_by_layer(tmp_path):
+    """Norms and bounded ReLUs too are on the core, and nothing stands in the way."""
+    tf = pytest.importorskip("tensorflow", reason="tensorflow is not installed")
+    from cases import trained
+    from keras_networks import mobilenet
+
+    tf.keras.backend.clear_session()
+    trained(mobilenet()).save(tmp_path / "net.h5")
+    found = check(tmp_path / "net.h5", ["loihi-emulator", "lava", "reference"])
+    assert found.deployable
+    assert not [each for each in found.advice if each.severity != "note"]
+    status = {use.layer: use.status for use in found.layers}
+    layers = list(status)
+    first, last = layers.index("re_lu"), layers.index("re_lu_8")
+    assert [status[name] for name in layers[first : last + 1]].count("native") == 8
+    assert {status[name] for name in layers[first : last + 1]} == {
+        "native",
+        "rewritten",
+    }
+    assert {status[name] for name in layers[:first] + layers[last + 1 :]} == {"host"}

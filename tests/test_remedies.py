@@ -124,15 +124,24 @@ def test_a_neuron_that_needs_more_than_a_core() -> None:
     program = chain(before, dense("many", "sum", 800, 10))
     refusal = refused(program, 128, limits)
     assert "'sum': even 1 neuron(s) on one core need 51200" in str(refusal)
-    assert "24 channels instead of 32 in 'many'" in str(refusal)
+    assert "24 channel(s) instead of 32 in 'many'" in str(refusal)
     (remedy,) = (r for r in refusal.remedies if r.kind == "channels")
     place(remedy.change.of(program), limits, 128)
 
 
 def test_where_nothing_tried_helps_the_advice_is_general() -> None:
-    refusal = refused(chain(dense("in", "a", 30, 3)), 8, replace(SMALL, synapse_bits=9))
+    """A 3 × 3 kernel takes nine words at least, a smaller one fewer."""
+    conv = ConvConnection(
+        source="in",
+        target="a",
+        weight=np.full((3, 3, 1, 1), 254, np.int16),
+        shape=(3, 3, 1),
+    )
+    limits = replace(SMALL, synapse_bits=500)
+    refusal = refused(chain(conv), 8, limits)
     assert refusal.remedies == ()
     assert "of the changes tried none does alone: use a smaller kernel" in str(refusal)
+    place(chain(replace(conv, weight=conv.weight[:2, :2])), limits, 8)
 
 
 def test_channels_follow_through_depthwise_layers() -> None:

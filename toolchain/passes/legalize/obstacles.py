@@ -8,7 +8,7 @@ from ...errors import Obstacle
 from ...graph import nodes as n
 from ...graph.functions import Elementwise, LeakyReLU, MaxPool2D
 from ...graph.graph import Graph
-from ...graph.nodes import Node
+from ...graph.nodes import FloatArray, Node
 from ...graph.preparation import ChannelsLast
 from .ends import sources_of
 
@@ -44,6 +44,25 @@ def obstacles_of(
     return tuple(each for each in found if each) or _ends(graph)
 
 
+def obstacles_before(graph: Graph) -> tuple[Obstacle, ...]:
+    """All functions of the host before populations, of a Graph that is read in part."""
+    before = before_populations(graph)
+    return tuple(
+        _function(node)
+        for node in graph.nodes
+        if isinstance(node, n.Readout) and node.name in before
+    )
+
+
+def before_populations(graph: Graph, others: Collection[str] = ()) -> set[str]:
+    """Names of the nodes that a population, or one of the others, comes after."""
+    before: set[str] = set()
+    for node in reversed(graph.nodes):
+        if node.name in before or node.name in others or isinstance(node, n.Neurons):
+            before.update(node.inputs)
+    return before
+
+
 def is_inside(
     graph: Graph, node: Node, encoder: Collection[str], decoder: Collection[str]
 ) -> bool:
@@ -75,8 +94,8 @@ def _function(node: n.Readout) -> Obstacle:
         return obstacle(
             "leaky-relu",
             node,
-            f"its slope below 0 is {node.slope.ravel()[0]:g}, and a firing rate is "
-            "never negative",
+            f"its slope below 0 is {_range(node.slope)}, and a firing rate is never "
+            "negative",
             "take a ReLU in its place (--rewrite leaky_relu=relu) and fine-tune, or "
             "train again with ReLU",
         )
@@ -93,7 +112,8 @@ def _function(node: n.Readout) -> Obstacle:
         return obstacle(
             f"{name.lower()}-before-a-population",
             node,
-            "it stands before a population, where only weights may",
+            "it stands before a population, and a firing rate is no such function of "
+            "the current",
             f"{LAST_ONLY}, or take a ReLU in its place (--rewrite "
             f"{name.lower()}=relu) and fine-tune",
         )
@@ -103,6 +123,12 @@ def _function(node: n.Readout) -> Obstacle:
         "it stands before a population, where only weights may",
         f"{LAST_ONLY}, or {TRAIN}",
     )
+
+
+def _range(values: FloatArray) -> str:
+    """The smallest and the largest of them, or the one there is."""
+    low, high = f"{values.min():g}", f"{values.max():g}"
+    return low if low == high else f"{low} … {high}"
 
 
 def _lowpass(

@@ -16,7 +16,7 @@ from .limits import CoreLimits
 from .load import Load
 
 STEPS = 16  # of a layer's channels, from none to all
-SIDES = tuple(Fraction(n, 8) for n in range(7, 0, -1))
+SIDES = tuple(Fraction(n, 8) for n in range(7, 1, -1))
 BITS = (6, 5, 4)  # 7 take as much memory as 8
 
 
@@ -42,7 +42,7 @@ class Remedy:
             )
         if self.kind == "stride":
             return f"a stride of {becomes} instead of {was} into {self.population!r}"
-        return f"{becomes} channels instead of {was} in {self.population!r}"
+        return f"{becomes} channel(s) instead of {was} in {self.population!r}"
 
 
 @dataclass(frozen=True)

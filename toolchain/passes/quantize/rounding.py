@@ -23,6 +23,7 @@ from ...program.program import Population
 from .layers import Layer, Synapses
 
 SPARSE = 0.4  # share of synapses below which a matrix is stored synapse by synapse
+OUTLIER = 1e6  # times the median weight; such a one is a mistake, not a scale
 SLOWEST = 4096  # steps; a current that keeps 4095/4096 of itself has that tau_syn
 
 
@@ -50,8 +51,9 @@ def round_population(layer: Layer, scales: Scales, dt: float) -> Population:
     if not 0 < threshold <= core.MAX_THRESHOLD:
         raise DoesNotFit(
             f"{what}: its threshold would be {threshold}; 64 … {core.MAX_THRESHOLD} is "
-            "allowed. Its incoming weights are too strong or too weak for a threshold "
-            "of 1; rescale them (balance), or use smaller amplitudes before it"
+            f"allowed. {_outlier(layer)}Its incoming weights are too strong or too "
+            "weak for a threshold of 1; rescale them (balance), or use smaller "
+            "amplitudes before it"
         )
     bias = scales.current * layer.bias
     if bias.size and np.abs(bias).max() > core.MAX_BIAS * (1 + 1e-9):
@@ -71,6 +73,21 @@ def round_population(layer: Layer, scales: Scales, dt: float) -> Population:
         scale=scales.membrane,
         amplitude=node.amplitude,
     )
+
+
+def _outlier(layer: Layer) -> str:
+    """A sentence on a weight that leaves no room for the others; empty without one."""
+    for synapses in layer.synapses:
+        sizes = np.abs(synapses.node.weight)
+        ratio = sizes.max() / max(float(np.median(sizes)), 1e-300)
+        if ratio > OUTLIER:
+            at = ", ".join(map(str, np.unravel_index(sizes.argmax(), sizes.shape)))
+            return (
+                f"The weight [{at}] of {synapses.node.name!r} is {ratio:.0e} times as "
+                "large as half of the others are at most: make it as small as they "
+                "are. "
+            )
+    return ""
 
 
 def round_connection(layer: Layer, synapses: Synapses, scales: Scales) -> Connection:
