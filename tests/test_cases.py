@@ -110,12 +110,14 @@ def test_synaptic_operations_and_energy_are_those_counted_by_hand(tmp_path):
     assert energy.total.total.value == pytest.approx(joules / 2)
 
 
-def test_one_of_several_outputs_is_chosen():
+def test_one_of_several_outputs_is_chosen_or_all_are_read():
     model = trained(two_answers())
-    with pytest.raises(ModelError, match="outputs 'out', 'dense'; name the one to"):
+    with pytest.raises(ModelError, match="'out', 'dense'; name the one.*--output all"):
         from_keras(model)
     x = pictures((4,)).astype("f4")
-    for name, wanted in zip(("out", "dense"), model(x)):
+    out, neurons = map(np.asarray, model(x))
+    both = np.concatenate([out, neurons], axis=1)
+    for name, wanted in (("out", out), ("dense", neurons), ("all", both)):
         graph = from_keras(model, output=name)
         np.testing.assert_allclose(evaluate(graph, x), wanted, rtol=1e-5, atol=1e-6)
         assert_deployed(graph, x)

@@ -126,7 +126,7 @@ def test_a_detector_of_two_heads_is_chosen_rewritten_and_built(tmp_path):
     model = saved(trained(two_heads()), tmp_path)
     with pytest.raises(ModelError, match="outputs 'coarse', 'fine'; name the one"):
         read_model(model)
-    for output in ("coarse", "fine"):
+    for output in ("coarse", "fine", "all"):
         with pytest.raises(UnsupportedLayer, match="below 0 is 0.1.*leaky_relu=relu"):
             legalize(read_model(model, output).graph)
         graph = read_model(model, output, {"leaky_relu": "relu"}).graph
