@@ -11,8 +11,8 @@ from importlib import import_module
 import click
 
 VERBS = (
-    *("build", "run", "compare", "report", "train", "finetune", "targets"),
-    *("import_", "export", "check"),
+    *("build", "run", "compare", "report", "train", "finetune"),
+    *("targets", "import_", "export", "check"),
 )
 
 
