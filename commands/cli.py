@@ -11,8 +11,8 @@ from importlib import import_module
 import click
 
 VERBS = (
-    *("check", "build", "run", "compare", "report", "train", "finetune"),
-    *("import_", "export", "targets"),
+    *("build", "run", "compare", "report", "train", "finetune"),
+    *("targets", "import_", "export", "check"),
 )
 
 

@@ -14,7 +14,12 @@ from .options import OUTPUT, PATH, REWRITE, consoles, say
 @OUTPUT
 @REWRITE
 @click.option(
-    "--format", "name", default="onnx", show_default=True, help="Format to write."
+    "--format",
+    "name",
+    metavar="NAME",
+    default="onnx",
+    show_default=True,
+    help="Format to write.",
 )
 @click.option("--out", type=PATH, required=True, help="File to write.")
 def export(
