@@ -23,6 +23,10 @@ from ...program.program import Population
 from .layers import Layer, Synapses
 
 SPARSE = 0.4  # share of synapses below which a matrix is stored synapse by synapse
+UNEVEN = (
+    "Its incoming weights are too strong or too weak for a threshold of 1; rescale "
+    "them (balance), or use smaller amplitudes before it"
+)
 OUTLIER = 1e6  # times the median weight; such a one is a mistake, not a scale
 SLOWEST = 4096  # steps; a current that keeps 4095/4096 of itself has that tau_syn
 
@@ -51,9 +55,7 @@ def round_population(layer: Layer, scales: Scales, dt: float) -> Population:
     if not 0 < threshold <= core.MAX_THRESHOLD:
         raise DoesNotFit(
             f"{what}: its threshold would be {threshold}; 64 … {core.MAX_THRESHOLD} is "
-            f"allowed. {_outlier(layer)}Its incoming weights are too strong or too "
-            "weak for a threshold of 1; rescale them (balance), or use smaller "
-            "amplitudes before it"
+            f"allowed. {_outlier(layer) or UNEVEN}"
         )
     bias = scales.current * layer.bias
     if bias.size and np.abs(bias).max() > core.MAX_BIAS * (1 + 1e-9):
@@ -79,13 +81,13 @@ def _outlier(layer: Layer) -> str:
     """A sentence on a weight that leaves no room for the others; empty without one."""
     for synapses in layer.synapses:
         sizes = np.abs(synapses.node.weight)
-        ratio = sizes.max() / max(float(np.median(sizes)), 1e-300)
+        kept = sizes[sizes > 0]
+        ratio = kept.max() / np.median(kept) if kept.size else 0.0
         if ratio > OUTLIER:
             at = ", ".join(map(str, np.unravel_index(sizes.argmax(), sizes.shape)))
             return (
-                f"The weight [{at}] of {synapses.node.name!r} is {ratio:.0e} times as "
-                "large as half of the others are at most: make it as small as they "
-                "are. "
+                f"The weight [{at}] of {synapses.node.name!r} is {ratio:.0e} times the "
+                "median of its other weights; make it as small as they are"
             )
     return ""
 
