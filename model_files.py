@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from .toolchain.errors import ModelError
 from .toolchain.frontends.formats import read_network
 from .toolchain.graph.graph import Graph
 from .toolchain.passes.quantize.rounding import Scales
+from .toolchain.passes.rewrite import rewrite
 
 Metadata = Mapping[str, Any]
 SHIPPED = "locnet.snn"
@@ -37,6 +38,8 @@ class Model:
 
     graph: Graph
     metadata: Metadata  # "split" → part → names, scores, …
+    remarks: tuple[str, ...] = ()  # of the reading of its file
+    original: Graph | None = None  # before what was rewritten on request
 
     @property
     def scales(self) -> dict[str, Scales] | None:
@@ -78,11 +81,11 @@ class Model:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader must know of its fine-tuning: that it kept to no budget."""
+        """What a reader must know of its file, and that fine-tuning kept no budget."""
         found: Any = self.metadata
         for name in ("finetuned", "validation", "spikes", "over_budget"):
             found = found.get(name) if isinstance(found, Mapping) else None
-        return (found,) if isinstance(found, str) else ()
+        return (*self.remarks, *((found,) if isinstance(found, str) else ()))
 
     @property
     def before(self) -> tuple[Score, ...]:
@@ -104,25 +107,51 @@ class Model:
         )
 
 
-def read_model(path: Path | None) -> Model:
-    """A Keras .keras, .h5 or SavedModel, a .snn of a Graph, or the LocNet that ships.
+def read_model(
+    path: Path | None,
+    output: str | None = None,
+    rewrites: Mapping[str, str] | None = None,
+) -> Model:
+    """A network of any format, a .snn of a Graph, or the LocNet that ships.
+
+    Args:
+        path: of the file or folder; None: the LocNet that ships.
+        output: name of the one of several outputs to read, "all" of them one after
+            the other, or None: the only one.
+        rewrites: what to rewrite as what, of ``rewrite.CHOICES``.
 
     Raises:
         ModelError: it is missing, damaged, or no network.
         BundleError: the bundle is not in order.
+        DataError: there is nothing to rewrite so.
     """
+    if not rewrites:
+        return _read(path, output)
+    model = _read(path, output)
+    names = ", ".join(f"{old} as {new}" for old, new in rewrites.items())
+    remark = f"rewritten on request: {names}; fine-tune it to make up for that"
+    return replace(
+        model,
+        graph=rewrite(model.graph, rewrites),
+        remarks=(*model.remarks, remark),
+        original=model.graph,
+    )
+
+
+def _read(path: Path | None, output: str | None) -> Model:
+    """``read_model`` of what the file holds."""
     if path is None:
         with as_file(files("snn_deploy.models.networks") / SHIPPED) as shipped:
-            return read_model(shipped)
+            return _read(shipped, output)
     if not path.exists():
         raise ModelError(
             f"Model {str(path)!r}: no such file; a Keras .keras or .h5, a SavedModel "
-            "folder or a .snn bundle is allowed"
+            "folder, an ONNX .onnx or a .snn bundle is allowed"
         )
-    if path.suffix != ".snn":
-        return _checked(
-            path, Model(read_network(path).graph, find_metadata(path) or {})
-        )
+    if path.suffix != ".snn" and not (path / "manifest.json").is_file():
+        found = read_network(path, output)
+        known = find_metadata(path) or {}
+        return _checked(path, Model(found.graph, known, found.notes))
     bundle = load_bundle(path)
     if bundle.graph is None:
         raise ModelError(

@@ -10,7 +10,7 @@ from importlib import import_module
 
 import click
 
-VERBS = ("build", "run", "compare", "report", "train", "finetune", "targets")
+VERBS = ("build", "run", "compare", "report", "train", "finetune", "targets", "check")
 
 
 @click.group(

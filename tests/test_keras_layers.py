@@ -7,6 +7,7 @@ import pytest
 
 from snn_deploy.toolchain.frontends.keras.keras import from_keras, read_keras
 from snn_deploy.toolchain.frontends.keras.layers.table import LAYERS
+from snn_deploy.toolchain.graph import nodes as n
 from snn_deploy.toolchain.graph.interpret import interpret
 from snn_deploy.toolchain.graph.preparation import ChannelsLast
 
@@ -315,3 +316,12 @@ def test_channels_first_says_what_channels_last_says(end):
     if end == "picture":
         got = got.transpose(0, 2, 3, 1)
     np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-5 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: layers.LeakyReLU(0.0), layers.PReLU, lambda: layers.ReLU()]
+)
+def test_a_slope_of_0_is_a_relu(make):
+    """PReLU begins with slopes of 0."""
+    graph = from_keras(keras.Sequential([keras.Input((4, 4, 2)), make()]))
+    assert [type(node) for node in graph.nodes] == [n.Input, n.ReLU, n.Output]

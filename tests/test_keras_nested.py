@@ -152,12 +152,23 @@ def test_one_of_several_outputs_has_to_be_chosen(tmp_path):
     model.save(tmp_path / "net.h5")
     with pytest.raises(
         ModelError,
-        match="outputs 'one', 'other'; name the one to read, --output one",
+        match="outputs 'one', 'other'; .* --output one, or --output all",
     ):
         read_network(tmp_path / "net.h5")
     assert read_network(tmp_path / "net.h5", "one").graph.output.name == "one_output"
     with pytest.raises(ModelError, match="'other' and no 'last'; name the one"):
         from_keras(model, "last")
+
+
+def test_all_outputs_are_read_one_after_the_other(tmp_path):
+    model = branches()
+    model.save(tmp_path / "net.h5")
+    flat = np.random.default_rng(0).normal(size=(5, 10)).astype("f4")
+    wanted = model([flat[:, :6].reshape(5, 3, 2, 1), flat[:, 6:]])
+    for graph in (from_keras(model, "all"), read_keras(tmp_path / "net.h5", "all")):
+        got = interpret(graph, flat)[graph.output.name]
+        whole = np.concatenate([np.reshape(y, (5, -1)) for y in wanted], axis=1)
+        np.testing.assert_allclose(got, whole, rtol=1e-5, atol=1e-5)
 
 
 def test_a_layer_may_give_an_output_and_feed_another():

@@ -24,7 +24,7 @@ from ..errors import BundleError, SnnDeployError
 from ..files import parse_json
 from ..graph.graph import Graph
 from ..graph.nodes import Array
-from ..program.host import BoolArray
+from ..program.host import BoolArray, parts_of
 from ..program.program import Program
 from .archive import (
     demand_size,
@@ -87,8 +87,8 @@ def _graphs(program: Program | None) -> tuple[Graph | None, ...]:
     """The float networks in a Program: of its host, and the one it stands for."""
     if program is None:
         return ()
-    first = getattr(program.encoder, "graph", None)  # a SpikeEncoder has none
-    return program.graph, first, program.decoder.graph
+    encoders = (part.graph for part in parts_of(program.encoder))
+    return program.graph, *encoders, program.decoder.graph
 
 
 def save_bundle(path: Path | str, bundle: Bundle) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..graph.graph import Graph
+
+ALL = "all"
+"""In place of an output's name: all outputs, each flattened, one after the other."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -24,4 +27,7 @@ class Format:
     shown: str  # "a Keras .keras, .h5 or SavedModel folder"
     recognises: Callable[[Path], bool]  # without the format's library
     read: Callable[[Path, str | None], Imported]
-    """Path, and which of several outputs to read: a name, or None for the only one."""
+    """Path, and which of several outputs to read: a name, ``ALL`` of them, or None for
+    the only one."""
+    operations: Callable[[], Collection[str]]
+    """Names of the layers, or operators, that are read."""

@@ -10,8 +10,9 @@ import numpy as np
 
 from ...errors import ModelError, Obstacle, UnsupportedLayer
 from ...graph.graph import Graph
-from ...graph.nodes import Input, Output, Reshape, Shape
+from ...graph.nodes import Concat, Flatten, Input, Output, Reshape, Shape
 from ...graph.rearranging import Slice
+from ..contract import ALL
 from .config import Call, Flow, Source, flow
 from .files import KerasModel
 from .layers.activations import demand_activation
@@ -37,18 +38,20 @@ def to_graph(model: KerasModel, output: str | None = None) -> Graph:
             it has several outputs and none is named.
     """
     found = _readable("Keras model", lambda: flow(model.config))
-    name = _chosen(found, output)
+    names = _chosen(found, output)
     building = _Building(Network(found.old), model.weights)
-    calls = found.up_to(name)
+    calls = found.up_to(*names)
     building.begin(found, {call.name for call in calls})
     for call in calls:
         if call.kind != "InputLayer":
             building.add(call)
     if building.obstacles:
         raise UnsupportedLayer.of(building.obstacles)
-    network, last = building.network, building.tensors[found.outputs[name]]
-    assert last is not None  # else there was an obstacle
-    network.put(Output, f"{name}_output", network.plain(last))
+    network = building.network
+    lasts = [building.tensors[found.outputs[name]] for name in names]
+    whole = [network.plain(last) for last in lasts if last is not None]  # each is one
+    title = f"{names[0]}_output" if len(whole) == 1 else "outputs"
+    network.put(Output, title, _joined(network, whole))
     graph = Graph(tuple(network.nodes))
     graph.check()
     return graph
@@ -64,18 +67,31 @@ def _readable(title: str, read: Callable[[], T]) -> T:
         ) from error
 
 
-def _chosen(found: Flow, output: str | None) -> str:
-    """Name of the output that is read."""
+def _chosen(found: Flow, output: str | None) -> list[str]:
+    """Names of the outputs that are read."""
     names = list(found.outputs)
     if output in names:
-        return str(output)
-    if output is None and len(names) == 1:
-        return names[0]
+        return [str(output)]
+    if output == ALL or (output is None and len(names) == 1):
+        return names
     others = "" if output is None else f" and no {output!r}"
     raise ModelError(
         f"Keras model: it has the outputs {', '.join(map(repr, names))}{others}; name "
-        f"the one to read, --output {names[0]}"
+        f"the one to read, --output {names[0]}, or --output {ALL}"
     )
+
+
+def _joined(network: Network, tensors: list[Tensor]) -> Tensor:
+    """Several outputs as one: each flattened, one after the other."""
+    if len(tensors) == 1:
+        return tensors[0]
+    flat = [
+        tensor
+        if len(tensor.shape) == 1
+        else network.put(Flatten, f"outputs.{i}", tensor)
+        for i, tensor in enumerate(tensors, 1)
+    ]
+    return network.put(Concat, "outputs.all", *flat)
 
 
 @dataclass(frozen=True, eq=False)

@@ -48,9 +48,9 @@ class Flow:
     outputs: Mapping[str, str]  # the model's name of it → call
     old: bool  # written by Keras 2
 
-    def up_to(self, output: str) -> list[Call]:
-        """The calls that one of the outputs depends on."""
-        needed = {self.outputs[output]}
+    def up_to(self, *outputs: str) -> list[Call]:
+        """The calls that these outputs depend on."""
+        needed = {self.outputs[output] for output in outputs}
         for call in reversed(self.calls):
             if call.name in needed:
                 needed.update(call.sources)

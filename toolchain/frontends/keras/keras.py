@@ -14,6 +14,8 @@ from ...graph.nodes import Array
 from ..contract import Format, Imported
 from .building import to_graph
 from .files import ALLOWED, KerasModel, read_file
+from .hdf5 import MAGIC
+from .layers.table import IDENTITIES, LAYERS
 from .saved_model import read_saved_model
 from .weights import short_name
 
@@ -28,7 +30,7 @@ def from_keras(model: Any, output: str | None = None) -> Graph:
     after the other.
 
     Args:
-        output: name of the one of several outputs that is read.
+        output: name of the one of several outputs that is read, or "all".
 
     Raises:
         UnsupportedLayer: layers have no equivalent here; all of them are said.
@@ -68,7 +70,7 @@ def read_keras(path: str | Path, output: str | None = None) -> Graph:
     A file is read without TensorFlow; of none is any code executed.
 
     Args:
-        output: name of the one of several outputs that is read.
+        output: name of the one of several outputs that is read, or "all".
 
     Raises:
         UnsupportedLayer: layers have no equivalent here; all of them are said.
@@ -82,8 +84,22 @@ def read_keras(path: str | Path, output: str | None = None) -> Graph:
     return to_graph(model, output)
 
 
+def recognises(path: Path) -> bool:
+    """A folder with a SavedModel, HDF5, a zip, or a file called as Keras' are."""
+    if path.is_dir():
+        names = ("saved_model.pb", "keras_metadata.pb")
+        return any((path / name).is_file() for name in names)
+    if path.suffix.lower() in (".keras", ".h5", ".hdf5"):
+        return True
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(MAGIC)).startswith((MAGIC, b"PK"))
+
+
 FORMAT = Format(
     shown="a Keras .keras or .h5, or a SavedModel folder,",
-    recognises=lambda path: True,
+    recognises=recognises,
     read=lambda path, output: Imported(graph=read_keras(path, output)),
+    operations=lambda: {*LAYERS, *IDENTITIES},
 )

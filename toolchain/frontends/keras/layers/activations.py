@@ -140,6 +140,9 @@ def relu(layer: Layer) -> Tensor:
 
 
 def _leaky(layer: Layer, tensor: Tensor, slope: FloatArray) -> Tensor:
+    """A plain ReLU where the slope is 0 everywhere."""
+    if not slope.any():
+        return layer.put(n.ReLU, tensor)
     return layer.put(LeakyReLU, tensor, slope=spread(tensor, slope))
 
 

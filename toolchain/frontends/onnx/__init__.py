@@ -1,0 +1,1 @@
+"""ONNX's files: what PyTorch, TensorFlow and scikit-learn export."""

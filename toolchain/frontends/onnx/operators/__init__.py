@@ -1,0 +1,1 @@
+"""ONNX's operators → nodes of a Graph, a file a kind of operator."""
