@@ -14,14 +14,17 @@ from .calibration.operations import core_macs, macs
 from .model_files import read_model
 from .pipeline.compilation import DEFAULT_STEPS
 from .targets.contract import Target, find_target, refuse
-from .toolchain.errors import DoesNotFit, SnnDeployError, UnsupportedLayer
+from .toolchain.errors import DoesNotFit, Obstacle, SnnDeployError, UnsupportedLayer
+from .toolchain.frontends.contract import ReadInPart
 from .toolchain.graph.graph import Graph
 from .toolchain.passes.fold import fold
 from .toolchain.passes.latency import unequal_depths
-from .toolchain.passes.legalize.explained import LayerUse, explained
+from .toolchain.passes.legalize.explained import LayerUse, explained, refused
 from .toolchain.passes.legalize.legalize import legalize
+from .toolchain.passes.legalize.obstacles import obstacles_before
 from .toolchain.passes.place.place import Placement, place
 from .toolchain.passes.quantize.quantize import quantize
+from .toolchain.passes.rewrite import kind_of
 from .toolchain.program.host import spike_encoder
 from .toolchain.program.program import Program
 
@@ -101,13 +104,16 @@ def check(
     try:
         graph = read_model(model, output, rewrites).graph
     except UnsupportedLayer as error:
-        return _refused(name, error, (), places)
+        part = error.graph if isinstance(error, ReadInPart) else None
+        found = error.obstacles + _behind(part, rewrites or {})
+        return _refused(name, error, refused(part, found), places, found)
     spikes = encoder in ("spikes", "events")
     try:
         legal = legalize(fold(graph), input_spikes=spikes)
     except UnsupportedLayer as error:
-        uses = explained(graph, None, input_spikes=spikes)
-        return _refused(name, error, uses, places)
+        found = error.obstacles
+        uses = refused(graph, found, input_spikes=spikes)
+        return _refused(name, error, uses, places, found)
     uses = explained(graph, legal, input_spikes=spikes)
     try:
         program = _program(legal, encoder)
@@ -115,9 +121,9 @@ def check(
         return _refused(name, error, uses, places)
     needs, advice = [], list(_warnings(program))
     for target in places:
-        need, found = _need(target, program)
+        need, missing = _need(target, program)
         needs.append(need)
-        advice += found
+        advice += missing
     synapses = sum(int(c.fan_out.sum()) for c in program.connections)
     return Check(
         model=name,
@@ -143,14 +149,25 @@ def _program(legal: Graph, encoder: str | None) -> Program:
     )
 
 
+def _behind(graph: Graph | None, rewrites: Mapping[str, str]) -> tuple[Obstacle, ...]:
+    """What stands in the way beside layers that are not read."""
+    if graph is None:
+        return ()
+    return tuple(
+        each
+        for each in obstacles_before(graph)
+        if kind_of(graph[each.layer]) not in rewrites
+    )
+
+
 def _refused(
     name: str,
     error: SnnDeployError,
     uses: tuple[LayerUse, ...],
     places: Sequence[Target],
+    obstacles: Sequence[Obstacle] = (),
 ) -> Check:
     """That it cannot be deployed, with everything that stands in the way."""
-    obstacles = getattr(error, "obstacles", ())
     advice = tuple(
         Advice(
             id=each.id,

@@ -11,9 +11,10 @@ from typing import Any
 from .calibration.operations import core_macs
 from .calibration.report.report import Score, revive
 from .models.training.metadata import find_metadata
-from .toolchain.bundle.bundle import load_bundle
+from .toolchain.bundle.archive import write_together
+from .toolchain.bundle.bundle import Bundle, load_bundle, save_bundle
 from .toolchain.errors import ModelError
-from .toolchain.frontends.formats import read_network
+from .toolchain.frontends.formats import read_network, written
 from .toolchain.graph.graph import Graph
 from .toolchain.passes.quantize.rounding import Scales
 from .toolchain.passes.rewrite import rewrite
@@ -138,6 +139,35 @@ def read_model(
     )
 
 
+def keep(model: Model, path: Path) -> None:
+    """Write a network as a bundle, with what is known of it.
+
+    Raises:
+        ModelError: the path is not that of a .snn.
+        BundleError: it cannot be written.
+    """
+    if path.suffix != ".snn":
+        raise ModelError(f"Bundle {str(path)!r}: its name has to end in .snn")
+    metadata = {**model.metadata, "remarks": list(model.remarks)}
+    save_bundle(path, Bundle(graph=model.graph, metadata=metadata))
+
+
+def export(model: Model, name: str, path: Path) -> None:
+    """Write a network's rates as a file of the format of this name.
+
+    Raises:
+        ModelError: no such format is written, or the file cannot be.
+    """
+    content = written(model.graph, name)
+    try:
+        write_together({path: content})
+    except OSError as error:
+        raise ModelError(
+            f"Model {str(path)!r} cannot be written: {error.strerror}; choose a folder "
+            "that exists and can be written to"
+        ) from error
+
+
 def _read(path: Path | None, output: str | None) -> Model:
     """``read_model`` of what the file holds."""
     if path is None:
@@ -158,12 +188,14 @@ def _read(path: Path | None, output: str | None) -> Model:
             f"Model {str(path)!r}: it holds a Program, which is built already; run it "
             "with `snn-deploy run`"
         )
-    return _checked(path, Model(bundle.graph, bundle.metadata))
+    kept = _checked(path, Model(bundle.graph, bundle.metadata))
+    return replace(kept, remarks=tuple(kept.metadata.get("remarks", ())))
 
 
 def _checked(path: Path, model: Model) -> Model:
     """The model, where what is read of its metadata is of the right form."""
     try:
+        revive(tuple[str, ...], model.metadata.get("remarks", []), "remarks")
         for name, kind in (("finetuned", _tuned), ("scores", _scores)):
             if name in model.metadata:
                 kind(_table(model.metadata[name], name))

@@ -10,7 +10,10 @@ from importlib import import_module
 
 import click
 
-VERBS = ("build", "run", "compare", "report", "train", "finetune", "targets", "check")
+VERBS = (
+    *("check", "build", "run", "compare", "report", "train", "finetune"),
+    *("import_", "export", "targets"),
+)
 
 
 @click.group(

@@ -273,9 +273,11 @@ ADVICE = {
         lambda: counted(COUNTS > 0),
     ),
     "nothing to balance": (
-        lambda: weighted(*POOL, n.ReLU("a")),
+        lambda: weighted(n.ReLU("z"), *POOL, n.ReLU("a")),
         "'a': .*which has no weights or is shared; .*put a layer with weights between",
-        lambda: weighted(*POOL, n.Flatten("f"), dense("d", 1, 2), n.ReLU("a")),
+        lambda: weighted(
+            *(n.ReLU("z"), *POOL, n.Flatten("f"), dense("d", 1, 2), n.ReLU("a"))
+        ),
     ),
 }
 

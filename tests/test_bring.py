@@ -117,14 +117,36 @@ def test_they_are_checked_without_data(path):
     assert {use.status for use in found.layers} <= {"native", "rewritten", "host"}
 
 
-def test_keras_twins_are_read_and_built():
+@pytest.mark.parametrize("name", ["resnet8", "mobilenet", "unet", "keywords", "mlp"])
+def test_their_keras_twins_are_read_and_built(name):
     pytest.importorskip("tensorflow", reason="tensorflow is not installed")
+    import keras_networks
     from cases import trained
     from keras_models import assert_same
-    from keras_networks import NETWORKS
 
-    for make in NETWORKS:
-        model = trained(make())
-        graph = from_keras(model)
-        assert_same(model, graph)
-        agree(graph, steps=48)
+    model = trained(getattr(keras_networks, name)())
+    graph = from_keras(model)
+    assert_same(model, graph)
+    agree(graph, steps=128, correlation=0.97)
+
+
+def test_a_keras_mobilenet_is_checked_layer_by_layer(tmp_path):
+    """Norms and bounded ReLUs too are on the core, and nothing stands in the way."""
+    tf = pytest.importorskip("tensorflow", reason="tensorflow is not installed")
+    from cases import trained
+    from keras_networks import mobilenet
+
+    tf.keras.backend.clear_session()
+    trained(mobilenet()).save(tmp_path / "net.h5")
+    found = check(tmp_path / "net.h5", ["loihi-emulator", "lava", "reference"])
+    assert found.deployable
+    assert not [each for each in found.advice if each.severity != "note"]
+    status = {use.layer: use.status for use in found.layers}
+    layers = list(status)
+    first, last = layers.index("re_lu"), layers.index("re_lu_8")
+    assert [status[name] for name in layers[first : last + 1]].count("native") == 8
+    assert {status[name] for name in layers[first : last + 1]} == {
+        "native",
+        "rewritten",
+    }
+    assert {status[name] for name in layers[:first] + layers[last + 1 :]} == {"host"}

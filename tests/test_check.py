@@ -221,3 +221,49 @@ def test_the_page_of_operations_is_what_the_tables_say():
     page = Path(__file__).parent.parent / "docs" / "operations.md"
     found = CliRunner().invoke(cli, ["targets", "--operations"])
     assert found.exit_code == 0 and page.read_text() == found.output
+
+
+def test_obstacles_behind_layers_that_are_not_read_are_named_too(tmp_path):
+    """By the layer's name, in the table too; all of them gone, it is deployable."""
+    tf = pytest.importorskip("tensorflow", reason="tensorflow is not installed")
+    layers = tf.keras.layers
+
+    def saved(*first, pool=layers.MaxPooling1D, last="tanh"):
+        rest = (
+            *(layers.Conv1D(4, 3, activation="relu", name="c"), pool(2, name="pool")),
+            *(layers.Conv1D(4, 3, name="d"), layers.Activation(last, name="bend")),
+            *(layers.Flatten(), layers.Dense(8, "relu"), layers.Dense(2, "softmax")),
+        )
+        path = tmp_path / "net.h5"
+        tf.keras.Sequential([*first, *rest]).save(path)
+        return path
+
+    words = layers.Embedding(50, 8, name="words")
+    state = layers.LSTM(6, return_sequences=True, name="state")
+    path = saved(tf.keras.Input((20,)), words, state)
+    told = json.loads(run(path, "--json").output)
+    validate(told, SCHEMA)
+    stands = ["words", "state", "pool", "bend"]
+    assert [each["where"] for each in told["advice"]] == stands
+    uses = {use["layer"]: use["status"] for use in told["layers"]}
+    assert [name for name in uses if uses[name] == "unsupported"] == stands
+    assert uses["c"] == uses["d"] == "native"
+    shown = run(path, "--rewrite", "maxpool=average,tanh=relu")
+    assert shown.exit_code == 1 and "state: LSTM: it keeps a state" in shown.output
+    assert "bend" not in [line.split(":")[1].strip() for line in errors(shown.output)]
+    first = tf.keras.Input((20, 8)), layers.Conv1D(6, 3, activation="relu")
+    path = saved(*first, pool=layers.AveragePooling1D, last="relu")
+    assert run(path).exit_code == 0
+
+
+def errors(output: str) -> list[str]:
+    return [line for line in output.splitlines() if line.startswith("error:")]
+
+
+def test_a_damaged_file_is_one_sentence(tmp_path, run_cli, capsys):
+    path = tmp_path / "net.h5"
+    path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(300))
+    assert run_cli("check", path) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and len(said.err.splitlines()) == 1
+    assert "it is damaged" in said.err

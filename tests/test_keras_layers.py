@@ -133,7 +133,11 @@ def test_every_layer_gives_keras_numbers(what):
 def test_no_layer_that_is_read_is_left_out_here():
     seen = {type(layer).__name__ for _, stack in SAID.values() for layer in stack}
     elsewhere = {"Activation", "Add", "Average", "Concatenate", "Subtract"}
-    elsewhere |= {"Normalization", "SoftLIF", "UpSampling2D"}  # and in test_keras
+    elsewhere |= {
+        "Normalization",
+        "SoftLIF",
+        "UpSampling2D",
+    }  # below, and in test_keras
     assert set(LAYERS) - elsewhere - seen == set()
 
 

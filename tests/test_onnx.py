@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,15 @@ def test_the_page_says_what_became_of_them(cases):
     if onnx.__version__ not in kept:
         pytest.skip(f"{PAGE.name} has no section for onnx {onnx.__version__}")
     assert onnx_cases.section(cases) == kept[onnx.__version__]
+
+
+def test_the_documentation_quotes_the_counts():
+    text = (HERE.parent / "docs" / "models.md").read_text().replace("\n", " ")
+    for version, told in onnx_cases.sections(PAGE.read_text()).items():
+        pattern = r"Of (\d+) cases (\d+) give .* and (\d+) are refused"
+        ((total, right, refused),) = re.findall(pattern, told)
+        (said,) = re.findall(rf"onnx {re.escape(version)}: (.*?) refused", text)
+        assert f"{right} of {total}" in said and said.split().count(refused) == 1
 
 
 def small(tmp_path, nodes, outputs, **weights):

@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 
 from ..errors import ModelError
+from ..graph.graph import Graph
 from .contract import Format, Imported
 from .unread import known_as
 
@@ -45,3 +46,17 @@ def read_network(path: Path, output: str | None = None) -> Imported:
         f"Model {str(path)!r}: it is no network of a format that is read; {shown} is "
         "allowed"
     )
+
+
+def written(graph: Graph, name: str) -> bytes:
+    """The rate network of a Graph as a file of a format.
+
+    Raises:
+        ModelError: no such format is written, or its library is missing.
+    """
+    writes = {key: each.write for key, each in formats().items() if each.write}
+    if name not in writes:
+        raise ModelError(
+            f"Format {name!r}: it is not written; {', '.join(writes)} is allowed"
+        )
+    return writes[name](graph)

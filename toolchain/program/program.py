@@ -182,14 +182,15 @@ def _check_host(program: Program) -> None:
     parts, decoder = parts_of(program.encoder), program.decoder
     on_core = [p.name for p in program.populations]
     for part in parts:
-        fed = given if isinstance(part, SpikeEncoder) else on_core
+        fed = on_core
+        if isinstance(part, SpikeEncoder):
+            _check_coding(part)
+            fed = given
         if part.population not in fed:
             raise ModelError(
                 f"Program: its {type(part).__name__} feeds {part.population!r}; it can "
                 f"feed one of {fed}"
             )
-        if isinstance(part, SpikeEncoder):
-            _check_coding(part)
         if part.graph is not None:
             out = part.graph.shapes[part.graph.output.name]
             _check_size(program, part.population, "encoder gives", out)

@@ -12,7 +12,7 @@ from ...errors import ModelError, Obstacle, UnsupportedLayer
 from ...graph.graph import Graph
 from ...graph.nodes import Concat, Flatten, Input, Output, Reshape, Shape
 from ...graph.rearranging import Slice
-from ..contract import ALL
+from ..contract import ALL, ReadInPart
 from .config import Call, Flow, Source, flow
 from .files import KerasModel
 from .layers.activations import demand_activation
@@ -46,7 +46,8 @@ def to_graph(model: KerasModel, output: str | None = None) -> Graph:
         if call.kind != "InputLayer":
             building.add(call)
     if building.obstacles:
-        raise UnsupportedLayer.of(building.obstacles)
+        read = Graph(tuple(building.network.nodes))
+        raise ReadInPart(building.obstacles, read)
     network = building.network
     lasts = [building.tensors[found.outputs[name]] for name in names]
     whole = [network.plain(last) for last in lasts if last is not None]  # each is one
@@ -202,9 +203,8 @@ class _Building:
             if shape is None or not known:
                 return None
             shapes = [tensor.shape for tensor in layer.inputs]
-            name = f"{call.name}.unknown"
-            given = self.network.put(Input, name, shape=shape(layer.config, shapes))
-            return given
+            given = shape(layer.config, shapes)
+            return self.network.put(Input, call.name, shape=given)
         _demand_call(layer, call)
         if not known:
             demand_activation(layer)

@@ -7,6 +7,7 @@ from pathlib import Path
 from ...errors import ModelError
 from ...graph.graph import Graph
 from ..contract import Format, Imported
+from .export import to_onnx
 from .files import ALLOWED, read_file
 from .reading import CONVERTERS, read
 
@@ -59,4 +60,5 @@ FORMAT = Format(
     recognises=recognises,
     read=imported,
     operations=lambda: CONVERTERS,
+    write=to_onnx,
 )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from ...errors import Obstacle
 from ...graph import nodes as n
 from ...graph.functions import Elementwise, LeakyReLU, MaxPool2D
 from ...graph.graph import Graph
@@ -12,8 +13,11 @@ from ...graph.nodes import Node
 from ...graph.preparation import ChannelsLast, Rescale
 from ...graph.rearranging import Pad2D, Permute, Slice
 from .ends import decoder_of, encoder_of, prepared_by
+from .obstacles import before_populations
 
 NATIVE, REWRITTEN, HOST, UNSUPPORTED = "native", "rewritten", "host", "unsupported"
+ENCODES = "once a sample, before the first population"
+DECODES = "once a sample, of the rates that are read"
 
 OPERATIONS: Mapping[type[Node], tuple[str, str]] = {
     n.Dense: (NATIVE, "a connection"),
@@ -58,13 +62,13 @@ class LayerUse:
 
 
 def explained(
-    graph: Graph, legal: Graph | None, *, input_spikes: bool = False
+    graph: Graph, legal: Graph, *, input_spikes: bool = False
 ) -> tuple[LayerUse, ...]:
     """Each layer of a network in order of flow, and what becomes of it.
 
     Args:
         graph: as a frontend reads it.
-        legal: what ``legalize`` made of it; None where it refused.
+        legal: what ``legalize`` made of it.
         input_spikes: whether the first layers run on the core.
     """
     encoder = prepared_by(graph) if input_spikes else encoder_of(graph)
@@ -82,18 +86,18 @@ def explained(
 
 def _use(
     node: Node,
-    legal: Graph | None,
+    legal: Graph,
     encoder: frozenset[str],
     decoder: frozenset[str],
 ) -> tuple[str, str]:
     if node.name in encoder:
-        return HOST, "once a sample, before the first population"
+        return HOST, ENCODES
     status, how = OPERATIONS[type(node)]
-    names = {x.name for x in legal.nodes} if legal else set()
+    names = {x.name for x in legal.nodes}
     joined = {part for name in names if "+" in name for part in name.split("+")}
     if node.name in decoder and node.name not in joined:
-        return HOST, "once a sample, of the rates that are read"
-    if legal is None or status not in (NATIVE, REWRITTEN):
+        return HOST, DECODES
+    if status not in (NATIVE, REWRITTEN):
         return status, how
     if f"{node.name}.relay" in names:
         return REWRITTEN, f"{how}; its values sent on by a relay population"
@@ -103,3 +107,53 @@ def _use(
             others = " and ".join(repr(part) for part in parts if part != node.name)
             return REWRITTEN, f"one connection with {others}"
     return status, how
+
+
+def refused(
+    graph: Graph | None, obstacles: Iterable[Obstacle], *, input_spikes: bool = False
+) -> tuple[LayerUse, ...]:
+    """Each layer of a network that is refused: an obstacle, or what it will become.
+
+    Args:
+        graph: as far as it is read; None where nothing of it is.
+        obstacles: all that stand in the way.
+        input_spikes: whether the first layers run on the core.
+    """
+    stands = {
+        each.layer: LayerUse(
+            layer=each.layer, kind=each.kind, status=UNSUPPORTED, how=each.why
+        )
+        for each in obstacles
+    }
+    expected = {} if graph is None else _expected(graph, stands, input_spikes)
+    return tuple({**expected, **stands}.values())
+
+
+def _expected(
+    graph: Graph, stands: Mapping[str, LayerUse], input_spikes: bool
+) -> dict[str, LayerUse]:
+    """Name → what a layer becomes once populations are where obstacles stand."""
+    before = before_populations(graph, stands)
+    encoder: set[str] = set()
+    found = dict[str, LayerUse]()
+    for node in graph.nodes:
+        name = node.name
+        if name in stands:
+            found[name] = stands[name]
+            continue
+        if isinstance(node, n.Input | n.Output):
+            encoder.add(name)
+            continue
+        prepares = isinstance(node, ChannelsLast | Rescale) or not input_spikes
+        status, how = OPERATIONS[type(node)]
+        if isinstance(node, n.Neurons):
+            pass
+        elif prepares and encoder.issuperset(node.inputs):
+            encoder.add(name)
+            status, how = HOST, ENCODES
+        elif name not in before:
+            status, how = HOST, DECODES
+        found[name] = LayerUse(
+            layer=name, kind=type(node).__name__, status=status, how=how
+        )
+    return found

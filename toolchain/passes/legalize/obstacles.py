@@ -44,6 +44,25 @@ def obstacles_of(
     return tuple(each for each in found if each) or _ends(graph)
 
 
+def obstacles_before(graph: Graph) -> tuple[Obstacle, ...]:
+    """All functions of the host before populations, of a Graph that is read in part."""
+    before = before_populations(graph)
+    return tuple(
+        _function(node)
+        for node in graph.nodes
+        if isinstance(node, n.Readout) and node.name in before
+    )
+
+
+def before_populations(graph: Graph, others: Collection[str] = ()) -> set[str]:
+    """Names of the nodes that a population, or one of the others, comes after."""
+    before: set[str] = set()
+    for node in reversed(graph.nodes):
+        if node.name in before or node.name in others or isinstance(node, n.Neurons):
+            before.update(node.inputs)
+    return before
+
+
 def is_inside(
     graph: Graph, node: Node, encoder: Collection[str], decoder: Collection[str]
 ) -> bool:
