@@ -446,6 +446,27 @@ def test_a_damaged_description_is_refused(h5):
         to_graph(KerasModel({"layers": [{"class_name": 3}]}, {}))
 
 
+@pytest.mark.parametrize("computing", [True, False])
+def test_models_that_call_each_other_twice_and_twice_again_are_refused(computing):
+    """A few lines of a file could be 2^40 calls, of layers or of models alone."""
+
+    def model(*layers, end):
+        first = {"name": "x", "class_name": "InputLayer", "inbound_nodes": []}
+        first["config"] = {"name": "x", "batch_input_shape": [None, 2]}
+        ends = {"input_layers": [["x", 0, 0]], "output_layers": [[*end, 0]]}
+        return {"name": "m", "layers": [first, *layers], **ends}
+
+    relu = {"name": "r", "class_name": "ReLU", "config": {"name": "r"}}
+    relu["inbound_nodes"] = [[["x", 0, 0, {}]]]
+    config = model(relu, end=("r", 0)) if computing else model(end=("x", 0))
+    for _ in range(40):
+        twice = {"name": "m", "class_name": "Functional", "config": config}
+        twice["inbound_nodes"] = [[["x", 0, 0, {}]], [["m", 1, 0, {}]]]
+        config = model(twice, end=("m", 2))
+    with pytest.raises(ModelError, match="its layers are called more than 4096 times"):
+        to_graph(KerasModel(config, {}))
+
+
 @pytest.mark.parametrize("part", ["keras_metadata.pb", "variables/variables.index"])
 def test_a_damaged_saved_model_is_refused(part, tmp_path):
     pytest.importorskip("tensorflow", reason="tensorflow reads the variables")

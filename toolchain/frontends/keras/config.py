@@ -12,7 +12,7 @@ from typing import Any
 from ...errors import ModelError
 
 Config = Mapping[str, Any]
-MOST_CALLS = 1 << 16
+MOST_CALLS = 1 << 12  # of layers and of models inside
 
 
 @dataclass(frozen=True)
@@ -154,6 +154,7 @@ class _Reading:
     """The calls read so far."""
 
     calls: list[Call]
+    models: list[str] = field(default_factory=list)  # laid open, by their prefixes
 
     def model(
         self,
@@ -168,6 +169,8 @@ class _Reading:
             prefix: of the names of its calls.
             given: what it is called on; None: it is the outermost.
         """
+        self._count()
+        self.models.append(prefix)
         if "input_layers" in config:
             return _Functional(self, config, path, prefix, given).outputs()
         if isinstance(config.get("layers"), list):
@@ -179,13 +182,16 @@ class _Reading:
 
     def add(self, call: Call) -> Source:
         """One call more."""
-        if len(self.calls) == MOST_CALLS:
+        self._count()
+        self.calls.append(call)
+        return Source(call.name)
+
+    def _count(self) -> None:
+        if len(self.calls) + len(self.models) == MOST_CALLS:
             raise ModelError(
                 f"Keras model: its layers are called more than {MOST_CALLS} times; not "
                 "more are allowed"
             )
-        self.calls.append(call)
-        return Source(call.name)
 
     def layer(
         self,
