@@ -39,6 +39,7 @@ from .toolchain.errors import DataError, ModelError
 from .toolchain.graph.graph import Graph
 from .toolchain.graph.interpret import evaluate
 from .toolchain.graph.nodes import Array, Neurons
+from .toolchain.passes.latency import unequal_depths
 from .toolchain.passes.preprocess import (
     NONE,
     Preprocessing,
@@ -98,6 +99,8 @@ def build(
     settings: Settings = Settings(),  # noqa: B008  frozen
     steps: Steps | None = None,
     force: bool = False,
+    output: str | None = None,
+    rewrites: Mapping[str, str] | None = None,
 ) -> Build:
     """A trained network → a Program that has run on a target, and its Report.
 
@@ -113,6 +116,8 @@ def build(
         settings: how to compile.
         steps: times the steps; None: nobody is told.
         force: go on where the float network is no better than a constant answer.
+        output: which of several outputs of the network to read.
+        rewrites: what of it to rewrite as what, ``toolchain.passes.rewrite``.
 
     Raises:
         SnnDeployError: something of the above is not in order; nothing was written.
@@ -120,7 +125,8 @@ def build(
     steps = steps or Steps()
     profile, place = load_profile(device), find_target(target)
     with steps("read model and data"):
-        source, task, settings = _read(model, data, reading, preprocessing, settings)
+        source = read_model(model, output, rewrites)
+        source, task, settings = _read(source, data, reading, preprocessing, settings)
         if samples is None and not place.fast:
             samples = FEW
         test = task.test(samples)
@@ -135,6 +141,7 @@ def build(
         source.graph, calibration, settings, steps, source.scales
     )
     program = with_macs(program, source.macs(input_spikes=settings.input_spikes))
+    notes += _depths(program)
     with steps(f"load on {target}"):
         session = place.load(program)
     with session, steps(f"run {len(test)} samples"):
@@ -144,7 +151,10 @@ def build(
     answers = {network_on(place): recording.output}
     if not source.scales:  # a fine-tuned network's rates are no answer of their own
         with steps("run the float ANN"):
-            answers["float ANN"] = evaluate(source.graph, task.question.still(test.x))
+            still = task.question.still(test.x)
+            answers["float ANN"] = evaluate(source.graph, still)
+            if source.original is not None:
+                answers["float ANN before --rewrite"] = evaluate(source.original, still)
     scores = task.scores(test, answers) + source.before
     report = measure(
         program,
@@ -186,6 +196,17 @@ def _prepared(graph: Graph) -> tuple[str, ...]:
     return (f"preprocessing: {preprocessing_of(graph) or 'none'}",)
 
 
+def _depths(program: Program) -> tuple[str, ...]:
+    """Where branches of unequal depth meet, for the report."""
+    steps = max(unequal_depths(program).values(), default=0)
+    if not steps:
+        return ()
+    return (
+        f"branches of unequal depth: where they meet, up to {steps} of the first of "
+        f"{program.timing.steps} steps see some of them alone",
+    )
+
+
 def network_after(
     last: str,
     model: Path | None,
@@ -195,6 +216,8 @@ def network_after(
     preprocessing: Preprocessing = NONE,
     settings: Settings,
     steps: Steps,
+    output: str | None = None,
+    rewrites: Mapping[str, str] | None = None,
 ) -> str:
     """The network as text, as it is after the pass called ``last``.
 
@@ -202,7 +225,8 @@ def network_after(
     network's passes have no such name.
     """
     with steps("read model and data"):
-        source, task, settings = _read(model, data, reading, preprocessing, settings)
+        source = read_model(model, output, rewrites)
+        source, task, settings = _read(source, data, reading, preprocessing, settings)
     samples = task.calibration(_fitting(CALIBRATION_SAMPLES, source.graph, settings))
     start = Compilation(
         graph=source.graph, samples=samples, settings=settings, scales=source.scales
@@ -211,14 +235,13 @@ def network_after(
 
 
 def _read(
-    model: Path | None,
+    source: Model,
     data: Path | None,
     reading: Reading,
     preprocessing: Preprocessing,
     settings: Settings,
 ) -> tuple[Model, Task, Settings]:
     """The network, its task, and the settings where they follow from both."""
-    source = read_model(model)
     source = replace(source, graph=with_preprocessing(source.graph, preprocessing))
     if source.choices:
         settings = as_tuned(settings, source.choices)

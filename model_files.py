@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,13 @@ from typing import Any
 from .calibration.operations import core_macs
 from .calibration.report.report import Score, revive
 from .models.training.metadata import find_metadata
-from .toolchain.bundle.bundle import load_bundle
+from .toolchain.bundle.archive import write_together
+from .toolchain.bundle.bundle import Bundle, load_bundle, save_bundle
 from .toolchain.errors import ModelError
-from .toolchain.frontends.formats import read_network
+from .toolchain.frontends.formats import read_network, written
 from .toolchain.graph.graph import Graph
 from .toolchain.passes.quantize.rounding import Scales
+from .toolchain.passes.rewrite import rewrite
 
 Metadata = Mapping[str, Any]
 SHIPPED = "locnet.snn"
@@ -37,6 +39,8 @@ class Model:
 
     graph: Graph
     metadata: Metadata  # "split" → part → names, scores, …
+    remarks: tuple[str, ...] = ()  # of the reading of its file
+    original: Graph | None = None  # before what was rewritten on request
 
     @property
     def scales(self) -> dict[str, Scales] | None:
@@ -78,11 +82,11 @@ class Model:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader must know of its fine-tuning: that it kept to no budget."""
+        """What a reader must know of its file, and that fine-tuning kept no budget."""
         found: Any = self.metadata
         for name in ("finetuned", "validation", "spikes", "over_budget"):
             found = found.get(name) if isinstance(found, Mapping) else None
-        return (found,) if isinstance(found, str) else ()
+        return (*self.remarks, *((found,) if isinstance(found, str) else ()))
 
     @property
     def before(self) -> tuple[Score, ...]:
@@ -104,37 +108,94 @@ class Model:
         )
 
 
-def read_model(path: Path | None) -> Model:
-    """A Keras .keras, .h5 or SavedModel, a .snn of a Graph, or the LocNet that ships.
+def read_model(
+    path: Path | None,
+    output: str | None = None,
+    rewrites: Mapping[str, str] | None = None,
+) -> Model:
+    """A network of any format, a .snn of a Graph, or the LocNet that ships.
+
+    Args:
+        path: of the file or folder; None: the LocNet that ships.
+        output: name of the one of several outputs to read, "all" of them one after
+            the other, or None: the only one.
+        rewrites: what to rewrite as what, of ``rewrite.CHOICES``.
 
     Raises:
         ModelError: it is missing, damaged, or no network.
         BundleError: the bundle is not in order.
+        DataError: there is nothing to rewrite so.
     """
+    if not rewrites:
+        return _read(path, output)
+    model = _read(path, output)
+    names = ", ".join(f"{old} as {new}" for old, new in rewrites.items())
+    remark = f"rewritten on request: {names}; fine-tune it to make up for that"
+    return replace(
+        model,
+        graph=rewrite(model.graph, rewrites),
+        remarks=(*model.remarks, remark),
+        original=model.graph,
+    )
+
+
+def keep(model: Model, path: Path) -> None:
+    """Write a network as a bundle, with what is known of it.
+
+    Raises:
+        ModelError: the path is not that of a .snn.
+        BundleError: it cannot be written.
+    """
+    if path.suffix != ".snn":
+        raise ModelError(f"Bundle {str(path)!r}: its name has to end in .snn")
+    metadata = {**model.metadata, "remarks": list(model.remarks)}
+    save_bundle(path, Bundle(graph=model.graph, metadata=metadata))
+
+
+def export(model: Model, name: str, path: Path) -> None:
+    """Write a network's rates as a file of the format of this name.
+
+    Raises:
+        ModelError: no such format is written, or the file cannot be.
+    """
+    content = written(model.graph, name)
+    try:
+        write_together({path: content})
+    except OSError as error:
+        raise ModelError(
+            f"Model {str(path)!r} cannot be written: {error.strerror}; choose a folder "
+            "that exists and can be written to"
+        ) from error
+
+
+def _read(path: Path | None, output: str | None) -> Model:
+    """``read_model`` of what the file holds."""
     if path is None:
         with as_file(files("snn_deploy.models.networks") / SHIPPED) as shipped:
-            return read_model(shipped)
+            return _read(shipped, output)
     if not path.exists():
         raise ModelError(
             f"Model {str(path)!r}: no such file; a Keras .keras or .h5, a SavedModel "
-            "folder or a .snn bundle is allowed"
+            "folder, an ONNX .onnx or a .snn bundle is allowed"
         )
-    if path.suffix != ".snn":
-        return _checked(
-            path, Model(read_network(path).graph, find_metadata(path) or {})
-        )
+    if path.suffix != ".snn" and not (path / "manifest.json").is_file():
+        found = read_network(path, output)
+        known = find_metadata(path) or {}
+        return _checked(path, Model(found.graph, known, found.notes))
     bundle = load_bundle(path)
     if bundle.graph is None:
         raise ModelError(
             f"Model {str(path)!r}: it holds a Program, which is built already; run it "
             "with `snn-deploy run`"
         )
-    return _checked(path, Model(bundle.graph, bundle.metadata))
+    kept = _checked(path, Model(bundle.graph, bundle.metadata))
+    return replace(kept, remarks=tuple(kept.metadata.get("remarks", ())))
 
 
 def _checked(path: Path, model: Model) -> Model:
     """The model, where what is read of its metadata is of the right form."""
     try:
+        revive(tuple[str, ...], model.metadata.get("remarks", []), "remarks")
         for name, kind in (("finetuned", _tuned), ("scores", _scores)):
             if name in model.metadata:
                 kind(_table(model.metadata[name], name))

@@ -124,7 +124,7 @@ def specified(program: Program, spikes: BoolArray) -> BoolArray:
 
 def synaptic_sum(c: Connection, spikes: core.IntArray) -> core.IntArray:
     """Σ weight · spike, (target neurons,)."""
-    channels_in, channels_out = c.weight.shape[-2:]
+    channels_in, channels_out = c.inputs, c.outputs
     q = np.zeros((np.prod(c.target_shape) // channels_out, channels_out), np.int64)
     pixels, taps = spikes.reshape(-1, channels_in), c.taps
     sums = np.einsum("ti,tio->to", pixels[taps.source], c.effective[taps.kernel])

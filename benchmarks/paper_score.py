@@ -140,7 +140,7 @@ def recorded(
             for n, decoder in decoders.items():
                 spikes = {name: s[:, :n] for name, s in whole.spikes.items()}
                 counts = {m: s.sum(1, dtype=np.int64) for m, s in spikes.items()}
-                output = decode(decoder, spikes[decoder.population], program.timing.dt)
+                output = decode(decoder, spikes, program.timing.dt)
                 seen = replace(whole, steps=n, counts=counts, spikes={}, output=output)
                 parts[n].append(seen)
     return {n: join(found) for n, found in parts.items()}

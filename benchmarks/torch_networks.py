@@ -6,11 +6,16 @@ It needs Python 3.11 with torch 2.13.0, onnx and onnxscript. Each network has ra
 weights of seed 0, batch normalisation as after training, and few channels. NAME.onnx
 is written by the exporter of TorchScript (dynamo=False), NAME.dynamo.onnx and
 NAME.dynamo.onnx.data by the current one; NAME.npz holds inputs and torch's outputs.
+
+    python benchmarks/torch_networks.py build/large large
+
+writes the whole MobileNet, 128×128, 4.2 million weights, for benchmarks/mobilenet.py.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +93,28 @@ def mobilenet() -> nn.Module:
     )
 
 
+BLOCKS = (  # stride of the depthwise layer, filters of the pointwise one
+    *((1, 64), (2, 128), (1, 128), (2, 256), (1, 256), (2, 512)),
+    *((1, 512),) * 5,
+    *((2, 1024), (1, 1024)),
+)
+
+
+def whole_mobilenet() -> nn.Module:
+    """MobileNet v1 (arXiv 1704.04861, table 1), 28 layers, 1000 classes."""
+    layers: list[nn.Module] = [
+        nn.Conv2d(3, 32, 3, 2, 1, bias=False),
+        nn.BatchNorm2d(32),
+        nn.ReLU6(),
+    ]
+    width = 32
+    for stride, filters in BLOCKS:
+        layers.append(separable(width, filters, stride))
+        width = filters
+    last = (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, 1000))
+    return nn.Sequential(*layers, *last)
+
+
 class UNet(nn.Module):
     """Down, up again, and the pictures of equal size one behind the other."""
 
@@ -146,6 +173,9 @@ NETWORKS = {
 }
 
 
+Networks = Mapping[str, tuple[Callable[[], nn.Module], tuple[int, ...]]]
+
+
 def trained_looking(model: nn.Module) -> nn.Module:
     """With the batch normalisation of a network that has seen data."""
     for layer in model.modules():
@@ -157,10 +187,13 @@ def trained_looking(model: nn.Module) -> nn.Module:
     return model.eval()
 
 
-def write(folder: Path) -> None:
+LARGE = {"mobilenet128": (whole_mobilenet, (3, 128, 128))}
+
+
+def write(folder: Path, networks: Networks) -> None:
     """Every network, by both exporters, its inputs and outputs."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, (make, shape) in NETWORKS.items():
+    for name, (make, shape) in networks.items():
         torch.manual_seed(0)
         model = trained_looking(make())
         x = torch.rand(SAMPLES, *shape)
@@ -183,4 +216,4 @@ def write(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]))
+    write(Path(sys.argv[1]), LARGE if sys.argv[2:] == ["large"] else NETWORKS)

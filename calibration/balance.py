@@ -20,11 +20,15 @@ from ..toolchain.graph.nodes import (
     Dense,
     Flatten,
     FloatArray,
+    Lowpass,
+    Neurons,
     Node,
     ReLU,
     Reshape,
     Upsample2D,
 )
+from ..toolchain.graph.preparation import Rescale
+from ..toolchain.graph.rearranging import Pad2D, Permute, Slice
 
 SPIKES_A_STEP = 0.25
 """Of the fastest neurons: 250 Hz at steps of 1 ms. Faster, a hard reset loses more of
@@ -35,7 +39,11 @@ within 11 % of the least everywhere, 0.1 and 0.5 were not. It is a share of step
 rate in Hz that is best: on three networks at steps of 2, 4 and 10 ms, 0.1 … 0.25 had
 half the error of 250 Hz, or of a spike every step where that is slower."""
 
-_PASSING = (Add, AvgPool2D, Concat, Flatten, Reshape, Upsample2D)
+_PASSING = (
+    *(Add, AvgPool2D, Concat, Flatten, Reshape, Upsample2D),
+    *(Pad2D, Permute, Slice),
+)
+_SCALED = (Dense, Conv2D, ConvTranspose2D, BatchNorm, Rescale)
 
 
 def balance(
@@ -52,6 +60,8 @@ def balance(
     with s such that a ``percentile`` of its rates over neurons and samples is max_rate.
     What the network computes in rate mode stays the same. LIF populations, whose rate
     is no multiple of J, stay as they are, and so do populations that never fire.
+    The ceiling of a bounded one, where its rates come within a quarter of it, becomes
+    a spike a step, which no neuron of a core exceeds.
     Source: Rueckauer et al. 2017 (doi 10.3389/fnins.2017.00682), section 2.2.2, robust
     weight normalisation.
 
@@ -102,11 +112,50 @@ def balance(
         rates = activations[name] / node.amplitude
         top = float(np.percentile(rates, percentile)) or float(rates.max())
         if top > 0:
-            factors |= dict.fromkeys(weighted(graph, name), max_rate / top)
-            factors[name] = max_rate / top
+            factors[name] = _factor(node, top, max_rate, dt)
+            if is_fed_by_host(graph, name):
+                graph = _with_scale(graph, name)
+            factors |= dict.fromkeys(weighted(graph, name), factors[name])
     return Graph(
         tuple(_scaled(node, factors.get(node.name, 1.0)) for node in graph.nodes)
     )
+
+
+def _factor(node: IF | ReLU, top: float, max_rate: float, dt: float) -> float:
+    """``top`` becomes max_rate, unless the ceiling would then be within the rates that
+    a core has: a spike a step is the ceiling then, which no neuron exceeds."""
+    factor = max_rate / top
+    return factor if node.ceiling is None else max(factor, 1 / dt / node.ceiling)
+
+
+def is_fed_by_host(graph: Graph, population: str) -> bool:
+    """Whether J is computed from the Input alone, by nodes that may be shared."""
+    waiting = list(graph[population].inputs)
+    while waiting:
+        node = graph[waiting.pop()]
+        if isinstance(node, Neurons | Lowpass):
+            return False
+        waiting += node.inputs
+    return True
+
+
+def _with_scale(graph: Graph, population: str) -> Graph:
+    """With a scale of 1 before the population, where it has no weights of its own."""
+    try:
+        weighted(graph, population)
+        return graph
+    except ModelError:
+        (source,) = graph[population].inputs
+    scale = Rescale(
+        f"{population}.scale", (source,), scale=np.ones(1), offset=np.zeros(1)
+    )
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        if node.name == population:
+            nodes.append(scale)
+            node = replace(node, inputs=(scale.name,))
+        nodes.append(node)
+    return Graph(tuple(nodes))
 
 
 def weighted(graph: Graph, population: str) -> list[str]:
@@ -119,7 +168,7 @@ def weighted(graph: Graph, population: str) -> list[str]:
         alone = len(graph.consumers(name)) == 1
         if alone and isinstance(node, _PASSING):
             waiting += [(name, i) for i in node.inputs]
-        elif alone and isinstance(node, Dense | Conv2D | ConvTranspose2D | BatchNorm):
+        elif alone and isinstance(node, _SCALED):
             found.append(name)
         else:
             raise ModelError(
@@ -134,7 +183,8 @@ def _scaled(node: Node, factor: float) -> Node:
     if factor == 1:
         return node
     if isinstance(node, IF | ReLU):
-        return replace(node, amplitude=node.amplitude / factor)
+        ceiling = None if node.ceiling is None else node.ceiling * factor
+        return replace(node, amplitude=node.amplitude / factor, ceiling=ceiling)
     return driven(node, factor)
 
 
@@ -143,6 +193,9 @@ def driven(node: Node, factor: float, more: float = 0.0) -> Node:
     if isinstance(node, BatchNorm):
         beta = node.beta * factor + more
         return replace(node, gamma=node.gamma * factor, beta=beta)
+    if isinstance(node, Rescale):
+        offset = node.offset * factor + more
+        return replace(node, scale=node.scale * factor, offset=offset)
     assert isinstance(node, Dense | Conv2D | ConvTranspose2D)
     bias = node.bias * factor + more
     return replace(node, weight=node.weight * factor, bias=bias)

@@ -18,15 +18,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
+
 from ..toolchain.graph.graph import Graph
 from ..toolchain.graph.nodes import (
     Conv2D,
-    ConvTranspose2D,
     Dense,
     Neurons,
     Node,
-    Padding,
     Shape,
+    Windowed,
 )
 from ..toolchain.program.program import Program
 
@@ -93,27 +94,20 @@ def core_macs(graph: Graph, *, input_spikes: bool = False) -> dict[str, int]:
 def _macs(graph: Graph, node: Node) -> int:
     if isinstance(node, Dense):
         return int(node.weight.size)
-    if isinstance(node, Conv2D | ConvTranspose2D):
+    if isinstance(node, Windowed):
         taken, given = graph.shapes[node.inputs[0]], graph.shapes[node.name]
         pair = (taken, given) if isinstance(node, Conv2D) else (given, taken)
-        rows, columns = _products(*pair, node.weight.shape, node.stride, node.padding)
+        rows, columns = _products(*pair, node)
         return rows * columns * node.weight.shape[2] * node.weight.shape[3]
     return 0
 
 
-def _products(
-    large: Shape, small: Shape, kernel: Shape, stride: tuple[int, int], padding: Padding
-) -> list[int]:
+def _products(large: Shape, small: Shape, node: Windowed) -> list[int]:
     """Along height and width: pairs of a window and a pixel in it, padding left out."""
-    return [
-        sum(
-            max(
-                min(window * pace + k - before, size) - max(window * pace - before, 0),
-                0,
-            )
-            for window in range(windows)
-        )
-        for size, windows, k, pace, (before, _) in zip(
-            large, small, kernel, stride, padding
-        )
-    ]
+    found = []
+    for size, windows, k, pace, (before, _), spread in zip(
+        large, small, node.kernel, node.stride, node.padding, node.dilation
+    ):
+        pixel = np.arange(windows)[:, None] * pace + np.arange(k) * spread - before
+        found.append(int(((pixel >= 0) & (pixel < size)).sum()))
+    return found

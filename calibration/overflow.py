@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from ..toolchain.errors import DataError, DoesNotFit
-from ..toolchain.graph.nodes import Conv2D, ConvTranspose2D, Dense
+from ..toolchain.graph.nodes import Conv2D, ConvTranspose2D, Dense, FloatArray
 from ..toolchain.passes.legalize.compose import Weighted, apply
 from ..toolchain.program import arithmetic as core
 from ..toolchain.program.arithmetic import IntArray
 from ..toolchain.program.connections import (
     Connection,
     ConvConnection,
-    ConvTransposeConnection,
+    SparseConnection,
+    WindowConnection,
 )
 from ..toolchain.program.host import BiasEncoder, BoolArray
 from ..toolchain.program.program import Population, Program
@@ -147,28 +150,44 @@ def synaptic_sums(connection: Connection, spikes: BoolArray) -> IntArray:
     """
     steps = len(spikes)
     sums = np.zeros((steps, math.prod(connection.target_shape)), np.int64)
-    node = _as_node(connection)
-    shape = (-1,) if isinstance(node, Dense) else connection.source_shape
-    windows = connection.taps.source.size * connection.weight.shape[-2]
-    chunk = max(1, _CHUNK // max(1, windows))
+    arrive = _summing(connection)
+    visited = connection.taps.source.size * connection.inputs
+    chunk = max(1, _CHUNK // max(1, visited))
     for start in range(0, steps - connection.delay, chunk):
         stop = min(start + chunk, steps - connection.delay)
-        sent = spikes[start:stop].astype(np.float64)
-        arrived = apply(node, sent.reshape(stop - start, *shape))
+        arrived = arrive(spikes[start:stop].astype(np.float64))
         sums[start + connection.delay : stop + connection.delay] = arrived.reshape(
             stop - start, -1
         )
     return sums
 
 
+def _summing(c: Connection) -> Callable[[FloatArray], FloatArray]:
+    """(steps, source neurons) → what arrives, (steps, …) in the targets' order."""
+    if isinstance(c, SparseConnection):
+        source, target, _ = (index.ravel() for index in c.synapses())
+        size = math.prod(c.source_shape), math.prod(c.target_shape)
+        weight = c.effective_weight.astype(np.float64)
+        matrix = csr_matrix((weight, (source, target)), size)
+        return lambda sent: np.asarray(sent @ matrix)
+    node = _as_node(c)
+    shape = (-1,) if isinstance(node, Dense) else c.source_shape
+    return lambda sent: apply(node, sent.reshape(len(sent), *shape))
+
+
 def _as_node(c: Connection) -> Weighted:
     """The connection as a node of a Graph, its weights the integers added to q."""
-    weight = c.effective.reshape(c.weight.shape).astype(np.float64)
+    weight = c.effective_weight.astype(np.float64)
     bias = np.zeros(weight.shape[-1])
-    if isinstance(c, ConvConnection):
-        return Conv2D("c", weight=weight, bias=bias, stride=c.stride, padding=c.padding)
-    if isinstance(c, ConvTransposeConnection):
-        return ConvTranspose2D(
-            "c", weight=weight, bias=bias, stride=c.stride, padding=c.padding
-        )
-    return Dense("c", weight=weight, bias=bias)
+    if not isinstance(c, WindowConnection):
+        return Dense("c", weight=weight, bias=bias)
+    kind = Conv2D if isinstance(c, ConvConnection) else ConvTranspose2D
+    return kind(
+        "c",
+        weight=weight,
+        bias=bias,
+        stride=c.stride,
+        padding=c.padding,
+        groups=c.groups,
+        dilation=c.dilation,
+    )

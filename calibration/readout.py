@@ -54,10 +54,10 @@ def calibrate_readout(
         wanted: the float network's outputs for them, (samples, …).
     """
     dt = program.timing.dt
-    spikes = recording.spikes[program.decoder.population]
     decoders = [
         replace(program.decoder, settle=skipped * dt)
         for skipped in range(0, recording.steps // 2 + 1, -(-recording.steps // 16))
     ]
-    errors = [np.mean((decode(d, spikes, dt) - wanted) ** 2) for d in decoders]
+    found = [decode(decoder, recording.spikes, dt) for decoder in decoders]
+    errors = [np.mean((output - wanted) ** 2) for output in found]
     return replace(program, decoder=decoders[int(np.argmin(errors))])

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ..toolchain.errors import DataError
 from ..toolchain.program.connections import Connection
-from ..toolchain.program.host import BiasEncoder
+from ..toolchain.program.host import BiasEncoder, parts_of
 from ..toolchain.program.program import Population, Program, SpikeInput
 from ..toolchain.program.recording import Recording
 from .operations import macs
@@ -131,11 +131,13 @@ def total_statistics(program: Program, recording: Recording) -> LayerStatistics:
 
 def host_statistics(program: Program) -> HostStatistics:
     """Multiply-accumulates of the Program's encoder and decoder."""
-    encoder = program.encoder
+    graphs = [
+        part.graph
+        for part in parts_of(program.encoder)
+        if isinstance(part, BiasEncoder)
+    ]
     return HostStatistics(
-        encoder_macs=(
-            sum(macs(encoder.graph).values()) if isinstance(encoder, BiasEncoder) else 0
-        ),
+        encoder_macs=sum(sum(macs(graph).values()) for graph in graphs),
         decoder_macs=sum(macs(program.decoder.graph).values()),
     )
 
@@ -235,7 +237,7 @@ def _operations(counts: Counts, outgoing: list[Connection]) -> float:
 
 def _latency(program: Program) -> dict[str, int]:
     """Steps until the sample first reaches a population, by the fastest way."""
-    latency = {program.encoder.population: 0}
+    latency = {part.population: 0 for part in parts_of(program.encoder)}
     for _ in program.populations:
         for c in program.connections:
             if c.source in latency:

@@ -12,7 +12,9 @@ from .options import (
     AMOUNT,
     COUNT,
     DEVICE,
+    OUTPUT,
     PATH,
+    REWRITE,
     TARGET,
     WEIGHT,
     consoles,
@@ -37,8 +39,11 @@ if TYPE_CHECKING:
 @click.option(
     "--model",
     type=PATH,
-    help="Keras .keras or .h5, SavedModel folder or .snn.  [default: a shipped LocNet]",
+    help="Keras .keras or .h5, SavedModel folder, ONNX .onnx or .snn.  [default: a "
+    "shipped LocNet]",
 )
+@OUTPUT
+@REWRITE
 @reading
 @preprocessing
 @click.option(
@@ -92,6 +97,8 @@ def build(
     target: str,
     model: Path | None,
     data: Path | None,
+    output: str | None,
+    rewrites: dict[str, str],
     out: Path | None,
     samples: int | None,
     force: bool,
@@ -115,6 +122,8 @@ def build(
         "preprocessing": taken_preprocessing(choices),
         "settings": Settings(**choices),
         "steps": deploy.Steps(_announcer(stderr)),
+        "output": output,
+        "rewrites": rewrites,
     }
     if last:
         text = deploy.network_after(last, model, data, **how)

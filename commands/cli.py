@@ -10,7 +10,10 @@ from importlib import import_module
 
 import click
 
-VERBS = ("build", "run", "compare", "report", "train", "finetune", "targets")
+VERBS = (
+    *("build", "run", "compare", "report", "train", "finetune"),
+    *("targets", "import_", "export", "check"),
+)
 
 
 @click.group(

@@ -85,6 +85,22 @@ class Finite(click.FloatRange):
         return number
 
 
+class Changes(click.ParamType):
+    """Pairs of words, old=new, with commas between them."""
+
+    name = "OLD=NEW[,…]"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> dict[str, str]:
+        """Old word → new one."""
+        if isinstance(value, dict):
+            return value
+        pairs = [part.strip().partition("=") for part in str(value).split(",")]
+        if not all(old and new for old, _, new in pairs):
+            self.fail(f"{value!r} is not old=new: maxpool=average,silu=relu", param)
+        return {old: new for old, _, new in pairs}
+
+
+CHANGES = Changes()
 NAMES = Names()
 COUNTS = Counts()
 NUMBERS = Numbers()
@@ -114,6 +130,19 @@ WINDOW = click.option(
     "window",
     type=AMOUNT,
     help="Of event lists, s a step.  [default: a recording fills all steps]",
+)
+OUTPUT = click.option(
+    "--output",
+    metavar="NAME",
+    help="Which of a network's several outputs to read; all: one after the other.",
+)
+REWRITE = click.option(
+    "--rewrite",
+    "rewrites",
+    type=CHANGES,
+    default={},
+    help="Rewrite layers that no neuron computes: maxpool=average, maxpool=stride, "
+    "leaky_relu=relu, silu=relu, …  The float score before and after is reported.",
 )
 READING = (
     click.option("--data", type=PATH, help=DATA),

@@ -12,11 +12,11 @@ from typing import ClassVar
 import numpy as np
 
 from ..toolchain.errors import DataError, DoesNotFit, TargetUnavailable
-from ..toolchain.graph.nodes import FloatArray
+from ..toolchain.graph.nodes import IF, FloatArray
 from ..toolchain.memory import demand_memory
 from ..toolchain.passes.place.limits import Limits
 from ..toolchain.program.host import BoolArray, Decoder, Stimulus, decode, encode
-from ..toolchain.program.program import Population, Program
+from ..toolchain.program.program import Program
 from ..toolchain.program.recording import Recording, join
 
 GROUP = "snn_deploy.targets"  # entry points
@@ -50,10 +50,14 @@ class Session(ABC):
     def decoder(self) -> Decoder:
         """The Program's; a float simulation loses nothing that it makes up for."""
         decoder = self.program.decoder
-        read = self.program[decoder.population]
-        if self.target.kind != "float simulation" or not isinstance(read, Population):
+        if self.target.kind != "float simulation":
             return decoder
-        return replace(decoder, amplitude=decoder.amplitude / read.worth)
+        worth = {p.name: p.worth for p in self.program.populations}
+        (_, first), *others = (
+            (name, amplitude / worth.get(name, 1.0))
+            for name, amplitude in decoder.reads
+        )
+        return replace(decoder, amplitude=first, others=tuple(others))
 
     @abstractmethod
     def simulate(self, stimulus: Stimulus) -> Mapping[str, BoolArray]:
@@ -115,7 +119,7 @@ class Session(ABC):
             steps=steps,
             counts={n: s.sum(axis=1, dtype=np.int64) for n, s in spikes.items()},
             spikes=spikes if record == "spikes" else {},
-            output=decode(decoder, spikes[decoder.population], dt),
+            output=decode(decoder, spikes, dt),
             wall_time=wall_time,
         )
 
@@ -160,6 +164,13 @@ def refuse(target: Target, program: Program) -> None:
             f"Target {target.name!r}: it runs the float graph, which this Program "
             "lacks; build it from a model"
         )
+    for node in program.graph.nodes if program.graph else ():
+        if isinstance(node, IF) and node.ceiling is not None and not limits.ceilings:
+            raise DoesNotFit(
+                f"Target {target.name!r}: population {node.name!r} has a highest rate, "
+                f"{node.ceiling:g} Hz, and its neurons have none; run it on an integer "
+                "target"
+            )
     for c in program.connections:
         what = f"Target {target.name!r}: connection {c.source!r} → {c.target!r}"
         if type(c).__name__ not in limits.connections:

@@ -19,7 +19,7 @@ from ..toolchain.bundle.bundle import load_bundle
 from ..toolchain.errors import BundleError, DataError
 from ..toolchain.graph.graph import Graph
 from ..toolchain.graph.nodes import Array
-from ..toolchain.program.host import BiasEncoder
+from ..toolchain.program.host import SpikeEncoder, parts_of
 from ..toolchain.program.program import Program
 from .contract import Examples, Kind, Question, find_kind
 from .kinds import KINDS
@@ -153,8 +153,10 @@ def _question(program: Program, shape: tuple[int, ...]) -> Question:
     """As ``question_of`` has it of the network that was built."""
     decoder: Graph = program.decoder.graph
     asked, encoder = question_of(decoder), program.encoder
-    if isinstance(encoder, BiasEncoder):
-        return replace(asked, shape=encoder.graph.input.shape)
+    if not isinstance(encoder, SpikeEncoder):
+        (first, *_) = parts_of(encoder)
+        assert first.graph is not None
+        return replace(asked, shape=first.graph.input.shape)
     if encoder.coding == "events":
         return replace(asked, shape=shape[1:], steps=program.timing.steps)
     return replace(asked, shape=shape)

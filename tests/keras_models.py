@@ -74,7 +74,49 @@ def pixels():
     )
 
 
-MODELS = {"branches": branches, "sequence": sequence, "pixels": pixels}
+def nested():
+    """A model in a model, with what is frozen in it, used twice."""
+    image = tf.keras.Input((4, 4, 2), name="inner_image")
+    x = layers.Conv2D(2, 3, padding="same", name="inner_conv")(image)
+    x = layers.BatchNormalization(name="inner_norm")(x)
+    x = layers.ReLU(name="inner_relu")(layers.Conv2D(2, 1, name="inner_end")(x))
+    inner = tf.keras.Model(image, x, name="inner")
+    inner.get_layer("inner_conv").trainable = False
+    image = tf.keras.Input((4, 4, 2), name="image")
+    x = layers.Flatten(name="flat")(inner(inner(image)))
+    return randomised(tf.keras.Model(image, layers.Dense(2, name="last")(x)))
+
+
+def shared():
+    """A layer used twice, the second time before others in the list; constants."""
+    image, both = tf.keras.Input((4,), name="vector"), layers.Dense(4, name="both")
+    x = layers.Dense(4, "relu", name="other")(both(image) * 0.5 + 1.0)
+    x = layers.Concatenate(name="joined")([both(x), x])
+    return randomised(tf.keras.Model(image, x))
+
+
+def separable():
+    """Channels by themselves, slopes, padding and a mean over all."""
+    return chain(
+        *((6, 5, 2), layers.SeparableConv2D(3, 3, 2, "same", activation="relu")),
+        *(layers.ZeroPadding2D(((0, 1), (1, 0))), layers.DepthwiseConv2D(2)),
+        *(layers.PReLU(shared_axes=[1, 2]), layers.GlobalAveragePooling2D()),
+    )
+
+
+def signal():
+    """A sequence."""
+    return chain(
+        *((12, 2), layers.Conv1D(3, 3, 2, "causal"), layers.BatchNormalization()),
+        *(layers.ReLU(0.8), layers.AveragePooling1D(2), layers.UpSampling1D(2)),
+        *(layers.TimeDistributed(layers.Dense(2)), layers.Flatten(), layers.Dense(2)),
+    )
+
+
+MODELS = {
+    **{"branches": branches, "sequence": sequence, "pixels": pixels},
+    **{"nested": nested, "shared": shared, "separable": separable, "signal": signal},
+}
 
 
 def write(folder: Path) -> None:

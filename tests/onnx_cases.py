@@ -2,7 +2,7 @@
 
     python tests/onnx_cases.py benchmarks/results/onnx_node_tests.md
 
-writes how many there are of each operator, read and refused.
+writes how many of each operator are read right and refused, and for what reason.
 """
 
 from __future__ import annotations
@@ -162,32 +162,80 @@ def named(case: Case, error: SnnDeployError) -> bool:
     return any(name and f"'{name}'" in text for name in names)
 
 
-def counted() -> dict[str, Counter]:
-    """Operator → how many of its cases are read, and how many refused."""
-    found: dict[str, Counter] = {}
+def reason(case: Case, error: SnnDeployError) -> str:
+    """Id of the advice that refuses an operator, or "model": it is no such network."""
+    if isinstance(error, UnsupportedLayer) and error.obstacles:
+        return error.obstacles[0].id
+    return "model"
+
+
+def outcomes() -> dict[str, tuple[Case, SnnDeployError | AssertionError | None]]:
+    """Name of a case → it, and what became of it."""
+    found = {}
     for case in cases():
-        count = found.setdefault(case.operator, Counter())
-        count["refused" if outcome(case) else "read"] += 1
+        try:
+            became = outcome(case)
+        except AssertionError as error:
+            became = error
+        found[case.name] = case, became
     return found
 
 
-def table(found: dict[str, Counter]) -> str:
-    """As Markdown."""
-    total = sum(found.values(), Counter())
+def section(found: dict) -> str:
+    """What became of all cases, as Markdown."""
+    counts: dict[str, Counter] = {}
+    reasons: Counter = Counter()
+    for case, error in found.values():
+        count = counts.setdefault(case.operator, Counter())
+        count["refused" if error else "right"] += 1
+        if error:
+            reasons[reason(case, error)] += 1
+    total = sum(counts.values(), Counter())
     lines = [
-        f"Of {total.total()} cases of onnx {onnx.__version__}, {total['read']} give "
-        f"their expected output (1e-5) and {total['refused']} are refused with an "
-        "error that names the node; none gives another output.",
+        f"{HEAD}{onnx.__version__}",
         "",
-        "| operator | read | refused |",
-        "|---|---|---|",
+        f"Of {total.total()} cases {total['right']} give their expected output (1e-5) "
+        f"and {total['refused']} are refused with an error that names the node or "
+        "tensor; none gives another output.",
+        "",
+        *("| operator | right | refused |", "|---|---|---|"),
     ]
-    for kind, count in sorted(found.items()):
-        if count["read"]:
-            lines.append(f"| {kind} | {count['read']} | {count['refused']} |")
-    never = ", ".join(sorted(kind for kind, c in found.items() if not c["read"]))
-    return "\n".join((*lines, "", f"Refused in every case: {never}.", ""))
+    for kind, count in sorted(counts.items()):
+        if count["right"]:
+            lines.append(f"| {kind} | {count['right']} | {count['refused']} |")
+    never = ", ".join(sorted(kind for kind, c in counts.items() if not c["right"]))
+    lines += ["", f"Refused in every case: {never}.", ""]
+    lines += ["| refused because of | cases |", "|---|---|"]
+    order = sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))
+    lines += [f"| {name} | {count} |" for name, count in order]
+    return "\n".join((*lines, ""))
+
+
+HEAD = "## onnx "
+
+
+def sections(page: str) -> dict[str, str]:
+    """Version of onnx → what the page says of its cases."""
+    parts = [f"{HEAD}{part}" for part in page.split(HEAD)[1:]]
+    return {part.split()[2]: part.rstrip("\n") + "\n" for part in parts}
+
+
+INTRODUCTION = """# The ONNX package's own cases, read
+
+Its backend node tests, simple models and models converted from PyTorch, each with all
+inputs but the first as constants; written by `python tests/onnx_cases.py FILE`, for the
+onnx that is installed. *model*: more than one input that depends on the sample, no
+axis for samples, a data type that is no number, an answer that is a constant. The other
+reasons are ids of advice, as `snn-deploy check` prints them.
+"""
+
+
+def write(path: Path) -> None:
+    """The section of the onnx that is installed, beside those of other versions."""
+    found = sections(path.read_text()) if path.exists() else {}
+    found[onnx.__version__] = section(outcomes())
+    path.write_text("\n".join((INTRODUCTION, *found.values())))
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(table(counted()))
+    write(Path(sys.argv[1]))

@@ -9,10 +9,13 @@ from hypothesis import strategies as st
 
 from snn_deploy.toolchain.graph import nodes as n
 from snn_deploy.toolchain.graph.graph import Graph
+from snn_deploy.toolchain.graph.preparation import Rescale
+from snn_deploy.toolchain.graph.rearranging import Pad2D, Permute, Slice
 
 Drawn = st.DrawFn
 IMAGES = st.tuples(st.integers(3, 7), st.integers(3, 7), st.integers(1, 3))
 STRIDES = st.tuples(st.integers(1, 2), st.integers(1, 2))
+DILATIONS = st.sampled_from([(1, 1), (1, 1), (2, 1), (1, 3)])
 SIDES = st.tuples(st.integers(1, 3), st.integers(1, 3))
 
 
@@ -58,23 +61,62 @@ class Builder:
         if same:
             padding = ((1, 1), (1, 1))
         stride = (1, 1) if same else self.draw(STRIDES)
+        dilation = (1, 1) if same else self.draw(DILATIONS)
         find = n.transpose_shape if transposed else n.conv_shape
-        size = find((rows, columns), kernel, stride, padding)
+        size = find((rows, columns), kernel, stride, padding, dilation)
         if min(size) < 1 or max(size) > 14:
             return
-        filters = channels if same else self.draw(st.integers(1, 3))
+        groups = self.draw(st.sampled_from((1, 1, channels)))
+        filters = channels if same else groups * self.draw(st.integers(1, 3))
         self.add(
             n.ConvTranspose2D if transposed else n.Conv2D,
-            **self.weights(*kernel, channels, filters),
+            **self.weights(*kernel, channels // groups, filters),
             stride=stride,
             padding=padding,
+            groups=groups,
+            dilation=dilation,
         )
 
     def pool(self) -> None:
         pool = self.draw(SIDES)
         if all(p <= size for p, size in zip(pool, self.shape())):
             stride = self.draw(st.one_of(st.just(pool), STRIDES))
-            self.add(n.AvgPool2D, pool=pool, stride=stride)
+            edge = [st.integers(0, (p - 1) // 2) for p in pool]
+            padding = tuple(self.draw(st.tuples(e, e)) for e in edge)
+            inside = self.draw(st.booleans())
+            self.add(
+                n.AvgPool2D, pool=pool, stride=stride, padding=padding, inside=inside
+            )
+
+    def scale(self) -> None:
+        """Batch normalisation, or constants of every shape that broadcasts."""
+        shape = self.shape()
+        if self.draw(st.booleans()):
+            gamma, beta, mean = self.rng.normal(size=(3, shape[-1]))
+            variance = self.rng.uniform(0.5, 2, shape[-1])
+            statistics = {"mean": mean, "variance": variance, "epsilon": 1e-3}
+            self.add(n.BatchNorm, gamma=gamma, beta=beta * self.bias, **statistics)
+            return
+        size = self.draw(st.sampled_from(((1,), shape[-1:], shape)))
+        offset = self.rng.normal(size=size) * self.bias
+        self.add(Rescale, scale=self.rng.normal(size=size), offset=offset)
+
+    def surround(self) -> None:
+        side = st.tuples(st.integers(0, 2), st.integers(0, 2))
+        if max(self.shape()[:2]) < 8:
+            self.add(Pad2D, padding=(self.draw(side), self.draw(side)))
+
+    def cut(self) -> None:
+        box = [
+            sorted(self.draw(st.tuples(st.integers(0, size - 1), st.integers(1, size))))
+            for size in self.shape()
+        ]
+        start, stop = zip(*((a, max(b, a + 1)) for a, b in box))
+        self.add(Slice, start=start, stop=stop)
+
+    def permute(self) -> None:
+        axes = tuple(self.draw(st.permutations(range(len(self.shape())))))
+        self.add(Permute, axes=axes)
 
     def upsample(self) -> None:
         if max(self.shape()[:2]) <= 7:
@@ -87,10 +129,10 @@ class Builder:
 
     def linear(self) -> None:
         """One linear layer, of those that take the current shape."""
-        steps = [self.dense, self.reshape]
+        steps = [self.dense, self.reshape, self.scale, self.cut, self.permute]
         if len(self.shape()) == 3:
             image = [self.conv, lambda: self.conv(transposed=True), self.pool]
-            steps += [*image, *image, self.upsample]
+            steps += [*image, *image, *image, self.upsample, self.surround]
         self.draw(st.sampled_from(steps))()
 
     def branch(self) -> None:

@@ -7,6 +7,7 @@ NumPy generator with a drawn seed.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -20,6 +21,8 @@ from snn_deploy.toolchain.program.connections import (
     ConvConnection,
     ConvTransposeConnection,
     DenseConnection,
+    SparseConnection,
+    WindowConnection,
 )
 from snn_deploy.toolchain.program.host import (
     BiasEncoder,
@@ -37,6 +40,7 @@ V_MINS = st.sampled_from((0, 0, -core.V_LIMIT, -1, -70_000))
 SIDES = st.integers(1, 6)  # pixels
 LARGEST = 600  # neurons; six sources of that size are within a core's 4096 axons
 Drawn = st.DrawFn
+Synapse = tuple[int, int, int]  # source neuron, target neuron, what a spike adds to q
 
 
 def simulate_oracle(program: Program, stimulus: Stimulus) -> dict[str, BoolArray]:
@@ -66,7 +70,7 @@ def simulate_oracle(program: Program, stimulus: Stimulus) -> dict[str, BoolArray
 
 def synaptic_sum(connection: Connection, spikes: BoolArray) -> core.IntArray:
     """Σ weight · spike for every target neuron, tap by tap; (target neurons,)."""
-    channels_in, channels_out = connection.weight.shape[-2:]
+    channels_in, channels_out = connection.inputs, connection.outputs
     pixels = spikes.reshape(-1, channels_in).astype(np.int64)
     q = np.zeros(
         (math.prod(connection.target_shape) // channels_out, channels_out), int
@@ -75,6 +79,43 @@ def synaptic_sum(connection: Connection, spikes: BoolArray) -> core.IntArray:
     weight = connection.effective[taps.kernel]
     np.add.at(q, taps.target, np.einsum("ti,tio->to", pixels[taps.source], weight))
     return q.ravel()
+
+
+def synapses(c: Connection) -> Iterator[Synapse]:
+    """Every synapse by itself, from the equations in nodes.py.
+
+    A kernel's position that is 0 for all of a group has none.
+    """
+    weight = c.weight * 2.0 ** (6 + c.exponent)
+    if isinstance(c, SparseConnection):
+        yield from zip(c.sender.tolist(), c.receiver.tolist(), map(int, weight))
+    if isinstance(c, DenseConnection):
+        for i, o in np.ndindex(weight.shape):
+            yield i, o, int(weight[i, o])
+    if not isinstance(c, WindowConnection):
+        return
+    (top, _), (left, _) = c.padding
+    large, small = c.source_shape, c.target_shape
+    if isinstance(c, ConvTransposeConnection):
+        large, small = small, large
+    rows, columns, inputs, filters = weight.shape
+    each = filters // c.groups
+    for i, j, m, n in np.ndindex(*small[:2], rows, columns):
+        y = i * c.stride[0] + m * c.dilation[0] - top
+        x = j * c.stride[1] + n * c.dilation[1] - left
+        if not (0 <= y < large[0] and 0 <= x < large[1]):
+            continue
+        one, other = y * large[1] + x, i * small[1] + j
+        if isinstance(c, ConvTransposeConnection):
+            one, other = other, one
+        for group in range(c.groups):
+            part = weight[m, n, :, group * each : (group + 1) * each]
+            if not part.any():
+                continue
+            for a, b in np.ndindex(inputs, each):
+                source = (one * c.groups + group) * inputs + a
+                target = (other * c.groups + group) * each + b
+                yield source, target, int(part[a, b])
 
 
 @st.composite
@@ -240,19 +281,52 @@ def dense(
 
 
 @st.composite
+def sparse(
+    draw: Drawn,
+    rng: np.random.Generator,
+    source: str,
+    shape: Shape,
+    target: str,
+    into: Shape,
+) -> Connection:
+    """Some of all pairs, between populations of any shape."""
+    share = draw(st.sampled_from((0.1, 0.5, 1.0)))
+    there = rng.random((math.prod(shape), math.prod(into))) < share
+    there[rng.integers(len(there)), rng.integers(there.shape[1])] = True
+    sender, receiver = (ends.astype(np.int32) for ends in np.nonzero(there))
+    weight, exponent = draw(mantissas(rng, (1, sender.size)))
+    return SparseConnection(
+        source=source,
+        target=target,
+        weight=weight[0],
+        exponent=exponent,
+        sender=sender,
+        receiver=receiver,
+        shape=shape,
+        into=into,
+    )
+
+
+@st.composite
 def any_connection(
     draw: Drawn, rng: np.random.Generator, source: str, shape: Shape, target: str
 ) -> Connection:
     """Dense, convolution or transposed convolution; it decides its target's shape."""
     if len(shape) != 3 or draw(st.integers(0, 4)) == 0:
         into = (draw(st.integers(1, 20)),)
-        return draw(dense(rng, source, shape, target, into))
+        kind = draw(st.sampled_from((dense, dense, sparse)))
+        return draw(kind(rng, source, shape, target, into))
     pair = st.tuples(st.integers(0, 2), st.integers(0, 2))
     kernel = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
     stride = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
     padding = draw(st.tuples(pair, pair))
     filters = draw(st.one_of(st.integers(1, 5), st.sampled_from((8, 16, 17))))
-    weight, exponent = draw(mantissas(rng, (*kernel, shape[2], filters)))
+    groups = draw(st.sampled_from([1, 1, shape[2]]))
+    dilation = draw(st.sampled_from([(1, 1), (1, 1), (2, 1), (2, 3)]))
+    filters *= groups
+    weight, exponent = draw(mantissas(rng, (*kernel, shape[2] // groups, filters)))
+    if draw(st.booleans()):  # a position that no tap takes
+        weight[0, 0] = 0
     for kind in draw(st.permutations((ConvConnection, ConvTransposeConnection))):
         connection = kind(
             source=source,
@@ -262,6 +336,8 @@ def any_connection(
             shape=shape,
             stride=stride,
             padding=padding,
+            groups=groups,
+            dilation=dilation,
         )
         into = connection.target_shape
         if min(into[:2]) >= 1 and max(into) < 20 and math.prod(into) <= LARGEST:

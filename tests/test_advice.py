@@ -59,9 +59,11 @@ def placed(
     shape: n.Shape = (8, 8, 1),
     cores: int = 128,
     core: CoreLimits = CORE,
+    weight_bits: int = 8,
 ) -> None:
     graph = legalize(line(shape, *middle))
-    program = quantize(graph, np.ones((1, *shape)), steps=4)
+    x = np.ones((1, *shape))
+    program = quantize(graph, x, steps=4, weight_bits=weight_bits)
     place(program, core, cores=cores)
 
 
@@ -71,13 +73,14 @@ def axons(first: n.Conv2D, neurons: int) -> Callable[[], None]:
     return lambda: placed(*stack)
 
 
-def bits(size: int, channels: int) -> Callable[[], None]:
+def bits(size: int, channels: int, weight_bits: int = 8) -> Callable[[], None]:
     """A convolution of such a kernel behind so many channels."""
     return lambda: placed(
         *(conv("c", 1, 1, channels, 2), n.ReLU("a")),
         *(conv("k", size, channels, 4), n.ReLU("b")),
         shape=(4, 4, 1),
         core=replace(CORE, input_axons=4096, synapse_bits=600),
+        weight_bits=weight_bits,
     )
 
 
@@ -174,30 +177,30 @@ def weighted(*middle: n.Node) -> None:
 POOL = (n.Reshape("r", shape=(2, 2, 1)), n.AvgPool2D("p", pool=(2, 2), stride=(2, 2)))
 COUNTS = np.full((1, 4, 4), 2)
 ADVICE = {
-    "input axons, stride": (
+    "input axons, pixels": (
         axons(conv("c", 3, 1, 4), 256),
-        "'b': .* 256 input axons, 100 are allowed; its fan-in .* use a stride, fewer",
+        "'b': .* 256 input axons, 100 .*; it fits .* 5 × 5 pixels instead of 8 × 8",
         axons(conv("c", 3, 1, 4, stride=2), 64),
     ),
     "input axons, channels": (
         axons(conv("c", 3, 1, 4), 256),
-        "fewer channels or fewer neurons in the layers before it",
+        "100 are allowed; it fits with 1 channel.* instead of 4 in 'a'",
         axons(conv("c", 3, 1, 1), 64),
-    ),
-    "synapse bits, kernel": (
-        bits(3, 24),
-        "'b': .* synapse bits, 600 are allowed; use a smaller kernel, or fewer chan",
-        bits(1, 24),
     ),
     "synapse bits, channels": (
         bits(3, 24),
-        "smaller kernel, or fewer channels in the layers before it",
-        bits(3, 4),
+        "'b': .* synapse bits, 600 are allowed; .* 14 channel.* instead of 24 in 'a'",
+        bits(3, 14),
+    ),
+    "synapse bits, weights": (
+        bits(3, 24),
+        r"it fits with weights of 4 bits instead of 8 \(weight_bits\)",
+        bits(3, 24, 4),
     ),
     "cores": (
         lambda: placed(conv("c", 3, 1, 8), n.ReLU("a"), cores=7),
-        "neurons alone need 8 cores, the chip has 7; reduce the pixels or channels",
-        lambda: placed(conv("c", 3, 1, 4), n.ReLU("a"), cores=7),
+        "neurons alone need 8 cores, the chip has 7; .* 7 × 7 pixels instead of 8 × 8",
+        lambda: placed(conv("c", 3, 1, 8), n.ReLU("a"), cores=7, shape=(7, 7, 1)),
     ),
     "a long tau_rc": (
         lambda: quantize(leaky(tau_rc=100.0), ONES, steps=4),
@@ -270,9 +273,11 @@ ADVICE = {
         lambda: counted(COUNTS > 0),
     ),
     "nothing to balance": (
-        lambda: weighted(*POOL, n.ReLU("a")),
+        lambda: weighted(n.ReLU("z"), *POOL, n.ReLU("a")),
         "'a': .*which has no weights or is shared; .*put a layer with weights between",
-        lambda: weighted(*POOL, n.Flatten("f"), dense("d", 1, 2), n.ReLU("a")),
+        lambda: weighted(
+            *(n.ReLU("z"), *POOL, n.Flatten("f"), dense("d", 1, 2), n.ReLU("a"))
+        ),
     ),
 }
 

@@ -15,7 +15,7 @@ from snn_deploy.calibration.balance import balance
 from snn_deploy.toolchain.errors import DataError, ModelError
 from snn_deploy.toolchain.graph import nodes as n
 from snn_deploy.toolchain.graph.graph import Graph
-from snn_deploy.toolchain.graph.interpret import interpret
+from snn_deploy.toolchain.graph.interpret import evaluate, interpret
 from snn_deploy.toolchain.passes.legalize.legalize import legalize
 
 
@@ -73,8 +73,6 @@ def test_a_silent_population_stays() -> None:
 
 def test_bad_arguments_are_refused() -> None:
     graph, x = relu("x"), np.ones((1, 3))
-    with pytest.raises(ModelError, match="Population 'a'.*no weights"):
-        balance(graph, x)
     with pytest.raises(DataError, match="up to 1000 Hz"):
         balance(graph, x, max_rate=1001.0)
     with pytest.raises(DataError, match="up to 500 Hz"):
@@ -83,6 +81,38 @@ def test_bad_arguments_are_refused() -> None:
         balance(graph, x, percentile=0)
     with pytest.raises(DataError, match="samples"):
         balance(graph, x[:0])
+
+
+def test_a_population_without_weights_of_its_own_gets_a_scale() -> None:
+    """Two that take the same of the Input."""
+    graph = Graph(
+        (
+            n.Input("x", shape=(3,)),
+            n.Dense("d", ("x",), weight=np.eye(3), bias=np.ones(3)),
+            n.ReLU("a", ("d",)),
+            n.ReLU("b", ("d",)),
+            n.Add("sum", ("a", "b")),
+            n.Output("y", ("sum",)),
+        )
+    )
+    x = np.random.default_rng(0).random((8, 3))
+    balanced = balance(graph, x, max_rate=110.0, percentile=100)
+    balanced.check()
+    rates = interpret(balanced, x, record=["a"])["a"] / balanced["a"].amplitude
+    assert rates.max() == pytest.approx(110)
+    np.testing.assert_allclose(evaluate(balanced, x), evaluate(graph, x))
+
+
+@pytest.mark.parametrize(("ceiling", "highest"), [(0.5, 1000), (8.0, 250)])
+def test_a_ceiling_in_reach_becomes_a_spike_a_step(ceiling, highest) -> None:
+    dense = n.Dense("d", ("x",), weight=np.eye(3), bias=np.zeros(3))
+    bounded = n.ReLU("a", ("d",), ceiling=ceiling)
+    nodes = (n.Input("x", shape=(3,)), dense, bounded, n.Output("y", ("a",)))
+    x = np.linspace(0, 1, 30).reshape(10, 3)
+    balanced = balance(Graph(nodes), x, percentile=100)
+    rates = interpret(balanced, x, record=["a"])["a"] / balanced["a"].amplitude
+    assert rates.max() == pytest.approx(highest)
+    np.testing.assert_allclose(evaluate(balanced, x), evaluate(Graph(nodes), x))
 
 
 @pytest.mark.parametrize("dt", [1e-5, 0.001, 0.01])

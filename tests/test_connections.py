@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import product
-
 import numpy as np
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from random_programs import synapses
 
 from snn_deploy.toolchain.program.connections import (
     Connection,
@@ -15,8 +13,6 @@ from snn_deploy.toolchain.program.connections import (
     ConvTransposeConnection,
     DenseConnection,
 )
-
-Synapse = tuple[int, int, int]  # source neuron, target neuron, what a spike adds to q
 
 
 @st.composite
@@ -31,42 +27,23 @@ def connections(draw: st.DrawFn) -> Connection:
     if kind is DenseConnection:
         size = (draw(st.integers(1, 8)), draw(st.integers(1, 8)))
     else:
-        size = tuple(draw(st.tuples(few, few, few, few)))
+        rows, columns, inputs, outputs, groups = (draw(few) for _ in range(5))
+        size = (rows, columns, inputs, outputs * groups)
         side = st.integers(1, 6)
         pad = st.tuples(st.integers(0, 3), st.integers(0, 3))
-        fields["shape"] = (draw(side), draw(side), size[2])
+        fields["shape"] = (draw(side), draw(side), inputs * groups)
+        fields["groups"] = groups
+        fields["dilation"] = draw(st.tuples(few, few))
         fields["stride"] = draw(st.tuples(few, few))
         fields["padding"] = draw(st.tuples(pad, pad))
     grain = 2 << max(-exponent, 0)
     most = 254 // grain
     weight = rng.integers(-most, most + 1, size) * grain
+    if draw(st.booleans()):
+        weight[rng.random(size) < 0.8] = 0  # at times a whole position of a kernel
     connection = kind(weight=weight.astype(np.int16), **fields)
     assume(min(connection.target_shape) >= 1)
     return connection
-
-
-def synapses(c: Connection) -> Iterator[Synapse]:
-    """Every synapse by itself, from the equations in nodes.py."""
-    scale = 2.0 ** (6 + c.exponent)
-    if isinstance(c, DenseConnection):
-        for i, o in np.ndindex(c.weight.shape):
-            yield i, o, int(c.weight[i, o] * scale)
-        return
-    (top, _), (left, _) = c.padding
-    large, small = c.source_shape, c.target_shape
-    if isinstance(c, ConvTransposeConnection):
-        large, small = small, large
-    rows, columns, channels, filters = c.weight.shape
-    for i, j, m, n in product(*map(range, (*small[:2], rows, columns))):
-        y, x = i * c.stride[0] + m - top, j * c.stride[1] + n - left
-        if not (0 <= y < large[0] and 0 <= x < large[1]):
-            continue
-        one, other = y * large[1] + x, i * small[1] + j
-        if isinstance(c, ConvTransposeConnection):
-            one, other = other, one
-        for a, b in product(range(channels), range(filters)):
-            value = int(c.weight[m, n, a, b] * scale)
-            yield one * channels + a, other * filters + b, value
 
 
 @settings(deadline=None)
@@ -85,12 +62,10 @@ def test_every_synapse_is_counted_once(c: Connection) -> None:
 @settings(deadline=None)
 @given(connections())
 def test_taps_and_effective_weights_are_the_synapses(c: Connection) -> None:
-    channels, filters = c.weight.shape[-2:]
-    found = [
-        (source * channels + a, target * filters + b, int(c.effective[kernel, a, b]))
-        for source, target, kernel in zip(c.taps.source, c.taps.target, c.taps.kernel)
-        for a, b in product(range(channels), range(filters))
-    ]
+    source, target, _ = c.synapses()
+    ends = zip(source.ravel().tolist(), target.ravel().tolist())
+    weights = c.effective[c.taps.kernel].ravel().tolist()
+    found = [(*pair, weight) for pair, weight in zip(ends, weights)]
     assert sorted(found) == sorted(synapses(c))
     order = list(zip(c.taps.source.tolist(), c.taps.target.tolist()))
     assert order == sorted(order)

@@ -200,7 +200,7 @@ def assert_same_spikes(net: HybridNetwork, x: np.ndarray, steps: int = STEPS) ->
     for name, spikes in wanted.items():
         found = seen.spikes[name].numpy().transpose(1, 0, 2)
         np.testing.assert_array_equal(found, spikes, err_msg=name)
-    read = decode(program.decoder, wanted[program.decoder.population], DT)
+    read = decode(program.decoder, wanted, DT)
     np.testing.assert_allclose(seen.output, read, rtol=1e-5, atol=1e-5)
     return sum(int(spikes.sum()) for spikes in wanted.values())
 

@@ -75,7 +75,7 @@ def run(now):
 '''
 ADDED = {  # file → what it holds, and the line that names it: where, before, after
     "tasks/signs.py": (KIND, "tasks/kinds.py", '"masks")', '"masks", "signs")'),
-    "commands/hello.py": (VERB, "commands/cli.py", '"targets")', '"targets", "hello")'),
+    "commands/hello.py": (VERB, "commands/cli.py", '"targets",', '"targets", "hello",'),
     "targets/shadow.py": (TARGET, "pyproject.toml", "", ""),
     "pipeline/halve.py": (
         PASS,

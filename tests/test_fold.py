@@ -7,10 +7,9 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snn_deploy.toolchain.errors import UnsupportedLayer
 from snn_deploy.toolchain.graph import nodes as n
 from snn_deploy.toolchain.graph.graph import Graph
 from snn_deploy.toolchain.graph.interpret import interpret
@@ -64,6 +63,10 @@ def assert_folds(graph):
     folded.check()
     left = [node.name for node in graph.nodes if not isinstance(node, n.BatchNorm)]
     assert [node.name for node in folded.nodes] == left
+    assert_same(graph, folded)
+
+
+def assert_same(graph, folded):
     x = np.random.default_rng(1).normal(size=(3, *graph.input.shape))
     wanted, got = (interpret(g, x)["out"] for g in (graph, folded))
     np.testing.assert_allclose(got, wanted, rtol=1e-9, atol=1e-9 * np.abs(wanted).max())
@@ -108,12 +111,21 @@ def test_before_a_padded_convolution_where_the_offset_is_0(kind):
 
 
 @pytest.mark.parametrize("kind", LINEAR)
-def test_an_offset_before_a_border_is_refused(kind):
+def test_an_offset_before_a_border_stays(kind):
     graph = chain(norm(channels=3), conv(kind=LINEAR[kind]))
-    with pytest.raises(
-        UnsupportedLayer, match="'norm': it adds an offset before .*'conv'"
-    ):
-        fold(graph)
+    assert fold(graph) is graph
+
+
+def test_an_offset_stays_before_or_after_zeros_that_pooling_adds():
+    zeros = n.AvgPool2D(
+        "p", (), pool=(2, 2), stride=(1, 1), padding=((1, 0), (0, 0)), inside=False
+    )
+    bare = conv(padding=((0, 0), (0, 0)))
+    for graph in (chain(norm(channels=3), zeros, bare), chain(bare, zeros, norm())):
+        assert fold(graph) is graph
+    inside = replace(zeros, inside=True)
+    assert_folds(chain(norm(channels=3), inside, bare))
+    assert_folds(chain(bare, inside, norm()))
 
 
 def test_before_a_dense_layer_past_flatten():
@@ -133,16 +145,12 @@ def test_a_layer_with_another_reader_keeps_its_own_weights():
     """The sum reads the convolution before and after its BatchNorm."""
     *nodes, out = chain(conv(), norm()).nodes
     graph = Graph((*nodes, n.Add("sum", ("conv", "norm")), n.Output("out", ("sum",))))
-    with pytest.raises(UnsupportedLayer, match="'norm': it is followed by Add 'sum'"):
-        fold(graph)
+    assert fold(graph) is graph
 
 
-def test_between_two_others_it_is_refused():
+def test_between_two_others_it_stays():
     graph = chain(n.ReLU("relu"), norm(channels=3), n.LIF("lif"))
-    with pytest.raises(
-        UnsupportedLayer, match="followed by LIF 'lif'.*put it right after"
-    ):
-        fold(graph)
+    assert fold(graph) is graph
 
 
 def test_without_one_the_graph_is_the_same():
@@ -172,8 +180,9 @@ def chain_of(kinds, centred):
 @given(st.lists(NODES, min_size=1, max_size=5), st.booleans())
 def test_any_chain_folds_exactly_or_not_at_all(kinds, centred):
     graph = chain_of(kinds, centred)
-    try:
-        fold(graph)
-    except UnsupportedLayer:
-        assume(False)
-    assert_folds(graph)
+    folded = fold(graph)
+    folded.check()
+    assert_same(graph, folded)
+    left = {node.name for node in folded.nodes}
+    gone = {node for node in graph.nodes if node.name not in left}
+    assert all(isinstance(node, n.BatchNorm) for node in gone)

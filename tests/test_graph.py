@@ -169,10 +169,6 @@ WRONG = {
 }
 NUMBERS = {
     "stride of 0": (replace(CONV, stride=(0, 1)), r"stride is \(0, 1\); at least 1"),
-    "negative padding": (
-        replace(CONV, padding=((0, -1), (0, 0))),
-        r"padding is \(\(0, -1\), \(0, 0\)\); at least 0",
-    ),
     "pool of 0": (
         n.AvgPool2D("pool", ("in",), pool=(0, 2), stride=(1, 1)),
         r"pool is \(0, 2\); at least 1",

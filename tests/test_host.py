@@ -157,22 +157,24 @@ def decoder(**fields: float) -> Decoder:
 def test_the_answer_is_the_graph_of_the_mean_rates() -> None:
     spikes = np.zeros((2, 10, 3), bool)
     spikes[0, [1, 5, 9], [0, 1, 2]] = True
-    assert decode(decoder(), spikes, DT) == pytest.approx(np.array([[5.0], [2.0]]))
+    assert decode(decoder(), {"a": spikes}, DT) == pytest.approx(
+        np.array([[5.0], [2.0]])
+    )
 
 
 def test_settling_steps_are_not_read() -> None:
     spikes = np.zeros((1, 10, 3), bool)
     spikes[0, :4] = True
-    assert decode(decoder(settle=0.004), spikes, DT) == pytest.approx(2.0)
-    assert decode(decoder(settle=0.003), spikes, DT) == pytest.approx(2 + 30 / 7)
+    assert decode(decoder(settle=0.004), {"a": spikes}, DT) == pytest.approx(2.0)
+    assert decode(decoder(settle=0.003), {"a": spikes}, DT) == pytest.approx(2 + 30 / 7)
     with pytest.raises(DataError, match="run more steps"):
-        decode(decoder(settle=0.01), spikes, DT)
+        decode(decoder(settle=0.01), {"a": spikes}, DT)
 
 
 def test_a_filtered_readout_weighs_late_spikes_more() -> None:
     early, late = np.zeros((2, 1, 10, 3), bool)
     early[0, 2], late[0, 8] = True, True
-    ratio = (decode(decoder(tau_syn=0.003), late, DT) - 2) / (
-        decode(decoder(tau_syn=0.003), early, DT) - 2
+    ratio = (decode(decoder(tau_syn=0.003), {"a": late}, DT) - 2) / (
+        decode(decoder(tau_syn=0.003), {"a": early}, DT) - 2
     )
     assert ratio == pytest.approx(np.exp(6 / 3))

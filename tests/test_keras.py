@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snn_deploy.toolchain.errors import UnsupportedLayer
 from snn_deploy.toolchain.frontends.keras.keras import from_keras, read_keras
 from snn_deploy.toolchain.graph import nodes as n
-from snn_deploy.toolchain.graph.interpret import interpret
+from snn_deploy.toolchain.graph.interpret import evaluate, interpret
 from snn_deploy.toolchain.graph.preparation import Rescale
 from snn_deploy.toolchain.passes.legalize.legalize import legalize
 
@@ -123,7 +122,7 @@ def test_read_outs_may_be_functions(function, tmp_path):
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_rescaling_is_the_hosts_however_it_was_saved(suffix, tmp_path):
-    """Behind the Input; between populations it is refused, with what to do."""
+    """Behind the Input; between populations it becomes part of weights and biases."""
     rescaling = layers.Rescaling([1 / 255], np.array([0.5], "f4"))
     model = chain(IMAGE, rescaling, layers.Conv2D(4, 3, padding="same"), layers.ReLU())
     file = tmp_path / f"net{suffix}"
@@ -134,8 +133,8 @@ def test_rescaling_is_the_hosts_however_it_was_saved(suffix, tmp_path):
     legalize(graph)
     between = [layers.Conv2D(4, 3), layers.ReLU(), layers.Rescaling(2.0)]
     graph = from_keras(chain(IMAGE, *between, layers.Conv2D(2, 2), layers.ReLU()))
-    with pytest.raises(UnsupportedLayer, match="put it directly behind the Input"):
-        legalize(graph)
+    x = np.random.default_rng(0).random((2, *graph.input.shape))
+    np.testing.assert_allclose(evaluate(legalize(graph), x), evaluate(graph, x))
 
 
 def test_nodes_are_named_as_their_layers():

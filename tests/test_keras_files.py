@@ -18,8 +18,9 @@ from tiny_files import CONV, DENSE, FLATTEN, write_model
 
 from snn_deploy.toolchain.errors import ModelError, UnsupportedLayer
 from snn_deploy.toolchain.frontends.keras import hdf5
+from snn_deploy.toolchain.frontends.keras.building import to_graph
 from snn_deploy.toolchain.frontends.keras.files import KerasModel
-from snn_deploy.toolchain.frontends.keras.keras import read_keras, to_graph
+from snn_deploy.toolchain.frontends.keras.keras import read_keras
 from snn_deploy.toolchain.graph import nodes as n
 from snn_deploy.toolchain.graph.interpret import interpret
 
@@ -60,7 +61,9 @@ def test_every_file_that_the_keras_here_writes_gives_its_answers(tmp_path):
             assert_answers(tmp_path / f"{name}{suffix}")
 
 
-@pytest.mark.parametrize("name", ["branches", "sequence", "pixels"])
+@pytest.mark.parametrize(
+    "name", sorted(path.stem for path in KEPT[1].iterdir() if path.suffix == ".keras")
+)
 def test_zip_and_h5_of_keras_3_give_one_graph(name):
     zipped, plain = (
         read_keras(HERE / "keras3" / f"{name}{suffix}") for suffix in (".keras", ".h5")
@@ -203,7 +206,9 @@ def test_a_class_of_ones_own_is_not_taken_for_keras(tmp_path):
         members["config.json"] = json.dumps(config).encode()
 
     path = rezip(tmp_path / "net.keras", ZIP, change)
-    with pytest.raises(UnsupportedLayer, match=r"\(mine>Dense\): it has no equivalent"):
+    with pytest.raises(
+        UnsupportedLayer, match="mine>Dense 'dense': it is a class of your own"
+    ):
         read_keras(path)
 
 
@@ -333,7 +338,12 @@ def test_compressed_weights_are_read(hostile):
 # damage
 
 
-@pytest.fixture(params=["keras2/pixels.h5", "keras3/pixels.h5", "keras3/pixels.keras"])
+@pytest.fixture(
+    params=[
+        *("keras2/pixels.h5", "keras3/pixels.h5", "keras3/pixels.keras"),
+        *("keras2/nested.h5", "keras3/nested.h5", "keras2/shared.h5"),
+    ]
+)
 def copy(request, tmp_path):
     """A copy of a file to damage."""
     return Path(shutil.copy(HERE / request.param, tmp_path))
@@ -382,7 +392,7 @@ def h5(tmp_path):
 def test_nan_weights_are_refused_by_layer(h5):
     with h5py.File(h5, "a") as file:
         file["model_weights/dense/dense/kernel:0"][0, 1] = np.nan
-    with pytest.raises(ModelError, match="'dense.each': weight holds 1 NaN"):
+    with pytest.raises(ModelError, match="'dense': weight holds 1 NaN"):
         read_keras(h5)
 
 
@@ -434,6 +444,27 @@ def test_a_damaged_description_is_refused(h5):
         read_keras(h5)
     with pytest.raises(ModelError, match="description cannot be read"):
         to_graph(KerasModel({"layers": [{"class_name": 3}]}, {}))
+
+
+@pytest.mark.parametrize("computing", [True, False])
+def test_models_that_call_each_other_twice_and_twice_again_are_refused(computing):
+    """A few lines of a file could be 2^40 calls, of layers or of models alone."""
+
+    def model(*layers, end):
+        first = {"name": "x", "class_name": "InputLayer", "inbound_nodes": []}
+        first["config"] = {"name": "x", "batch_input_shape": [None, 2]}
+        ends = {"input_layers": [["x", 0, 0]], "output_layers": [[*end, 0]]}
+        return {"name": "m", "layers": [first, *layers], **ends}
+
+    relu = {"name": "r", "class_name": "ReLU", "config": {"name": "r"}}
+    relu["inbound_nodes"] = [[["x", 0, 0, {}]]]
+    config = model(relu, end=("r", 0)) if computing else model(end=("x", 0))
+    for _ in range(40):
+        twice = {"name": "m", "class_name": "Functional", "config": config}
+        twice["inbound_nodes"] = [[["x", 0, 0, {}]], [["m", 1, 0, {}]]]
+        config = model(twice, end=("m", 2))
+    with pytest.raises(ModelError, match="its layers are called more than 4096 times"):
+        to_graph(KerasModel(config, {}))
 
 
 @pytest.mark.parametrize("part", ["keras_metadata.pb", "variables/variables.index"])

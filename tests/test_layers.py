@@ -12,7 +12,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-ROOF = {"deploy", "trials", "training", "cotraining", "tuning", "model_files"}
+ROOF = {
+    "checking",
+    "deploy",
+    "trials",
+    "training",
+    "cotraining",
+    "tuning",
+    "model_files",
+}
 MAY_IMPORT = {  # folder -> what else at the root it may name
     "toolchain": set(),
     "calibration": {"toolchain"},

@@ -41,6 +41,18 @@ class SmallCores(LoihiEmulator):
     )
 
 
+class FewCores(LoihiEmulator):
+    """Chips of ten cores."""
+
+    limits = replace(LoihiEmulator.limits, cores=10)
+
+
+class TinyChips(SmallCores):
+    """Chips of three small cores, as many as it takes."""
+
+    limits = replace(SmallCores.limits, cores=3, chips=None)
+
+
 relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -183,9 +195,81 @@ def test_full_cores_are_legal_on_the_board_and_equal() -> None:
     assert check(program, given_spikes(spikes))["a"].any()
 
 
+def test_several_chips_are_legal_and_equal() -> None:
+    """By nengo-loihi's checks, and its allocator that keeps neighbours together."""
+    from nengo_loihi.builder.validate import validate_model
+    from nengo_loihi.hardware.allocators import GreedyInterchip
+    from nengo_loihi.hardware.validate import validate_board
+
+    rng = np.random.default_rng(5)
+    weights = [
+        (rng.integers(-100, 127, shape) * 2).astype(np.int16)
+        for shape in ((3, 3, 2, 8), (3, 3, 1, 8), (1, 1, 8, 16))
+    ]
+    first, depthwise, pointwise = (
+        ConvConnection(
+            source=source,
+            target=target,
+            weight=weight,
+            shape=shape,
+            padding=padding,
+            groups=groups,
+        )
+        for source, target, weight, shape, padding, groups in (
+            ("in", "a", weights[0], (34, 34, 2), ((0, 0), (0, 0)), 1),
+            ("a", "b", weights[1], (32, 32, 8), ((1, 1), (1, 1)), 8),
+            ("b", "c", weights[2], (32, 32, 8), ((0, 0), (0, 0)), 1),
+        )
+    )
+    program = chain(first, depthwise, pointwise)
+    session = load(program, FewCores())
+    placement = session.placement
+    assert placement.chips == 4
+    model = session.assembly.model
+    validate_model(model)
+    board = GreedyInterchip(cores_per_chip=10)(model, n_chips=placement.chips)
+    validate_board(board)
+    assert board.n_chips == placement.chips
+    assert sum(board.n_cores_per_chip) == len(placement.cores)
+    chip = session.utilization[CHIP]
+    assert chip["chips"] == (4, 768) and chip["cores"] == (len(placement.cores), 40)
+    spikes = rng.random((1, 4, 34 * 34 * 2)) < 0.1
+    fired = check(program, given_spikes(spikes), FewCores())
+    assert all(fired[name].any() for name in "abc")
+
+
+@settings(relaxed, max_examples=20)
+@given(st.data())
+def test_chips_change_no_spike(data: st.DataObject) -> None:
+    program = data.draw(programs(recurrent=True))
+    check(program, data.draw(stimuli(program)), TinyChips())
+
+
+def test_weights_of_few_bits_change_no_spike() -> None:
+    """They are shifted up on the core, and their exponent down."""
+    rng = np.random.default_rng(6)
+    conv = ConvConnection(
+        source="in",
+        target="a",
+        weight=(rng.integers(-7, 8, (3, 3, 2, 4)) * 2).astype(np.int16),
+        shape=(6, 7, 2),
+        exponent=3,
+    )
+    program = network(conv)
+    (block, *_) = load(program).assembly.blocks["a"]
+    (synapse,) = block.synapses
+    assert synapse.synapse_cfg.real_weight_bits == 4
+    mantissas = np.concatenate([w.ravel() for w in synapse.weights])
+    mantissas = mantissas // synapse.synapse_cfg.scale
+    assert np.abs(mantissas).max() == 14 << 4
+    assert not (mantissas % (1 << synapse.synapse_cfg.shift_bits)).any()
+    spikes = rng.random((1, 15, 84)) < 0.3
+    assert check(program, given_spikes(spikes))["a"].any()
+
+
 def test_utilization_of_populations_and_of_the_chip() -> None:
     """A population's row is its fullest core; the last row is the chip's sum."""
-    weight = np.full((3, 40), 2)
+    weight = np.full((3, 40), 254)
     program = network(dense(weight))
     assert load(program, SmallCores()).utilization == {
         "a": {
@@ -245,6 +329,26 @@ def given_spikes(spikes: BoolArray) -> Stimulus:
 def dense(weight: np.ndarray, exponent: int = 0) -> Connection:
     return DenseConnection(
         source="in", target="a", weight=weight.astype(np.int16), exponent=exponent
+    )
+
+
+def chain(*connections: Connection) -> Program:
+    """A spike input and a population behind each connection."""
+    first, *others = connections
+    program = network(first, threshold=6400)
+    (population,) = program.populations
+    populations = [population]
+    for c in others:
+        shape = c.target_shape
+        bias = np.zeros(int(np.prod(shape)), np.int32)
+        populations += [replace(population, name=c.target, shape=shape, bias=bias)]
+    last = populations[-1]
+    decoder = replace(program.decoder, graph=identity(last.shape), population=last.name)
+    return replace(
+        program,
+        populations=tuple(populations),
+        connections=connections,
+        decoder=decoder,
     )
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from snn_deploy.targets.nengo_dl.target import NengoDL, NengoDLRounded
 from snn_deploy.toolchain.bundle.bundle import Bundle, save_bundle
-from snn_deploy.toolchain.errors import UnsupportedLayer
+from snn_deploy.toolchain.errors import DoesNotFit, UnsupportedLayer
 from snn_deploy.toolchain.graph.graph import Graph
 from snn_deploy.toolchain.graph.interpret import interpret
 from snn_deploy.toolchain.graph.nodes import (
@@ -81,6 +81,13 @@ def chain(shape: tuple[int, ...], *nodes: Make) -> Graph:
     return Graph((*built, Output("output", (built[-1].name,))))
 
 
+def grouped(kind: type[Conv2D | ConvTranspose2D], shape: tuple[int, ...]) -> Make:
+    """Channel by channel, 2 pixels apart, pixels left out, a bias for each neuron."""
+    each = weights(2, 2, 1, 3) | {"bias": weights(*shape)["weight"] + 1}
+    how = {"groups": 3, "dilation": (2, 1), "padding": ((-1, 0), (1, 1))}
+    return lambda x: kind("between", (x,), **each, **how)
+
+
 def conv(kernel: int, stride: int, *padding: tuple[int, int], up: bool = False) -> Make:
     kind = ConvTranspose2D if up else Conv2D
     return lambda x: kind(
@@ -135,6 +142,10 @@ GRAPHS = {
     "transposed, another padding": chain(
         IMAGE, conv(4, 3, (2, 0), (1, 1), up=True), lif("second")
     ),
+    "channel by channel": chain(IMAGE, grouped(Conv2D, (4, 9, 3)), lif("second")),
+    "channel by channel, transposed": chain(
+        IMAGE, grouped(ConvTranspose2D, (10, 7, 3)), lif("second")
+    ),
     "pooling, upsampling, dense": chain(
         (6, 8, 2),
         lambda x: AvgPool2D("pool", (x,), pool=(2, 2), stride=(2, 2)),
@@ -147,7 +158,12 @@ GRAPHS = {
     ),
     "several sources": sources(),
 }
-FEW = ("dense", "convolution", "several sources")  # for what does not hang on geometry
+FEW = (
+    "dense",
+    "convolution",
+    "channel by channel",
+    "several sources",
+)  # for what does not hang on geometry
 
 
 def program_of(graph: Graph, tau_syn: float = 0.0) -> tuple[Program, FloatArray]:
@@ -274,6 +290,24 @@ def test_a_run_says_nothing_but_its_results(tmp_path):
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["kinds"] == ["float simulation"] * 2
+
+
+def test_several_populations_that_the_host_feeds_are_refused() -> None:
+    graph = Graph(
+        (
+            Input("x", shape=(3,)),
+            Dense("a", ("x",), **weights(3, 4)),
+            LIF("A", ("a",)),
+            Dense("b", ("x",), **weights(3, 4)),
+            LIF("B", ("b",)),
+            Add("both", ("A", "B")),
+            Output("y", ("both",)),
+        )
+    )
+    program = quantize(legalize(graph), np.ones((2, 3)), steps=4)
+    for target in (NengoDL(), NengoDLRounded()):
+        with pytest.raises(DoesNotFit, match=f"'{target.name}': .*BiasEncoder"):
+            target.load(program)
 
 
 def test_a_floor_below_rest_is_refused() -> None:

@@ -27,7 +27,7 @@ def recorded(program: Program, stimulus: Stimulus) -> Recording:
         steps=stimulus.steps,
         counts={name: train.sum(axis=1) for name, train in spikes.items()},
         spikes=spikes,
-        output=decode(program.decoder, spikes[program.decoder.population], 0.001),
+        output=decode(program.decoder, spikes, 0.001),
         wall_time=0.0,
     )
 

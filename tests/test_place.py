@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from random_programs import identity, programs
+from random_programs import identity, programs, synapses
 
 from snn_deploy.toolchain.errors import DoesNotFit
 from snn_deploy.toolchain.graph.nodes import Shape
+from snn_deploy.toolchain.passes.place.cut import Cutter
 from snn_deploy.toolchain.passes.place.fan_in import Block, FanIn, atoms, fan_in
 from snn_deploy.toolchain.passes.place.limits import CoreLimits
 from snn_deploy.toolchain.passes.place.place import Placement, place
+from snn_deploy.toolchain.passes.place.synapses import weight_format
+from snn_deploy.toolchain.passes.place.tiling import Tiling
 from snn_deploy.toolchain.program.connections import (
     Connection,
     ConvConnection,
@@ -136,9 +140,25 @@ def test_populations_that_excite_each_other() -> None:
 
 
 def test_fan_in_that_no_cut_can_help() -> None:
-    program = chain(dense("in", "wide", 5000, 3))
-    with pytest.raises(DoesNotFit, match=r"'wide'.* 5000 input axons, 4096 .*stride"):
-        place(program, LOIHI1, cores=128)
+    weight = np.full((65, 65, 1, 3), 2, np.int16)
+    wide = ConvConnection(source="in", target="wide", weight=weight, shape=(65, 65, 1))
+    with pytest.raises(DoesNotFit, match=r"'wide'.* 4225 input axons, 4096 .*stride"):
+        place(chain(wide), LOIHI1, cores=128)
+
+
+def test_a_dense_fan_in_beyond_the_axons_shares_them() -> None:
+    """28 × 28 × 8 neurons behind a Flatten: an axon a pixel, as the convolution has."""
+    flat = dense("in", "wide", 6272, 32)
+    picture = replace(flat, shape=(28, 28, 8))
+    for connection, axons in ((flat, 3136), (picture, 784)):
+        (core,) = {
+            c.usage.input_axons for c in place(chain(connection), LOIHI1, 128).cores
+        }
+        assert core == axons
+        placed = np.zeros_like(matrix(connection))
+        for block in place(chain(connection), LOIHI1, 128).blocks("wide"):
+            scatter(fan_in(connection, block), placed)
+        np.testing.assert_array_equal(placed, matrix(connection))
 
 
 def test_synapses_that_no_cut_can_help() -> None:
@@ -187,8 +207,96 @@ def test_placement_is_data() -> None:
     assert first == second
 
 
+def test_weights_of_fewer_bits_take_less_memory() -> None:
+    """4 bits hold −14 … 14; on the core they are shifted up, and the exponent down."""
+    wide = dense("in", "a", 4096, 1024)
+    narrow = replace(wide, weight=np.full((4096, 1024), -14, np.int16), exponent=3)
+    assert weight_format(wide) == (8, 0)
+    assert weight_format(narrow) == (4, 3 - 4)
+    cores = [len(place(chain(c), LOIHI1, 128).cores) for c in (wide, narrow)]
+    assert cores[1] <= math.ceil(cores[0] / 2) + 1
+    fixed = replace(narrow, exponent=-7, weight=np.full((4096, 1024), 0, np.int16))
+    assert weight_format(fixed) == (1, -7)
+
+
+def test_cores_fill_one_chip_after_another() -> None:
+    """In order of flow; what binds is what is used most."""
+    program = chain(dense("in", "a", 300, 4096), dense("a", "b", 4096, 1000))
+    placement = place(program, LOIHI1, cores=16, chips=None)
+    assert placement.chips == math.ceil(len(placement.cores) / 16) > 2
+    places = [(core.chip, core.number) for core in placement.cores]
+    assert places == [divmod(n, 16) for n in range(len(places))]
+    assert str(placement).splitlines()[17].startswith("chip 1 core 1: ")
+    resource, share = placement.scarcest
+    assert resource == "synapse_bits"
+    assert share == placement.total.synapse_bits / (len(places) * 2**20)
+    with pytest.raises(DoesNotFit, match="2 chips have 32"):
+        place(program, LOIHI1, cores=16, chips=2)
+    assert place(program, LOIHI1, cores=16, chips=placement.chips) == placement
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_more_cores_than_cutting_in_order(seed: int) -> None:
+    """Twenty random networks, beside runs of neurons of the largest size that fits."""
+    program = random_network(np.random.default_rng(seed))
+    placement = place(program, LOIHI1, cores=128, chips=None)
+    assert all(LOIHI1.exceeded(core.usage) is None for core in placement.cores)
+    in_order = cut_in_order(program)
+    for name, use in placement.utilization.items():
+        assert use.cores <= len(in_order[name].blocks), name
+
+
+def random_network(rng: np.random.Generator) -> Program:
+    """Convolutions, depthwise ones and transposed ones, then dense layers."""
+    shape = (*rng.integers(12, 60, 2).tolist(), int(rng.integers(1, 5)))
+    connections: list[Connection] = []
+    source = "in"
+    for n in range(int(rng.integers(2, 6))):
+        kind = rng.choice([ConvConnection, ConvConnection, ConvTransposeConnection])
+        groups = shape[2] if rng.random() < 0.3 else 1
+        kernel = rng.integers(1, 5, 2).tolist()
+        filters = groups * int(rng.integers(1, 3 if groups > 1 else 24))
+        held = rng.integers(-60, 60, (*kernel, shape[2] // groups, filters)) * 2
+        c = kind(
+            source=source,
+            target=f"p{n}",
+            weight=held.astype(np.int16),
+            shape=shape,
+            stride=tuple(rng.integers(1, 3, 2).tolist()),
+            padding=((1, 1), (0, 1)),
+            groups=groups,
+        )
+        if min(c.target_shape) < 2 or math.prod(c.target_shape) > 60_000:
+            continue
+        connections.append(c)
+        shape, source = c.target_shape, c.target
+    for n in range(int(rng.integers(1, 3))):
+        size = math.prod(shape)
+        if size <= 3000 or not connections:
+            connections.append(dense(source, f"d{n}", size, int(rng.integers(2, 700))))
+            shape, source = connections[-1].target_shape, f"d{n}"
+    return chain(*connections)
+
+
+def cut_in_order(program: Program) -> dict[str, Tiling]:
+    """nengo-loihi's way without block shapes: populations in slices of 1024 neurons.
+
+    Of fewer, all the same, where 1024 are over a limit.
+    """
+    cutter = Cutter(program, LOIHI1)
+    for p in reversed(program.populations):
+        size = LOIHI1.compartments
+        while True:
+            cut = Tiling.of(p.name, (1, 1, p.size), (1, 1, size))
+            cutter.tilings[p.name] = cut
+            if cutter.failure(cut) is None:
+                break
+            size = min(size - 1, int(0.95 * size))
+    return cutter.tilings
+
+
 def dense(source: str, target: str, inputs: int, outputs: int) -> Connection:
-    weight = np.full((inputs, outputs), 2, np.int16)
+    weight = np.full((inputs, outputs), 254, np.int16)  # all 8 bits
     return DenseConnection(source=source, target=target, weight=weight)
 
 
@@ -222,23 +330,12 @@ def chain(*connections: Connection) -> Program:
 
 
 def matrix(connection: Connection) -> np.ndarray:
-    """A connection as (source neurons, target neurons), from its taps."""
-    into, out = connection.weight.shape[-2:]
-    pixels = [
-        int(np.prod(shape)) // channels
-        for shape, channels in (
-            (connection.source_shape, into),
-            (connection.target_shape, out),
-        )
-    ]
-    full = np.zeros((pixels[0], into, pixels[1], out), np.int64)
-    taps = connection.taps
-    np.add.at(
-        full,
-        (taps.source, slice(None), taps.target),
-        connection.effective[taps.kernel],
-    )
-    return full.reshape(pixels[0] * into, -1)
+    """A connection as (source neurons, target neurons)."""
+    ends = (connection.source_shape, connection.target_shape)
+    full = np.zeros([int(np.prod(shape)) for shape in ends], np.int64)
+    for source, target, weight in synapses(connection):
+        full[source, target] += weight
+    return full
 
 
 def scatter(fan: FanIn, into: np.ndarray) -> None:

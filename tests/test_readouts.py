@@ -72,7 +72,7 @@ def test_a_read_out_is_of_the_mean_whatever_reads_it(kind):
     program = quantize(graph, x, steps=40, dt=0.001)
     spikes = wanted["a"] * 0.001
     assert set(np.unique(spikes)) == {0, 1}, "one spike a step, as on a core"
-    got = decode(program.decoder, spikes > 0, 0.001)
+    got = decode(program.decoder, {"a": spikes > 0}, 0.001)
     np.testing.assert_allclose(got, wanted["y"], rtol=1e-9, atol=1e-9)
 
 
@@ -107,7 +107,7 @@ def test_before_a_population_it_is_refused_and_a_relu_is_not(kind, before):
     """What the message advises is done."""
     after = (3, n.ReLU("b"), 2)
     with pytest.raises(
-        UnsupportedLayer, match=f"{kind.__name__} 's': .*put a ReLU in its place"
+        UnsupportedLayer, match=f"{kind.__name__} 's': .* a ReLU in its place"
     ):
         legalize(network((5,), *before, 4, kind("s"), *after))
     legalize(network((5,), *before, 4, n.ReLU("s"), *after))

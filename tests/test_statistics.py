@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_programs import identity, programs, simulate_oracle, stimuli
+from random_programs import identity, programs, simulate_oracle, stimuli, synapses
 
 from snn_deploy.calibration.overflow import synaptic_sums
 from snn_deploy.calibration.statistics import (
@@ -23,43 +23,11 @@ from snn_deploy.toolchain.graph.graph import Graph
 from snn_deploy.toolchain.program.connections import (
     Connection,
     ConvConnection,
-    ConvTransposeConnection,
     DenseConnection,
 )
 from snn_deploy.toolchain.program.host import BiasEncoder, Decoder, SpikeEncoder, encode
 from snn_deploy.toolchain.program.program import Population, Program, SpikeInput, Timing
 from snn_deploy.toolchain.program.recording import Recording
-
-
-def synapses(connection: Connection) -> list[tuple[int, int]]:
-    """Every (source neuron, target neuron) pair, from the definition of the layer."""
-    c = connection
-    if isinstance(c, DenseConnection):
-        sources, targets = c.weight.shape
-        return [(i, o) for i in range(sources) for o in range(targets)]
-    transposed = isinstance(c, ConvTransposeConnection)
-    rows, columns, channels, filters = c.weight.shape
-    source, target = c.source_shape, c.target_shape
-    # the windows slide over the source, or over the target of a transposed one
-    large, small = (target, source) if transposed else (source, target)
-    pairs = []
-    for i in range(small[0]):
-        for j in range(small[1]):
-            for m in range(rows):
-                for k in range(columns):
-                    y = i * c.stride[0] + m - c.padding[0][0]
-                    x = j * c.stride[1] + k - c.padding[1][0]
-                    if not (0 <= y < large[0] and 0 <= x < large[1]):
-                        continue
-                    a, b = ((i, j), (y, x)) if transposed else ((y, x), (i, j))
-                    first = (a[0] * source[1] + a[1]) * channels
-                    second = (b[0] * target[1] + b[1]) * filters
-                    pairs += [
-                        (first + p, second + q)
-                        for p in range(channels)
-                        for q in range(filters)
-                    ]
-    return pairs
 
 
 def nonzero_synapses(c: Connection) -> int:
@@ -97,11 +65,11 @@ def test_every_count_equals_counting_one_by_one(data):
         visited = sum(
             int(spikes[sample, step, i])
             for c in program.outgoing(layer.name)
-            for i, _ in synapses(c)
+            for i, _, _ in synapses(c)
             for sample, step in zip(*np.nonzero(spikes.any(axis=2)))
         )
         assert layer.synaptic_operations == visited / len(spikes), layer.name
-        incoming = [len(synapses(c)) for c in program.incoming(layer.name)]
+        incoming = [len(list(synapses(c))) for c in program.incoming(layer.name)]
         assert layer.incoming_synapses == sum(incoming), layer.name
         nonzero = sum(nonzero_synapses(c) for c in program.incoming(layer.name))
         assert layer.nonzero_synapses == nonzero, layer.name

@@ -209,10 +209,11 @@ def core_rate(
     """Rate twin of a neuron of the core: what takes its place in the backward pass.
 
     Its period is the float neuron's, rounded up to whole steps because of the hard
-    reset: half a step longer in the mean.
+    reset: half a step longer in the mean. Where it has a highest rate, it exceeds
+    neither that nor a spike a step, all that the core knows of it.
 
         LIF: 1 / r = (rest + ½) · dt + tau_rc · ln(1 + 1 / j)
-        IF:  1 / r = (rest + ½) · dt + 1 / j
+        IF:  1 / r = (rest + ½) · dt + 1 / j, r ≤ min(ceiling, 1 / dt)
 
     Args:
         population: the float neuron.
@@ -225,8 +226,11 @@ def core_rate(
     if isinstance(population, LIF):
         return SoftLIF(tau_rc=population.tau_rc, tau_ref=pause, sigma=sigma).call
 
+    ceiling = population.ceiling
+
     def rate(current: tf.Tensor) -> tf.Tensor:
         soft = sigma_if * tf.nn.softplus(current / sigma_if)
-        return soft / (1 + pause * soft)
+        found = soft / (1 + pause * soft)
+        return found if ceiling is None else tf.minimum(found, min(ceiling, 1 / dt))
 
     return rate

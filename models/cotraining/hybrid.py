@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from ...toolchain.errors import DataError, DoesNotFit, UnsupportedLayer
+from ...toolchain.errors import DataError, DoesNotFit
 from ...toolchain.graph import nodes as n
 from ...toolchain.graph.graph import Graph
 from ...toolchain.graph.interpret import readout_weights
+from ...toolchain.graph.preparation import Rescale
 from ...toolchain.passes.quantize.layers import Layer, Synapses, layers
 from ...toolchain.passes.quantize.rounding import (
     Scales,
@@ -52,7 +53,6 @@ class HybridNetwork(tf.Module):
     Raises:
         ModelError: the graph is not legalised.
         DataError: the gradient is unknown.
-        UnsupportedLayer: the host feeds several populations, or another than the first.
         DoesNotFit: a number is beyond the core, or a neuron has so many synapses that
             float32 cannot sum their mantissas exactly.
     """
@@ -81,7 +81,8 @@ class HybridNetwork(tf.Module):
         self.gradient = gradient
         self.sigma, self.sigma_if, self.compiled = sigma, sigma_if, compiled
         self.start = graph.prepared.name
-        self.sends_events = all(layer.synapses for layer in self.layers)
+        self.sends_events = not any(layer.host for layer in self.layers)
+        self.reads = _reads(graph)
         self.amplitudes = {self.start: dt} | {
             layer.population.name: layer.population.amplitude for layer in self.layers
         }
@@ -152,7 +153,7 @@ class HybridNetwork(tf.Module):
         size = math.prod(layer.shape)
         total = tf.zeros((1, size), tf.float64)
         for s in layer.synapses:
-            bias = tf.cast(self.bias_of(s.node.name), tf.float64)
+            bias = tf.reshape(tf.cast(self.bias_of(s.node.name), tf.float64), [-1])
             total += tf.tile(bias, [size // s.node.bias.size])[None]
         return total
 
@@ -171,11 +172,10 @@ class HybridNetwork(tf.Module):
             self._made[key] = make()
         return self._made[key]
 
-    def window(self, name: str, steps: int) -> npt.NDArray[np.float64]:
-        """Weight of each step in the mean of a population: as its spikes are read."""
+    def window(self, delay: int, steps: int) -> npt.NDArray[np.float64]:
+        """Weight of each step in the mean of spikes that are read ``delay`` later."""
         output = self.graph.output
         read = readout_weights(output.settle, output.tau_syn, steps, self.dt)
-        delay = self.delays[name]
         if delay >= steps or not read[delay:].any():
             raise DoesNotFit(
                 f"{steps} steps are run and the network is {delay + 1} layers deep, "
@@ -205,12 +205,27 @@ def _units(found: tuple[Layer, ...], graph: Graph) -> dict[str, float]:
     Hz for an IF neuron, whose weights are as many times larger.
     """
     units = {node.name: 1.0 for node in graph.nodes if isinstance(node, n.Linear)}
+    ends = n.Input | n.Neurons | n.Lowpass | n.BatchNorm | Rescale
     for layer in found:
-        if isinstance(layer.population, n.IF):
-            first = graph[layer.population.inputs[0]].name
-            for name in [s.node.name for s in layer.synapses] or [first]:
-                units[name] = IF_UNIT
+        waiting = [graph[name] for name in layer.population.inputs]
+        while waiting and isinstance(layer.population, n.IF):
+            node = waiting.pop()
+            if isinstance(node, n.Linear):
+                units[node.name] = IF_UNIT
+            elif not isinstance(node, ends):
+                waiting += [graph[name] for name in node.inputs]
     return units
+
+
+def _reads(graph: Graph) -> frozenset[str]:
+    """Names of the populations that the host reads."""
+    wanted, read = {graph.output.name}, set()
+    for node in reversed(graph.nodes):
+        if node.name in wanted and isinstance(node, n.Neurons):
+            read.add(node.name)
+        elif node.name in wanted:
+            wanted |= set(node.inputs)
+    return frozenset(read)
 
 
 def _fan_out(
@@ -232,7 +247,7 @@ def _fan_out(
 
 
 def _delays(found: tuple[Layer, ...]) -> dict[str, int]:
-    """Population → steps until its spikes reach the last one, on the longest way."""
+    """Population → steps until its spikes reach a last one, on the longest way."""
     delays = {layer.population.name: 0 for layer in found}
     for layer in reversed(found):
         for s in layer.synapses:
@@ -242,11 +257,6 @@ def _delays(found: tuple[Layer, ...]) -> dict[str, int]:
 
 
 def _check(found: tuple[Layer, ...], limit: int) -> None:
-    if not all(layer.synapses for layer in found[1:]):
-        raise UnsupportedLayer(
-            "HybridNetwork: the host sets the bias of one population, the first, or of "
-            "none where the input sends events; call legalize"
-        )
     for layer in found:
         for s in layer.synapses:
             fan_in = math.prod(s.node.weight.shape[:-1])

@@ -14,12 +14,15 @@ from .core_neurons import Rate
 
 
 def float_rate(population: LIF | IF, sigma: float) -> Rate:
-    """Rate twin of a float neuron: soft LIF (Hz), or max(J, 0)."""
+    """Rate twin of a float neuron: soft LIF (Hz), or max(J, 0) up to its ceiling."""
     if isinstance(population, LIF):
         return SoftLIF(
             tau_rc=population.tau_rc, tau_ref=population.tau_ref, sigma=sigma
         ).call
-    return tf.nn.relu
+    ceiling = population.ceiling
+    if ceiling is None:
+        return tf.nn.relu
+    return lambda current: tf.clip_by_value(current, 0.0, ceiling)
 
 
 def float_spikes(
@@ -135,6 +138,8 @@ def _step_if(
 ) -> Stepped:
     if node.min_voltage == 0:
         current = tf.maximum(current, 0.0)
+    if node.ceiling is not None:
+        current = tf.minimum(current, node.ceiling)
     v = tf.maximum(v + current * dt, node.min_voltage)
     count = tf.maximum(tf.floor(v), 0.0)
     return count, v - count, rest

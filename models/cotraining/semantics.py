@@ -43,10 +43,10 @@ import numpy as np
 import tensorflow as tf
 
 from ...toolchain.errors import DataError
-from ...toolchain.passes.quantize.layers import Layer, Synapses
+from ...toolchain.passes.quantize.layers import Layer
 from ...toolchain.program.arithmetic import WEIGHT_SHIFT
-from .core_neurons import Rate, core_rate, core_spikes, round_bias, trained_spikes
-from .host_layers import linear
+from .core_neurons import Rate, core_rate, core_spikes, trained_spikes
+from .currents import constant, currents, mean_current, through_time
 from .hybrid import HybridNetwork
 from .hybrid_neurons import filtered, float_rate, float_spikes
 
@@ -71,7 +71,7 @@ class Activity:
 
 
 Run = tuple[dict[str, tf.Tensor], dict[str, tf.Tensor], dict[str, tf.Tensor]]
-"""Values (of the read population at last), all rates and all spikes."""
+"""Values of the populations that are read, all rates and all spikes."""
 
 
 def loihi(net: HybridNetwork, x: tf.Tensor, steps: int) -> Run:
@@ -83,30 +83,34 @@ def loihi(net: HybridNetwork, x: tf.Tensor, steps: int) -> Run:
     - gradient "rate": connections are linear and a population is read through its mean
       over time, so one pass through the rate twins f at the mean input current J̄ is
       all: ȳ = mean spikes + f(J̄) − stop_gradient(f(J̄)). The mean leaves out the spikes
-      that reach no step that is read;
+      that reach no step that is read, but for the host's own reading;
     - gradient "time": through every step (``core_neurons.core_gradient``).
     """
     values, rates, trains = _sent(net, x, steps)
+    read = {}
     for layer in net.layers:
         name = layer.population.name
-        current, bias, sums = _currents(net, layer, x, trains)
-        window = tf.constant(net.window(name, steps), tf.float32)
+        current, bias, sums = currents(net, layer, x, trains)
+        window = _window(net, net.delays[name], steps)
         recursion = net.once(
             (name, steps, net.gradient), partial(_core, net, layer, steps)
         )
         if net.gradient == "time":
             trains[name] = recursion(current * net.scales[name].current, bias, *sums)
             mean = tf.tensordot(window, trains[name], 1) / net.dt
-            rates[name] = tf.reduce_mean(trains[name], axis=0) / net.dt
+            rates[name], soft = tf.reduce_mean(trains[name], axis=0) / net.dt, 0.0
         else:
             spikes = recursion(bias, window, *sums)
             trains[name] = spikes.train
-            twin = _twin(net, layer)(_mean_current(net, layer, current, values))
+            twin = _twin(net, layer)(mean_current(net, layer, current, values))
             soft = twin - tf.stop_gradient(twin)
             mean = tf.stop_gradient(spikes.mean) / net.dt + soft
             rates[name] = tf.stop_gradient(spikes.count) / (steps * net.dt) + soft
-        values[name] = layer.population.amplitude * tf.reshape(mean, (-1, *layer.shape))
-    return {name: values[name]}, rates, trains
+        values[name] = _worth(layer, mean)
+        if name in net.reads:
+            now = tf.tensordot(_window(net, 0, steps), trains[name], 1) / net.dt
+            read[name] = _worth(layer, now + soft) if net.delays[name] else values[name]
+    return read, rates, trains
 
 
 def rate(net: HybridNetwork, x: tf.Tensor, steps: int) -> Run:
@@ -119,11 +123,10 @@ def rate(net: HybridNetwork, x: tf.Tensor, steps: int) -> Run:
     values, rates, _ = _sent(net, x, steps)
     for layer in net.layers:
         name = layer.population.name
-        current = tf.cast(_constant(net, layer, x), tf.float32)
-        rates[name] = _twin(net, layer)(_mean_current(net, layer, current, values))
-        value = layer.population.amplitude * _counted(net, name, rates[name], steps)
-        values[name] = tf.reshape(value, (-1, *layer.shape))
-    return {name: values[name]}, rates, {}
+        current = tf.cast(constant(net, layer, x), tf.float32)
+        rates[name] = _twin(net, layer)(mean_current(net, layer, current, values))
+        values[name] = _worth(layer, _counted(net, name, rates[name], steps))
+    return {name: values[name] for name in net.reads}, rates, {}
 
 
 def float_(net: HybridNetwork, x: tf.Tensor, steps: int) -> Run:
@@ -133,21 +136,23 @@ def float_(net: HybridNetwork, x: tf.Tensor, steps: int) -> Run:
     """
     _, rates, events = _sent(net, x, steps)
     trains = {name: train / net.dt for name, train in events.items()}  # Hz
+    read = {}
     for layer in net.layers:
         name = layer.population.name
-        current = tf.cast(_constant(net, layer, x), tf.float32)[None]
+        current = tf.cast(constant(net, layer, x), tf.float32)[None]
         for s in layer.synapses:
             seen = filtered(trains[s.source], s.tau_syn, net.dt)
             seen *= net.amplitudes[s.source]
             kernel = net.kernel(s.node.name)
-            current += _through_time(s, seen, kernel, current.shape[2])
+            current += through_time(s, seen, kernel, current.shape[2])
         spikes = net.once((name, steps, "float"), partial(_float, net, layer, steps))
         trains[name] = spikes(current)  # Hz
         rates[name] = tf.reduce_mean(trains[name], axis=0)
-    weights = tf.constant(net.window(name, steps), tf.float32)
-    read = tf.tensordot(weights, trains[name], 1) * layer.population.amplitude
+        if name in net.reads:
+            now = tf.tensordot(_window(net, 0, steps), trains[name], 1)
+            read[name] = _worth(layer, now)
     spikes = {name: train * net.dt for name, train in trains.items()}
-    return {name: tf.reshape(read, (-1, *layer.shape))}, rates, spikes
+    return read, rates, spikes
 
 
 SEMANTICS: dict[str, Callable[[HybridNetwork, tf.Tensor, int], Run]] = {
@@ -215,9 +220,18 @@ def _sent(net: HybridNetwork, x: tf.Tensor, steps: int) -> Run:
     values = net.host(net.start, {net.graph.input.name: frames}, tf.float32)
     size = math.prod(net.graph.input.shape)
     train = tf.transpose(tf.reshape(values, (-1, steps, size)), (1, 0, 2))
-    window = tf.constant(net.window(net.start, steps), tf.float32)
+    window = _window(net, net.delays[net.start], steps)
     name, rate = net.start, tf.reduce_mean(train, axis=0) / net.dt
     return {name: tf.tensordot(window, train, 1)}, {name: rate}, {name: train}
+
+
+def _window(net: HybridNetwork, delay: int, steps: int) -> tf.Tensor:
+    return tf.constant(net.window(delay, steps), tf.float32)
+
+
+def _worth(layer: Layer, rate: tf.Tensor) -> tf.Tensor:
+    """Value of a population of these rates, (samples, *shape)."""
+    return layer.population.amplitude * tf.reshape(rate, (-1, *layer.shape))
 
 
 def _core(net: HybridNetwork, layer: Layer, steps: int) -> Any:
@@ -252,54 +266,7 @@ def _counted(net: HybridNetwork, name: str, rate: tf.Tensor, steps: int) -> tf.T
     It is rounded up with the chance of its fraction; the gradient passes straight
     through. What a population is worth in few steps, training thereby sees.
     """
-    seconds = np.count_nonzero(net.window(name, steps)) * net.dt
+    seconds = np.count_nonzero(net.window(net.delays[name], steps)) * net.dt
     chance = net.noise.uniform(tf.shape(rate))
     counted = tf.floor(rate * seconds + chance) / seconds
     return rate + tf.stop_gradient(counted - rate)
-
-
-def _constant(net: HybridNetwork, layer: Layer, x: tf.Tensor) -> tf.Tensor:
-    """Constant part of J in float64, (samples or 1, neurons)."""
-    if layer.synapses:
-        return net.bias(layer)
-    start = {net.graph.input.name: tf.cast(x, tf.float64)}
-    host = net.host(layer.population.inputs[0], start, tf.float64)
-    return tf.reshape(host, (-1, math.prod(layer.shape)))
-
-
-def _currents(
-    net: HybridNetwork, layer: Layer, x: tf.Tensor, trains: Mapping[str, tf.Tensor]
-) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
-    """Constant part of J, the same as integer bias, and each source's sums in time."""
-    current, sums = _constant(net, layer, x), []
-    for s in layer.synapses:
-        train, half = trains[s.source][:-1], net.half_mantissas(layer, s)
-        if net.gradient == "rate":
-            train, half = tf.stop_gradient(train), tf.stop_gradient(half)
-        sums.append(_through_time(s, train, half, current.shape[1]))
-    bias = tf.stop_gradient(current) * net.scales[layer.population.name].current
-    return tf.cast(current, tf.float32), round_bias(bias), sums
-
-
-def _mean_current(
-    net: HybridNetwork,
-    layer: Layer,
-    constant: tf.Tensor,
-    values: Mapping[str, tf.Tensor],
-) -> tf.Tensor:
-    """J̄, (samples, neurons), of the sources' mean values."""
-    mean = constant
-    for s in layer.synapses:
-        unit = 2 / net.scales[layer.population.name].weights[s.source]
-        seen = tf.reshape(values[s.source], (-1, *s.shape))
-        sums = linear(s.node, seen, net.half_mantissas(layer, s) * unit)
-        mean += tf.reshape(sums, (-1, constant.shape[1]))
-    return mean
-
-
-def _through_time(
-    s: Synapses, train: tf.Tensor, kernel: tf.Tensor, size: int
-) -> tf.Tensor:
-    """Weighted sums of (steps, samples, neurons), all steps at once."""
-    flat = tf.reshape(train, (-1, *s.shape))
-    return tf.reshape(linear(s.node, flat, kernel), (train.shape[0], -1, size))

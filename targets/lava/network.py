@@ -94,8 +94,9 @@ def synapses_of(c: Connection, convolution: str) -> AbstractProcess:
         return Dense(weights=weight, weight_exp=c.exponent, sign_mode=SignMode.MIXED)
     if convolution == "conv" and isinstance(c, ConvConnection):
         (top, bottom), (left, right) = c.padding
-        if top == bottom and left == right:
-            kernel = (c.effective >> WEIGHT_SHIFT).reshape(c.weight.shape)
+        plain = c.groups == 1 and c.dilation == (1, 1) and min(top, left) >= 0
+        if plain and top == bottom and left == right:
+            kernel = c.effective_weight >> WEIGHT_SHIFT
             return Conv(
                 weight=kernel[::-1, ::-1].transpose(3, 0, 1, 2),
                 input_shape=c.source_shape,
@@ -108,11 +109,7 @@ def synapses_of(c: Connection, convolution: str) -> AbstractProcess:
 
 def matrix(c: Connection) -> csr_matrix:
     """Mantissas, (target neurons, source neurons)."""
-    channels_in, channels_out = c.weight.shape[-2:]
-    taps, kernels = c.taps, c.weight.reshape(-1, channels_in, channels_out)
-    weight = kernels[taps.kernel].astype(np.int32)  # (taps, in, out)
-    source = taps.source[:, None, None] * channels_in + np.arange(channels_in)[:, None]
-    target = taps.target[:, None, None] * channels_out + np.arange(channels_out)
-    rows, columns = (np.broadcast_to(i, weight.shape) for i in (target, source))
+    source, target, weight = c.synapses()
     size = math.prod(c.target_shape), math.prod(c.source_shape)
-    return csr_matrix((weight.ravel(), (rows.ravel(), columns.ravel())), shape=size)
+    held = weight.ravel().astype(np.int32)
+    return csr_matrix((held, (target.ravel(), source.ravel())), shape=size)

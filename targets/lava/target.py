@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ...toolchain.errors import TargetUnavailable
-from ...toolchain.passes.place.limits import Limits
+from ...toolchain.passes.place.limits import CONNECTIONS, Limits
 from ...toolchain.program.host import BoolArray, Stimulus
 from ...toolchain.program.program import Program
 from ..contract import Session, Target
@@ -34,9 +34,7 @@ class Lava(Target):
     library = "lava-nc"
     extra = "lava"
     limits = Limits(
-        connections=frozenset(
-            {"DenseConnection", "ConvConnection", "ConvTransposeConnection"}
-        ),
+        connections=CONNECTIONS,
         max_delay=63,
         recurrent=True,
     )

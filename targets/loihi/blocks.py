@@ -16,6 +16,7 @@ from nengo_loihi.inputs import SpikeInput  # type: ignore
 
 from ...toolchain.passes.place.fan_in import FanIn, atoms, fan_in
 from ...toolchain.passes.place.place import Placement
+from ...toolchain.passes.place.synapses import WEIGHT_BITS, weight_format
 from ...toolchain.program.arithmetic import IntArray
 from ...toolchain.program.connections import Connection
 from ...toolchain.program.program import Population, Program
@@ -76,7 +77,7 @@ def _configure(block: LoihiBlock, population: Population, neurons: IntArray) -> 
 
 
 def _synapse(fan: FanIn) -> Synapse:
-    """The synapses of one connection into one core, 8 bits with a sign."""
+    """The synapses of one connection into one core, in as few bits as hold them."""
     connection = fan.connection
     synapse = Synapse(len(fan.source), f"{connection.source} → {connection.target}")
     weights, indices = [], []
@@ -91,7 +92,8 @@ def _synapse(fan: FanIn) -> Synapse:
     synapse._set_weights_indices(
         weights, indices, weight_dtype=np.int32, compression=3 if fan.dense else 0
     )
-    synapse.format(weight_exp=connection.exponent)
+    bits, exponent = weight_format(connection)
+    synapse.format(weight_exp=exponent, weight_bits=1 + WEIGHT_BITS.index(bits))
     return synapse
 
 

@@ -10,7 +10,13 @@ from dataclasses import fields
 import numpy as np
 
 from ...toolchain.errors import TargetUnavailable
-from ...toolchain.passes.place.limits import CHIP, CoreLimits, Limits, Usage
+from ...toolchain.passes.place.limits import (
+    CHIP,
+    CONNECTIONS,
+    CoreLimits,
+    Limits,
+    Usage,
+)
 from ...toolchain.passes.place.place import Placement, place
 from ...toolchain.program.arithmetic import IntArray
 from ...toolchain.program.host import BoolArray, Stimulus
@@ -25,6 +31,7 @@ LOIHI1_CORE = CoreLimits(  # nengo_loihi block.py; Davies et al. 2018, IEEE Micr
     synapse_bits=16384 * 64,
 )
 LOIHI1_CORES = 128  # of a chip
+LOIHI1_CHIPS = 768  # Pohoiki Springs, the largest board (Intel newsroom, 18 March 2020)
 
 
 class LoihiEmulator(Target):
@@ -35,19 +42,20 @@ class LoihiEmulator(Target):
     library = "nengo-loihi"
     extra = "loihi"
     limits = Limits(
-        connections=frozenset(
-            {"DenseConnection", "ConvConnection", "ConvTransposeConnection"}
-        ),
+        connections=CONNECTIONS,
         max_delay=1,
         recurrent=True,
         core=LOIHI1_CORE,
         cores=LOIHI1_CORES,
+        chips=LOIHI1_CHIPS,
     )
 
     def open(self, program: Program) -> Session:
         """A session, after placing the Program; importing nengo-loihi takes seconds."""
         assert self.limits.core is not None and self.limits.cores is not None
-        placement = place(program, self.limits.core, self.limits.cores)
+        placement = place(
+            program, self.limits.core, self.limits.cores, self.limits.chips
+        )
         return EmulatorSession(self, program, placement)
 
 
@@ -77,14 +85,24 @@ class EmulatorSession(Session):
 
     @property
     def utilization(self) -> Utilization:
-        """Cores; each resource on a population's fullest core, and of the chip."""
-        limits, chip = self.placement.limits, self.placement.chip_cores
+        """Cores; each resource on a population's fullest core, and of the used chips.
+
+        Chips are named where there are several.
+        """
+        placement = self.placement
+        limits, cores = placement.limits, placement.chips * placement.chip_cores
         table = {
-            name: {"cores": (used.cores, chip), **_uses(used.worst, limits, 1)}
-            for name, used in self.placement.utilization.items()
+            name: {"cores": (used.cores, cores), **_uses(used.worst, limits, 1)}
+            for name, used in placement.utilization.items()
         }
-        cores = {"cores": (len(self.placement.cores), chip)}
-        table[CHIP] = cores | _uses(self.placement.total, limits, chip)
+        chips = {
+            "chips": (placement.chips, self.target.limits.chips or placement.chips)
+        }
+        table[CHIP] = {
+            **(chips if placement.chips > 1 else {}),
+            "cores": (len(placement.cores), cores),
+            **_uses(placement.total, limits, cores),
+        }
         return table
 
     def simulate(self, stimulus: Stimulus) -> Mapping[str, BoolArray]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import nengo
 import numpy as np
@@ -96,7 +96,7 @@ def _transform(synapses: Synapses) -> nengo.transforms.Transform:
     if isinstance(node, Dense):
         return nengo.Dense(node.weight.T.shape, init=node.weight.T)
     padding = _named_padding(node, shape)
-    if padding is None:
+    if padding is None or node.groups > 1 or node.dilation != (1, 1):
         return _sparse(node, shape)
     shared = {
         "n_filters": node.weight.shape[3],
@@ -145,19 +145,18 @@ def _sparse(node: Conv2D | ConvTranspose2D, shape: Shape) -> nengo.Sparse:
     from scipy.sparse import coo_matrix
 
     kind = ConvConnection if isinstance(node, Conv2D) else ConvTransposeConnection
-    taps = kind(
+    there = kind(
         source="",
         target="",
-        weight=node.weight,
+        weight=(2 * (node.weight != 0)).astype(np.int16),
         shape=shape,
         stride=node.stride,
         padding=node.padding,
-    ).taps
-    channels, filters = node.weight.shape[2:]
-    weight = node.weight.reshape(-1, channels, filters)[taps.kernel]
-    source = taps.source[:, None, None] * channels + np.arange(channels)[:, None]
-    target = taps.target[:, None, None] * filters + np.arange(filters)
-    source, target = np.broadcast_arrays(source, target)
+        groups=node.groups,
+        dilation=node.dilation,
+    )
+    source, target, _ = there.synapses()
+    weight = replace(there, weight=node.weight).kernels[there.taps.kernel]
     size = (math.prod(node.output_shape(shape)), math.prod(shape))
     matrix = coo_matrix((weight.ravel(), (target.ravel(), source.ravel())), size)
     return nengo.Sparse(size, init=matrix)

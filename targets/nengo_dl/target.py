@@ -13,7 +13,7 @@ import numpy as np
 from ...toolchain.errors import TargetUnavailable
 from ...toolchain.graph.graph import Graph
 from ...toolchain.graph.nodes import FloatArray
-from ...toolchain.passes.place.limits import Limits
+from ...toolchain.passes.place.limits import CONNECTIONS, Limits
 from ...toolchain.passes.quantize.dequantize import current_unit, dequantize
 from ...toolchain.passes.quantize.layers import layers
 from ...toolchain.program.host import BoolArray, Stimulus
@@ -33,12 +33,11 @@ class NengoDL(Target):
     library = "nengo-dl"
     extra = "nengo"
     limits = Limits(
-        connections=frozenset(
-            {"DenseConnection", "ConvConnection", "ConvTransposeConnection"}
-        ),
+        connections=CONNECTIONS,
         encoders=frozenset({"BiasEncoder"}),
         recurrent=False,
         needs_graph=True,
+        ceilings=False,
     )
 
     def __init__(self, dtype: str = "float32") -> None:
@@ -60,7 +59,8 @@ class NengoDL(Target):
 
     def current(self, program: Program, stimulus: Stimulus) -> FloatArray:
         """J of the first population, (samples, neurons)."""
-        return stimulus.current[program.encoder.population]
+        (current,) = stimulus.current.values()
+        return current
 
 
 class NengoDLRounded(NengoDL):
@@ -74,10 +74,10 @@ class NengoDLRounded(NengoDL):
 
     def current(self, program: Program, stimulus: Stimulus) -> FloatArray:
         """The J that the integer biases stand for."""
-        name = program.encoder.population
+        ((name, bias),) = stimulus.bias.items()
         assert program.graph is not None
         (first,) = (x for x in layers(program.graph) if x.population.name == name)
-        return stimulus.bias[name] / current_unit(program, first)
+        return bias / current_unit(program, first)
 
 
 class NengoDLSession(Session):

@@ -15,7 +15,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...toolchain.program.connections import Connection
+from ...toolchain.program.connections import (
+    Connection,
+    SparseConnection,
+    WindowConnection,
+)
 from .kernels import INPUTS, LANES
 
 Ints = npt.NDArray[Any]
@@ -44,7 +48,9 @@ def kernel_order(connection: Connection) -> Ints:
 
     Most frequent neighbours first; a position has one before and one after it.
     """
-    taps, positions = connection.taps, math.prod(connection.weight.shape[:-2])
+    if isinstance(connection, SparseConnection):
+        return np.arange(connection.weight.size)
+    taps, positions = connection.taps, len(connection.kernels)
     joined = (np.diff(taps.source) == 0) & (np.diff(taps.target) == 1)
     pairs = taps.kernel[:-1][joined].astype(np.int64) * positions
     pairs, count = np.unique(pairs + taps.kernel[1:][joined], return_counts=True)
@@ -62,7 +68,7 @@ def kernel_order(connection: Connection) -> Ints:
 
 def runs_of(connection: Connection, order: Ints) -> Runs:
     """All runs, with the kernel laid out in this order."""
-    taps, channels = connection.taps, connection.weight.shape[-1]
+    taps, channels = connection.taps, connection.outputs
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))
     kernel = place[taps.kernel]
@@ -98,19 +104,24 @@ def split(runs: Runs, size: int, tiles: int) -> list[Runs]:
     return [cut[order[a:b]] for a, b in zip(edges[:-1], edges[1:])]
 
 
+def is_shared(connection: Connection) -> bool:
+    """Whether all target units meet the same matrices, so that they are a product."""
+    if isinstance(connection, WindowConnection):
+        return connection.groups == 1
+    return not isinstance(connection, SparseConnection)
+
+
 def windows_of(connection: Connection) -> Ints:
-    """(target pixels, kernel positions) → source pixel, −1 for none."""
-    outputs = connection.weight.shape[-1]
-    pixels = math.prod(connection.target_shape) // outputs
-    windows = np.full((pixels, math.prod(connection.weight.shape[:-2])), -1, np.int32)
+    """(target units, matrices of the kernel) → source unit, −1 for none."""
+    units = math.prod(connection.target_shape) // connection.outputs
+    windows = np.full((units, len(connection.kernels)), -1, np.int32)
     windows[connection.taps.target, connection.taps.kernel] = connection.taps.source
     return windows
 
 
 def blocks_of(connection: Connection, first: int, outs: int) -> Ints:
     """Half mantissas of ``outs`` channels from ``first`` on; ``kernels.multiply``."""
-    weight = connection.weight.reshape(-1, *connection.weight.shape[-2:])
-    weight = weight[..., first : first + outs] // 2
+    weight = connection.kernels[..., first : first + outs] // 2
     _, inputs, _ = weight.shape
     padding = ((0, 0), (0, -inputs % INPUTS), (0, -outs % LANES))
     padded = np.pad(weight, padding)

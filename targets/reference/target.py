@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...toolchain.errors import DataError, TargetUnavailable
-from ...toolchain.passes.place.limits import Limits
+from ...toolchain.passes.place.limits import CONNECTIONS, Limits
 from ...toolchain.program.arithmetic import MAX_BIAS
 from ...toolchain.program.host import BoolArray, Stimulus
 from ...toolchain.program.program import Program
@@ -29,9 +29,7 @@ class Reference(Target):
     kind = "integer emulation"
     fast = True
     limits = Limits(
-        connections=frozenset(
-            {"DenseConnection", "ConvConnection", "ConvTransposeConnection"}
-        ),
+        connections=CONNECTIONS,
         max_delay=63,
     )
 

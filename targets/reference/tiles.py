@@ -43,13 +43,23 @@ from ...toolchain.program.arithmetic import WEIGHT_SHIFT
 from ...toolchain.program.connections import Connection
 from ...toolchain.program.program import Population, Program, SpikeInput
 from .kernels import INPUTS, LANES, LINK, TILE
-from .runs import Ints, Runs, blocks_of, kernel_order, runs_of, split, windows_of
+from .runs import (
+    Ints,
+    Runs,
+    blocks_of,
+    is_shared,
+    kernel_order,
+    runs_of,
+    split,
+    windows_of,
+)
 
 TILE_SIZE = 8192  # neurons; q, u, v and bias of a tile are 128 KiB
 CACHE_LINE = 64  # bytes
 # ns, fitted to timings of single links on an AMD EPYC (Zen 4); they choose between two
 # ways to the same sum, never a result.
 SPIKE_TIME, SYNAPSE_TIME = 11.0, 0.07  # few spikes: each, and each of its synapses
+NEVER = 1 << 62  # spikes
 PIXEL_TIME, BLOCK_TIME = 20.0, 2.7  # many spikes: a target pixel, and a block of it
 
 
@@ -108,7 +118,7 @@ def assemble(program: Program) -> Network:
 
 def tile_size(neurons: int, incoming: list[Connection]) -> int:
     """Neurons of a tile: about TILE_SIZE, and whole pixels of every connection."""
-    channels = [c.weight.shape[-1] for c in incoming]
+    channels = [c.outputs for c in incoming]
     grain = math.lcm(*(n for n in channels if n < neurons))
     return max(TILE_SIZE // grain, 1) * grain
 
@@ -191,10 +201,12 @@ class _Layout:
 
     def __init__(self, connection: Connection, tables: _Tables) -> None:
         self.connection, self.tables = connection, tables
-        self.inputs, self.outputs = connection.weight.shape[-2:]
+        self.inputs, self.outputs = connection.inputs, connection.outputs
         order = kernel_order(connection)
         self.runs = runs_of(connection, order)
-        self.windows = windows_of(connection)
+        self.windows = np.zeros((0, 0), np.int32)
+        if is_shared(connection):
+            self.windows = windows_of(connection)
         laid = connection.effective[order].transpose(1, 0, 2)
         self.weights = tables.weights.add(laid.ravel())
         self.shared = -1  # where the blocks of all tiles begin
@@ -205,13 +217,16 @@ class _Layout:
         """The link, LINK, of these runs into the ``neurons`` from ``first`` on."""
         c, tables, blocks = self.connection, self.tables, self.shared
         outs = min(self.outputs, neurons)
-        if blocks < 0:
+        if blocks < 0 and len(self.windows):
             blocks = tables.blocks.add(blocks_of(c, first, outs))
         begin, end = int(runs.source[0]), int(runs.source[-1]) + 1
         pixel = first // self.outputs
         windows = self.windows[pixel : pixel + neurons // outs]
         synapses = runs.length.sum() / (end - begin)  # of a source neuron
-        many = dense_time(windows, self.inputs, outs)
+        busy = NEVER
+        if len(windows):
+            many = dense_time(windows, self.inputs, outs)
+            busy = math.ceil(many / (SPIKE_TIME + SYNAPSE_TIME * synapses))
         local = np.stack([runs.target - first, runs.weight, runs.length], axis=1)
         starts = np.searchsorted(runs.source, np.arange(begin, end + 1))
         return record(
@@ -224,7 +239,7 @@ class _Layout:
             row=tables.starts.add(tables.runs.add(local) + starts),
             weights=self.weights,
             fan=c.weight.size // self.inputs,
-            busy=math.ceil(many / (SPIKE_TIME + SYNAPSE_TIME * synapses)),
+            busy=busy,
             outs=outs,
             positions=windows.shape[1],
             windows=tables.windows.add(np.where(windows < 0, -1, windows - begin)),

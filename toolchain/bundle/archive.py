@@ -12,30 +12,40 @@ import stat
 import time
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import IO
 
 from ..errors import BundleError
 from ..files import demand_regular
 
 STALE = 86_400.0  # s, after which a file that was never moved is nobody's
 MAX_BYTES = 1 << 30  # of all members together, unpacked
+PORTION = 1 << 20  # bytes that are hashed at once
 MEMBER = re.compile(r"manifest\.json|manifest\.sha256|arrays/[0-9]{1,6}\.npy")
 SEAL = b"sha256 "
 """A zip's comment: this, then the SHA-256 of all bytes before it, so that no byte of
 the file, its tables included, can change unseen."""
 
 
-def write_together(files: Mapping[Path, bytes]) -> None:
+Content = bytes | Callable[[], bytes]
+"""What a member holds, or what makes it when it is written: one at a time in memory."""
+
+
+def write_together(files: Mapping[Path, bytes | Callable[[IO[bytes]], None]]) -> None:
     """Write each file beside its place, then move them there: all, or where a disk is
-    full or a name is taken none."""
+    full or a name is taken none. A file is its content, or what writes it."""
     beside = {path: path.with_name(f".{path.name}.{os.getpid()}") for path in files}
     try:
         for path, temporary in beside.items():
             _clear(path)
             temporary.unlink(missing_ok=True)  # a link that waits there is not followed
-            with temporary.open("xb") as file:
-                file.write(files[path])
+            content = files[path]
+            with temporary.open("x+b") as file:
+                if isinstance(content, bytes):
+                    file.write(content)
+                else:
+                    content(file)
         for path, temporary in beside.items():
             os.replace(temporary, path)
     finally:
@@ -50,24 +60,40 @@ def _clear(path: Path) -> None:
             left.unlink(missing_ok=True)
 
 
-def zipped(members: Mapping[str, bytes]) -> bytes:
+def zipped(members: Mapping[str, Content]) -> bytes:
     """Members as a sealed zip. Equal members make an equal file."""
     file = io.BytesIO()
+    _zip(file, members)
+    return file.getvalue()
+
+
+def _zip(file: IO[bytes], members: Mapping[str, Content]) -> None:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
             info = zipfile.ZipInfo(name)  # dated 1980: the file is its content
-            archive.writestr(info, content, zipfile.ZIP_DEFLATED)
+            archive.writestr(info, made(content), zipfile.ZIP_DEFLATED)
         archive.comment = SEAL + b"0" * 64
-    body = file.getvalue()[:-64]
-    return body + _digest(body)
+    left = file.seek(-64, os.SEEK_END)
+    file.seek(0)
+    digest = hashlib.sha256()
+    while left:
+        part = file.read(min(left, PORTION))
+        digest.update(part)
+        left -= len(part)
+    file.write(digest.hexdigest().encode())
 
 
-def write_zip(path: Path, members: Mapping[str, bytes]) -> None:
+def made(content: Content) -> bytes:
+    """What a member holds."""
+    return content if isinstance(content, bytes) else content()
+
+
+def write_zip(path: Path, members: Mapping[str, Content]) -> None:
     """Write members as a sealed zip, in place of an older file there."""
-    write_together({path: zipped(members)})
+    write_together({path: lambda file: _zip(file, members)})
 
 
-def write_directory(path: Path, members: Mapping[str, bytes]) -> None:
+def write_directory(path: Path, members: Mapping[str, Content]) -> None:
     """Write members as files below ``path``, in place of an older bundle there."""
     if path.exists() and not (path / "manifest.json").is_file():
         raise BundleError("there is something else of this name; move it away")
@@ -77,7 +103,7 @@ def write_directory(path: Path, members: Mapping[str, bytes]) -> None:
     try:
         (beside / "arrays").mkdir(parents=True)
         for name, content in members.items():
-            (beside / name).write_bytes(content)
+            (beside / name).write_bytes(made(content))
         if path.exists():
             os.replace(path, old)
         os.replace(beside, path)

@@ -15,6 +15,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,10 @@ from ..errors import BundleError, SnnDeployError
 from ..files import parse_json
 from ..graph.graph import Graph
 from ..graph.nodes import Array
-from ..program.host import BoolArray
+from ..program.host import BoolArray, parts_of
 from ..program.program import Program
 from .archive import (
+    Content,
     demand_size,
     read_directory,
     read_zip,
@@ -87,8 +89,8 @@ def _graphs(program: Program | None) -> tuple[Graph | None, ...]:
     """The float networks in a Program: of its host, and the one it stands for."""
     if program is None:
         return ()
-    first = getattr(program.encoder, "graph", None)  # a SpikeEncoder has none
-    return program.graph, first, program.decoder.graph
+    encoders = (part.graph for part in parts_of(program.encoder))
+    return program.graph, *encoders, program.decoder.graph
 
 
 def save_bundle(path: Path | str, bundle: Bundle) -> None:
@@ -122,7 +124,7 @@ def packed(path: Path, bundle: Bundle) -> bytes:
     return zipped(_stored(path, bundle))
 
 
-def _stored(path: Path, bundle: Bundle) -> dict[str, bytes]:
+def _stored(path: Path, bundle: Bundle) -> dict[str, Content]:
     try:
         bundle.check()
         return _members(bundle)
@@ -130,22 +132,21 @@ def _stored(path: Path, bundle: Bundle) -> dict[str, bytes]:
         raise BundleError(f"Bundle {str(path)!r} cannot be saved: {error}") from error
 
 
-def _members(bundle: Bundle) -> dict[str, bytes]:
+def _members(bundle: Bundle) -> dict[str, Content]:
     arrays: dict[str, dict[str, Any]] = {}
-    files: dict[str, bytes] = {}
+    files: dict[str, Content] = {}
 
     def keep(array: Array) -> str:
-        file = pack(array)
         entry = {
             "shape": list(array.shape),
             "dtype": array.dtype.name,
-            "sha256": hashlib.sha256(file).hexdigest(),
+            "sha256": hashlib.sha256(pack(array)).hexdigest(),
         }
         for name, known in arrays.items():  # one array may stand in several places
             if entry == known:
                 return name
         name = f"arrays/{len(arrays)}.npy"
-        arrays[name], files[name] = entry, file
+        arrays[name], files[name] = entry, partial(pack, array)
         return name
 
     root = bundle.graph or bundle.program

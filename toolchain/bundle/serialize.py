@@ -36,8 +36,8 @@ CLASSES: Mapping[str, type] = {
         *(nodes.LIF, nodes.IF, nodes.SoftLIF, nodes.ReLU, nodes.Output),
         *(program.Program, program.SpikeInput, program.Population, program.Timing),
         *(connections.DenseConnection, connections.ConvConnection),
-        connections.ConvTransposeConnection,
-        *(host.BiasEncoder, host.SpikeEncoder, host.Decoder),
+        *(connections.ConvTransposeConnection, connections.SparseConnection),
+        *(host.BiasEncoder, host.BiasEncoders, host.SpikeEncoder, host.Decoder),
     )
 }
 """Every class that a bundle may hold. A new one is stored by adding its name here."""

@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..errors import Obstacle, UnsupportedLayer
 from ..graph.graph import Graph
+
+ALL = "all"
+"""In place of an output's name: all outputs, each flattened, one after the other."""
+
+
+class ReadInPart(UnsupportedLayer):
+    """Layers have no equivalent here; ``graph`` is what was read of the others.
+
+    An Input of its name stands in it for a layer that was not read.
+    """
+
+    def __init__(self, obstacles: Iterable[Obstacle], graph: Graph) -> None:
+        found = tuple(obstacles)
+        super().__init__("\n".join(map(str, found)), found)
+        self.graph = graph
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -24,4 +40,9 @@ class Format:
     shown: str  # "a Keras .keras, .h5 or SavedModel folder"
     recognises: Callable[[Path], bool]  # without the format's library
     read: Callable[[Path, str | None], Imported]
-    """Path, and which of several outputs to read: a name, or None for the only one."""
+    """Path, and which of several outputs to read: a name, ``ALL`` of them, or None for
+    the only one."""
+    operations: Callable[[], Collection[str]]
+    """Names of the layers, or operators, that are read."""
+    write: Callable[[Graph], bytes] | None = None
+    """The rate network as such a file; None: it is only read."""

@@ -6,10 +6,20 @@ from importlib import import_module
 from pathlib import Path
 
 from ..errors import ModelError
+from ..graph.graph import Graph
 from .contract import Format, Imported
+from .unread import known_as
 
 FORMATS = ("onnx.onnx", "keras.keras")
 """Modules of this room; each has a ``FORMAT``. A new one is a file and a word here."""
+
+
+def formats() -> dict[str, Format]:
+    """Name → format, in the order in which they are tried."""
+    return {
+        name.split(".")[0]: import_module(f".{name}", __package__).FORMAT
+        for name in FORMATS
+    }
 
 
 def read_network(path: Path, output: str | None = None) -> Imported:
@@ -17,17 +27,36 @@ def read_network(path: Path, output: str | None = None) -> Imported:
 
     Args:
         path: of the file or folder.
-        output: name of the one of several outputs to read; None: the only one.
+        output: name of the one of several outputs to read, "all" of them one after
+            the other, or None: the only one.
 
     Raises:
         ModelError: it is of none of the formats, damaged, or its library is missing.
         UnsupportedLayer: layers of it have no equivalent here.
     """
-    found: list[Format] = [
-        import_module(f".{name}", __package__).FORMAT for name in FORMATS
-    ]
+    other = known_as(path)
+    if other is not None:
+        raise ModelError(f"Model {str(path)!r}: it is {other.what}; {other.do}")
+    found = formats().values()
     for each in found:
         if each.recognises(path):
             return each.read(path, output)
     shown = ", ".join(each.shown for each in found)
-    raise ModelError(f"Model {str(path)!r}: it is no network; {shown} is allowed")
+    raise ModelError(
+        f"Model {str(path)!r}: it is no network of a format that is read; {shown} is "
+        "allowed"
+    )
+
+
+def written(graph: Graph, name: str) -> bytes:
+    """The rate network of a Graph as a file of a format.
+
+    Raises:
+        ModelError: no such format is written, or its library is missing.
+    """
+    writes = {key: each.write for key, each in formats().items() if each.write}
+    if name not in writes:
+        raise ModelError(
+            f"Format {name!r}: it is not written; {', '.join(writes)} is allowed"
+        )
+    return writes[name](graph)

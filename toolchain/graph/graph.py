@@ -21,7 +21,7 @@ N = TypeVar("N", bound=Node)
 
 LEAST: Mapping[str, float] = {
     **dict.fromkeys(("shape", "stride", "pool", "factor", "groups", "dilation"), 1),
-    **dict.fromkeys(("padding", "tau_syn", "tau_ref", "settle", "variance"), 0),
+    **dict.fromkeys(("tau_syn", "tau_ref", "settle", "variance"), 0),
     **dict.fromkeys(
         ("tau_rc", "sigma", "amplitude", "epsilon", "ceiling"), sys.float_info.min
     ),

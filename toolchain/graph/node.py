@@ -16,7 +16,8 @@ Array = npt.NDArray[Any]
 Pair = tuple[int, int]
 """Along height and width."""
 Padding = tuple[Pair, Pair]
-"""((top, bottom), (left, right)), zeros added to the input, in pixels."""
+"""((top, bottom), (left, right)), zeros added to the input, in pixels; of fewer than
+0, so many pixels are left out."""
 
 
 def conv_shape(

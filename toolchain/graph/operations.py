@@ -92,7 +92,16 @@ def _conv_transpose(node: n.ConvTranspose2D, x: FloatArray) -> FloatArray:
             continue
         weight = weight.reshape(-1, groups, filters // groups).transpose(1, 0, 2)
         full[:, down, across] += (grouped @ weight).reshape(*x.shape[:3], filters)
-    return full[:, top : height - bottom, left : width - right] + node.bias
+    return _padded(full, ((-top, -bottom), (-left, -right))) + node.bias
+
+
+def _padded(x: FloatArray, padding: Padding, fill: float = 0.0) -> FloatArray:
+    """More pixels around x, or fewer where padding is negative."""
+    added = [(max(a, 0), max(b, 0)) for a, b in padding]
+    left_out = [(max(-a, 0), max(-b, 0)) for a, b in padding]
+    rows, columns = (slice(a, size - b) for size, (a, b) in zip(x.shape[1:3], left_out))
+    around = ((0, 0), *added, (0, 0))
+    return np.pad(x[:, rows, columns], around, constant_values=fill)
 
 
 def _windows(
@@ -104,7 +113,7 @@ def _windows(
     fill: float = 0.0,
 ) -> FloatArray:
     """(samples, rows, columns, channels, *kernel) view of the padded input."""
-    padded = np.pad(x, ((0, 0), *padding, (0, 0)), constant_values=fill)
+    padded = _padded(x, padding, fill)
     reach = tuple((k - 1) * d + 1 for k, d in zip(kernel, dilation))
     windows = sliding_window_view(padded, reach, axis=(1, 2))  # type: ignore[call-overload]
     placed = windows[:, :: stride[0], :: stride[1]]
@@ -172,7 +181,7 @@ _OPERATIONS: dict[type[n.Node], Callable[..., FloatArray]] = {
     n.BatchNorm: lambda node, x: x * node.scale + node.offset,
     ChannelsLast: lambda node, x: np.moveaxis(x, 1, -1),
     Rescale: lambda node, x: x * node.scale + node.offset,
-    Pad2D: lambda node, x: np.pad(x, ((0, 0), *node.padding, (0, 0))),
+    Pad2D: lambda node, x: _padded(x, node.padding),
     Slice: _slice,
     Permute: lambda node, x: x.transpose(0, *(axis + 1 for axis in node.axes)),
     MaxPool2D: _max_pool,

@@ -8,7 +8,6 @@ from typing import cast
 
 import numpy as np
 
-from ..errors import UnsupportedLayer
 from ..graph.graph import Graph
 from ..graph.nodes import (
     AvgPool2D,
@@ -20,18 +19,19 @@ from ..graph.nodes import (
     Linear,
     Node,
     Upsample2D,
+    Windowed,
 )
-
-AVERAGES = (AvgPool2D, Upsample2D)  # scale and offset pass through them unchanged
 
 
 def fold(graph: Graph) -> Graph:
-    """The same network without BatchNorm.
+    """The same network without the BatchNorm that stands beside weights.
 
     A BatchNorm goes into the weighted sum before it, or else into all those after it,
     past pooling, upsampling and flattening on its way. Into a padded or transposed
     convolution after it only where its offset is 0: the zeros around a picture are not
-    normalised, so that an offset would act differently at the border.
+    normalised, so that an offset would act differently at the border. Any other stays:
+    ``legalize`` makes biases of it that differ from neuron to neuron, and the host
+    computes what stands before the first population.
 
     >>> from ..graph.nodes import Dense, Input, Output
     >>> one, two = np.ones(2), np.array([4.0, 8.0])
@@ -50,16 +50,13 @@ def fold(graph: Graph) -> Graph:
     x: Input() → 1
     sum: Dense(x) 1→2 weight [2 4] bias 1 → 2
     y: Output(sum) → 2
-
-    Raises:
-        UnsupportedLayer: a BatchNorm has no such neighbour.
     """
     pending = [node.name for node in graph.nodes if isinstance(node, BatchNorm)]
     for name in pending:
         graph = _fold_back(graph, name) or graph
     for name in reversed(pending):
         if name in {node.name for node in graph.nodes}:
-            graph = _fold_forward(graph, name)
+            graph = _fold_forward(graph, name) or graph
     return graph
 
 
@@ -74,7 +71,7 @@ def _fold_back(graph: Graph, name: str) -> Graph | None:
         before = graph[source]
         if isinstance(before, Linear):
             break
-        if not isinstance(before, AVERAGES):
+        if not _averages(before):
             return None
     folded = replace(
         before,
@@ -84,41 +81,47 @@ def _fold_back(graph: Graph, name: str) -> Graph | None:
     return _without(graph, norm, {before.name: folded})
 
 
-def _fold_forward(graph: Graph, name: str) -> Graph:
-    """Into all the weighted sums after."""
+def _fold_forward(graph: Graph, name: str) -> Graph | None:
+    """Into all the weighted sums after; None where one cannot take it."""
     norm = cast(BatchNorm, graph[name])
     folded: dict[str, Node] = {}
     front = [(after, norm.scale, norm.offset) for after in graph.consumers(name)]
     while front:
         node, scale, offset = front.pop()
         if isinstance(node, Linear):
-            folded[node.name] = _absorb(norm, node, scale, offset)
+            absorbed = _absorb(node, scale, offset)
+            if absorbed is None or node.name in folded:
+                return None
+            folded[node.name] = absorbed
             continue
         if isinstance(node, Flatten):
             pixels = math.prod(graph.shapes[node.inputs[0]]) // len(scale)
             scale, offset = np.tile(scale, pixels), np.tile(offset, pixels)
-        elif not isinstance(node, AVERAGES):
-            raise _stuck(norm, f"is followed by {type(node).__name__} {node.name!r}")
+        elif not _averages(node):
+            return None
         front += [(after, scale, offset) for after in graph.consumers(node.name)]
     return _without(graph, norm, folded)
 
 
-def _absorb(
-    norm: BatchNorm, node: Linear, scale: FloatArray, offset: FloatArray
-) -> Linear:
-    """node(scale · x + offset) as one weighted sum of x."""
+def _absorb(node: Linear, scale: FloatArray, offset: FloatArray) -> Linear | None:
+    """node(scale · x + offset) as one weighted sum of x; None where it is none."""
+    if isinstance(node, Windowed) and node.groups > 1:
+        return None
     weight = node.weight * scale[:, None]
     if not offset.any():
         return replace(node, weight=weight)
     padded = isinstance(node, Conv2D) and any(map(any, node.padding))
     if padded or isinstance(node, ConvTranspose2D):
-        raise _stuck(
-            norm,
-            f"adds an offset before {type(node).__name__} {node.name!r}, whose "
-            "border it does not reach",
-        )
-    added = (offset @ node.weight).reshape(-1, node.bias.size).sum(axis=0)
+        return None
+    added = (offset @ node.weight).reshape(-1, node.weight.shape[-1]).sum(axis=0)
     return replace(node, weight=weight, bias=node.bias + added)
+
+
+def _averages(node: Node) -> bool:
+    """Whether a scale and an offset pass through it unchanged."""
+    if isinstance(node, AvgPool2D):
+        return node.inside or not any(map(any, node.padding))
+    return isinstance(node, Upsample2D)
 
 
 def _without(graph: Graph, norm: BatchNorm, folded: dict[str, Node]) -> Graph:
@@ -132,11 +135,4 @@ def _without(graph: Graph, norm: BatchNorm, folded: dict[str, Node]) -> Graph:
             else n
             for n in nodes
         )
-    )
-
-
-def _stuck(norm: BatchNorm, why: str) -> UnsupportedLayer:
-    return UnsupportedLayer(
-        f"BatchNorm {norm.name!r}: it {why}; it can only be folded into a "
-        "Dense, Conv2D or ConvTranspose2D, put it right after one and train again"
     )

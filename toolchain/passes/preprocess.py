@@ -119,7 +119,12 @@ def preprocessing_of(graph: Graph) -> str:
 
 def _chain(graph: Graph) -> list[Node]:
     """The preprocessing behind the Input."""
-    return [node for node in graph.nodes if isinstance(node, ChannelsLast | Rescale)]
+    found: list[Node] = []
+    node = graph.prepared
+    while node is not graph.input:
+        found.insert(0, node)
+        node = graph[node.inputs[0]]
+    return found
 
 
 def _content(nodes: list[Node]) -> list[object]:

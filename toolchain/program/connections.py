@@ -1,20 +1,23 @@
 """Integer connections between populations: mantissas, one exponent, and a geometry.
 
-Every geometry is the same thing underneath, its *taps*: source pixel → target pixel
-through one position of the kernel, a (channels in, channels out) matrix. A dense
-connection has one pixel on each side and one tap.
+Every geometry is the same thing underneath, its *taps*: source unit → target unit
+through one of the kernel's matrices, (inputs, outputs). A unit is what lies side by
+side and shares its taps: a pixel's channels, with groups a pixel's channels of one
+group. Neuron ``unit · inputs + i`` is the unit's i-th. A dense connection has one unit
+on each side and one tap, a sparse one a tap for each synapse. What is not there, beyond
+padding, between groups or a position of the kernel that is 0 throughout, is no tap.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from ..graph.nodes import Padding, Shape, conv_shape, transpose_shape
+from ..graph.node import Padding, Pair, Shape, conv_shape, transpose_shape
 from ..graph.text import array_text, field_text, kernel_text
 from ..memory import demand_memory
 from .arithmetic import WEIGHT_SHIFT, IntArray
@@ -24,9 +27,9 @@ TAP_BYTES = 40  # while they are sorted
 
 @dataclass(frozen=True)
 class Taps:
-    """Which source pixel reaches which target pixel through which kernel position.
+    """Which source unit reaches which target unit through which matrix of the kernel.
 
-    Three (taps,) arrays, sorted by source pixel, then target pixel.
+    Three (taps,) arrays, sorted by source unit, then target unit.
     """
 
     source: npt.NDArray[np.int32]
@@ -38,7 +41,7 @@ class Taps:
 class Connection:
     """Σ weight · 2^(6 + exponent) · s(t − delay) into the target's accumulator q.
 
-    ``weight`` holds signed mantissas (…, channels in, channels out), int16.
+    ``weight`` holds signed mantissas (…, inputs, outputs), int16.
     """
 
     source: str
@@ -54,7 +57,7 @@ class Connection:
         words = [f"{self.source} → {self.target}: {type(self).__name__}"]
         words += [kernel_text(self.weight), f"weight {array_text(self.weight)}"]
         words += [f"{bits} bits exponent {self.exponent} delay {self.delay}"]
-        for name in ("stride", "padding"):
+        for name in ("stride", "padding", "groups", "dilation"):
             words += field_text(name, getattr(self, name, ()))
         return " ".join(words)
 
@@ -73,24 +76,52 @@ class Connection:
         """The geometry."""
         raise NotImplementedError
 
+    @property
+    def kernels(self) -> IntArray:
+        """Mantissas of each matrix of the kernel, (matrices, inputs, outputs)."""
+        return self.weight.reshape(-1, *self.weight.shape[-2:])
+
+    @property
+    def inputs(self) -> int:
+        """Neurons of a source unit."""
+        return self.kernels.shape[1]
+
+    @property
+    def outputs(self) -> int:
+        """Neurons of a target unit."""
+        return self.kernels.shape[2]
+
+    @property
+    def effective_weight(self) -> npt.NDArray[np.int32]:
+        """What a spike adds to q, in the form of ``weight``."""
+        shift = WEIGHT_SHIFT + self.exponent
+        mantissa = self.weight.astype(np.int32)
+        return mantissa << shift if shift >= 0 else mantissa >> -shift
+
     @cached_property
     def effective(self) -> npt.NDArray[np.int32]:
-        """What a spike adds to q, (kernel positions, channels in, channels out)."""
-        shift = WEIGHT_SHIFT + self.exponent
-        mantissa = self.weight.astype(np.int32).reshape(-1, *self.weight.shape[-2:])
-        return mantissa << shift if shift >= 0 else mantissa >> -shift
+        """What a spike adds to q, in the form of ``kernels``."""
+        return replace(self, weight=self.effective_weight).kernels
+
+    def synapses(self) -> tuple[IntArray, IntArray, IntArray]:
+        """Source and target neuron, mantissa of each; (taps, inputs, outputs)."""
+        taps, weight = self.taps, self.kernels[self.taps.kernel]
+        inputs, outputs = np.arange(self.inputs), np.arange(self.outputs)
+        source = taps.source[:, None, None] * self.inputs + inputs[:, None]
+        target = taps.target[:, None, None] * self.outputs + outputs
+        source, target = np.broadcast_arrays(source, target)
+        return source, target, weight
 
     @cached_property
     def fan_out(self) -> npt.NDArray[np.int64]:
         """Synapses that one spike of each source neuron visits, (source neurons,).
 
-        Padding and stride are counted as they are; a synapse of weight 0 is stored,
-        visited and counted.
+        Padding and stride are counted as they are; a synapse of weight 0 within a tap
+        is stored, visited and counted.
         """
-        channels_in, channels_out = self.weight.shape[-2:]
-        pixels = math.prod(self.source_shape) // channels_in
-        taps = np.bincount(self.taps.source, minlength=pixels)
-        return np.repeat(taps * channels_out, channels_in).astype(np.int64)
+        units = math.prod(self.source_shape) // self.inputs
+        taps = np.bincount(self.taps.source, minlength=units)
+        return np.repeat(taps * self.outputs, self.inputs).astype(np.int64)
 
     @cached_property
     def nonzero(self) -> int:
@@ -101,8 +132,8 @@ class Connection:
     @cached_property
     def worst_q(self) -> npt.NDArray[np.int64]:
         """Largest |q| that any spikes could cause, (target neurons,)."""
-        pixels = math.prod(self.target_shape) // self.weight.shape[-1]
-        worst = np.zeros((2, pixels, self.weight.shape[-1]), np.int64)
+        units = math.prod(self.target_shape) // self.outputs
+        worst = np.zeros((2, units, self.outputs), np.int64)
         for sign, total in zip((1, -1), worst):
             summed = np.maximum(sign * self.effective, 0).sum(axis=1, dtype=np.int64)
             np.add.at(total, self.taps.target, summed[self.taps.kernel])
@@ -134,80 +165,152 @@ class DenseConnection(Connection):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class WindowConnection(Connection):
-    """A kernel that moves over an image; weight (rows, columns, in, out)."""
+class SparseConnection(Connection):
+    """One synapse a tap; weight (synapses,), from ``sender`` to ``receiver``.
 
-    shape: Shape  # of the source, (height, width, channels)
-    stride: tuple[int, int] = (1, 1)
-    padding: Padding = ((0, 0), (0, 0))
+    Sorted by sender, then receiver, no pair twice. ``shape`` is the source's, and
+    ``into`` the target's.
+    """
+
+    sender: IntArray  # (synapses,) source neurons, int32
+    receiver: IntArray  # (synapses,) target neurons, int32
+    shape: Shape
+    into: Shape
 
     @property
     def source_shape(self) -> Shape:
         return self.shape
 
-    def _taps(self, large: Shape, small: Shape) -> Taps:
-        return _windows(large, small, self.weight.shape, self.stride, self.padding)
+    @property
+    def target_shape(self) -> Shape:
+        return self.into
+
+    @property
+    def kernels(self) -> IntArray:
+        return self.weight.reshape(-1, 1, 1)
+
+    @property
+    def taps(self) -> Taps:
+        return Taps(self.sender, self.receiver, np.arange(self.sender.size))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class WindowConnection(Connection):
+    """A kernel that moves over an image; weight (rows, columns, in / groups, out).
+
+    The same as ``graph.nodes.Windowed``.
+    """
+
+    shape: Shape  # of the source, (height, width, channels)
+    stride: Pair = (1, 1)
+    padding: Padding = ((0, 0), (0, 0))
+    groups: int = 1
+    dilation: Pair = (1, 1)
+
+    @property
+    def source_shape(self) -> Shape:
+        return self.shape
+
+    @property
+    def target_shape(self) -> Shape:
+        rows, columns, _, filters = self.weight.shape
+        how = (rows, columns), self.stride, self.padding, self.dilation
+        return (*self._size(*how), filters)
+
+    def _size(
+        self, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
+    ) -> Pair:
+        raise NotImplementedError
+
+    @property
+    def kernels(self) -> IntArray:
+        """Position by position, in it group by group."""
+        *_, inputs, filters = self.weight.shape
+        split = self.weight.reshape(-1, inputs, self.groups, filters // self.groups)
+        return split.transpose(0, 2, 1, 3).reshape(-1, inputs, filters // self.groups)
+
+    @cached_property
+    def worst_q(self) -> npt.NDArray[np.int64]:
+        """As of any connection: which places of the kernel see each target pixel, times
+        what they bring at most; sums of whole numbers below 2^53, exact in float64."""
+        *size, _ = self.target_shape
+        forward = isinstance(self, ConvConnection)
+        ends = (self.shape, self.target_shape)
+        pixel, window, position = _windows(self, *(ends if forward else ends[::-1]))
+        seen = np.zeros((math.prod(size), math.prod(self.weight.shape[:2])))
+        seen[window if forward else pixel, position] = 1
+        brought = [
+            np.maximum(sign * self.effective, 0).sum(axis=1, dtype=np.int64)
+            for sign in (1, -1)
+        ]
+        worst = [seen @ sums.reshape(seen.shape[1], -1) for sums in brought]
+        flat: npt.NDArray[np.int64] = np.maximum(*worst).reshape(-1).astype(np.int64)
+        return flat
+
+    def _taps(self, large: Shape, small: Shape, forward: bool) -> Taps:
+        """Between ``large``'s pixels and the windows over them, ``small``'s pixels."""
+        pixel, window, position = _windows(self, large, small)
+        groups = np.arange(self.groups)
+        held = self.effective.any(axis=(1, 2)).reshape(-1, self.groups)
+        there = held[position]  # (taps, groups)
+        pixel, window, position = (
+            (index[:, None] * self.groups + groups)[there].astype(np.int32)
+            for index in (pixel, window, position)
+        )
+        source, target = (pixel, window) if forward else (window, pixel)
+        order = np.lexsort((target, source))
+        return Taps(source[order], target[order], position[order])
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ConvConnection(WindowConnection):
     """A convolution (cross-correlation)."""
 
-    @property
-    def target_shape(self) -> Shape:
-        rows, columns, _, filters = self.weight.shape
-        size = conv_shape(self.shape, (rows, columns), self.stride, self.padding)
-        return (*size, filters)
+    def _size(
+        self, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
+    ) -> Pair:
+        return conv_shape(self.shape, kernel, stride, padding, dilation)
 
     @cached_property
     def taps(self) -> Taps:
-        return self._taps(self.shape, self.target_shape)
+        return self._taps(self.shape, self.target_shape, forward=True)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ConvTransposeConnection(WindowConnection):
     """The adjoint of a convolution's geometry."""
 
-    @property
-    def target_shape(self) -> Shape:
-        rows, columns, _, filters = self.weight.shape
-        size = transpose_shape(self.shape, (rows, columns), self.stride, self.padding)
-        return (*size, filters)
+    def _size(
+        self, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
+    ) -> Pair:
+        return transpose_shape(self.shape, kernel, stride, padding, dilation)
 
     @cached_property
     def taps(self) -> Taps:
-        adjoint = self._taps(self.target_shape, self.shape)
-        order = np.lexsort((adjoint.source, adjoint.target))
-        return Taps(adjoint.target[order], adjoint.source[order], adjoint.kernel[order])
+        return self._taps(self.target_shape, self.shape, forward=False)
 
 
 def _windows(
-    large: Shape,
-    small: Shape,
-    kernel: Shape,
-    stride: tuple[int, int],
-    padding: Padding,
-) -> Taps:
-    """Taps from ``large``'s pixels to the windows over them, ``small``'s pixels."""
-    count = math.prod(small[:2]) * math.prod(kernel[:2])
+    c: WindowConnection, large: Shape, small: Shape
+) -> tuple[IntArray, IntArray, IntArray]:
+    """Pixels of ``large``, windows over them, and positions in these; (taps,) each."""
+    kernel = c.weight.shape[:2]
+    count = math.prod(small[:2]) * math.prod(kernel)
     demand_memory(
-        f"Connection of a {kernel[:2]} kernel at {small[:2]} places",
-        TAP_BYTES * count,
+        f"Connection of a {kernel} kernel at {small[:2]} places",
+        TAP_BYTES * count * c.groups,
         "use a smaller picture or kernel",
     )
     axes = []
-    for size, windows, k, pace, (before, _) in zip(
-        large, small, kernel, stride, padding
+    for size, windows, k, pace, (before, _), spread in zip(
+        large, small, kernel, c.stride, c.padding, c.dilation
     ):
         window, position = np.divmod(np.arange(windows * k), k)
-        pixel = window * pace + position - before
+        pixel = window * pace + position * spread - before
         inside = (pixel >= 0) & (pixel < size)
         axes.append((pixel[inside], window[inside], position[inside]))
     (row, window_row, m), (column, window_column, n) = axes
-    source = row[:, None] * large[1] + column
-    target = window_row[:, None] * small[1] + window_column
+    pixel = row[:, None] * large[1] + column
+    window = window_row[:, None] * small[1] + window_column
     position = m[:, None] * kernel[1] + n
-    order = np.lexsort((target.ravel(), source.ravel()))
-    return Taps(
-        *(a.ravel()[order].astype(np.int32) for a in (source, target, position))
-    )
+    return pixel.ravel(), window.ravel(), position.ravel()

@@ -41,6 +41,17 @@ class BiasEncoder:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class BiasEncoders:
+    """The sample sets the biases of several populations, each as a BiasEncoder says."""
+
+    parts: tuple[BiasEncoder, ...]
+
+    def __str__(self) -> str:
+        """That of each."""
+        return "\n".join(map(str, self.parts))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class SpikeEncoder:
     """The sample sends spikes of the SpikeInput ``population``.
 
@@ -72,7 +83,14 @@ class SpikeEncoder:
         return f"{title}\n{textwrap.indent(str(self.graph), '    ')}"
 
 
-Encoder = BiasEncoder | SpikeEncoder
+Encoder = BiasEncoder | BiasEncoders | SpikeEncoder
+
+
+def parts_of(encoder: Encoder) -> tuple[BiasEncoder | SpikeEncoder, ...]:
+    """The encoder of each population that it feeds."""
+    return encoder.parts if isinstance(encoder, BiasEncoders) else (encoder,)
+
+
 CODINGS = ("rate", "latency", "events")
 ENCODERS = ("bias", "spikes", "events")
 """How a sample enters, as users say it."""
@@ -109,7 +127,8 @@ class Decoder:
 
     The weights of the mean are ``interpret.readout_weights``.
 
-    ``graph`` is the host's last part of the network, from the population's output on.
+    ``graph`` is the host's last part of the network, from the population's output on;
+    where there are ``others``, it takes the values of all, flat, one behind the other.
     """
 
     graph: Graph
@@ -117,10 +136,17 @@ class Decoder:
     amplitude: float
     settle: float = 0.0  # s left out at the start
     tau_syn: float = 0.0  # s, 0: plain mean
+    others: tuple[tuple[str, float], ...] = ()  # populations and their amplitudes
+
+    @property
+    def reads(self) -> tuple[tuple[str, float], ...]:
+        """Every population that is read, and its amplitude."""
+        return ((self.population, self.amplitude), *self.others)
 
     def __str__(self) -> str:
         """Its line, and the Graph indented."""
-        words = [f"{self.population} → Decoder:"]
+        names = ", ".join(name for name, _ in self.reads)
+        words = [f"{names} → Decoder:"]
         for name in ("amplitude", "settle", "tau_syn"):
             words += field_text(name, getattr(self, name))
         return f"{' '.join(words)}\n{textwrap.indent(str(self.graph), '    ')}"
@@ -155,22 +181,22 @@ def encode(
     if not np.isfinite(samples).all():
         raise DataError("samples: they hold NaN or infinite values; remove them")
     count = len(samples)
-    if isinstance(encoder, BiasEncoder):
-        current = _apply(encoder.graph, samples).reshape(count, -1)
-        flat = current * encoder.scale
-        peaks = np.rint(np.abs(flat)).max(axis=1)
-        if peaks.max() > MAX_BIAS:
-            raise DataError(
-                f"sample {number + peaks.argmax()}: it drives population "
-                f"{encoder.population!r} with a bias of {peaks.max():.0f}, the core "
-                f"holds {MAX_BIAS}; "
-                "calibrate with samples of this range (build --data)"
-            )
-        name = encoder.population
+    if isinstance(encoder, BiasEncoders):
+        found = [encode(part, samples, steps, dt, number) for part in encoder.parts]
         return Stimulus(
             samples=count,
             steps=steps,
-            bias={name: round_bias(flat)},
+            bias={name: bias for one in found for name, bias in one.bias.items()},
+            spikes={},
+            current={name: j for one in found for name, j in one.current.items()},
+        )
+    if isinstance(encoder, BiasEncoder):
+        current = _apply(encoder.graph, samples).reshape(count, -1)
+        name, bias = encoder.population, _biases(encoder, current, number)
+        return Stimulus(
+            samples=count,
+            steps=steps,
+            bias={name: bias},
             spikes={},
             current={name: current},
         )
@@ -181,6 +207,20 @@ def encode(
     return Stimulus(
         samples=count, steps=steps, bias={}, spikes={encoder.population: spikes}
     )
+
+
+def _biases(encoder: BiasEncoder, current: FloatArray, number: int) -> IntArray:
+    """Rounded biases, (samples, neurons), of currents J of the same shape."""
+    flat = current * encoder.scale
+    peaks = np.rint(np.abs(flat)).max(axis=1)
+    if peaks.max() > MAX_BIAS:
+        raise DataError(
+            f"sample {number + peaks.argmax()}: it drives population "
+            f"{encoder.population!r} with a bias of {peaks.max():.0f}, the core "
+            f"holds {MAX_BIAS}; "
+            "calibrate with samples of this range (build --data)"
+        )
+    return round_bias(flat)
 
 
 def _apply(graph: Graph, samples: FloatArray) -> FloatArray:
@@ -242,9 +282,13 @@ def _spikes(
     return crossed
 
 
-def decode(decoder: Decoder, spikes: BoolArray, dt: float) -> FloatArray:
-    """Spikes of the decoder's population (samples, steps, neurons) → (samples, …)."""
-    weights = readout_weights(decoder.settle, decoder.tau_syn, spikes.shape[1], dt)
-    rate = np.stack([weights @ s.astype(np.float64) for s in spikes]) / dt  # Hz
-    value = decoder.amplitude * rate
+def decode(decoder: Decoder, spikes: Mapping[str, BoolArray], dt: float) -> FloatArray:
+    """Spikes of all populations, each (samples, steps, neurons) → (samples, …)."""
+    values = []
+    for name, amplitude in decoder.reads:
+        sent = spikes[name]
+        weights = readout_weights(decoder.settle, decoder.tau_syn, sent.shape[1], dt)
+        rate = np.stack([weights @ s.astype(np.float64) for s in sent]) / dt  # Hz
+        values.append(amplitude * rate)
+    value = values[0] if len(values) == 1 else np.concatenate(values, axis=1)
     return _apply(decoder.graph, value.reshape(-1, *decoder.graph.input.shape))

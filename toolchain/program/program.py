@@ -14,8 +14,8 @@ from ..graph.nodes import Shape
 from ..graph.text import array_text, number_text, shape_text
 from . import arithmetic as core
 from .arithmetic import IntArray
-from .connections import Connection, ConvConnection, ConvTransposeConnection
-from .host import CODINGS, Decoder, Encoder, SpikeEncoder
+from .connections import Connection, SparseConnection, WindowConnection
+from .host import CODINGS, Decoder, Encoder, SpikeEncoder, parts_of
 
 STEP = (1e-9, 1e3)  # s, shortest and longest
 
@@ -178,33 +178,49 @@ def _demand(holds: bool, what: str, value: object, allowed: str) -> None:
 
 def _check_host(program: Program) -> None:
     """The encoder feeds, and the decoder reads, populations of their graphs' sizes."""
-    encoder, decoder = program.encoder, program.decoder
     given = [p.name for p in program.inputs]
-    if isinstance(encoder, SpikeEncoder):
-        fed, graph_out = given, encoder.graph
-        known = encoder.coding in CODINGS and encoder.max_rate > 0
-        if not known or not 0 <= encoder.seed < 1 << 32:
+    parts, decoder = parts_of(program.encoder), program.decoder
+    on_core = [p.name for p in program.populations]
+    for part in parts:
+        fed = on_core
+        if isinstance(part, SpikeEncoder):
+            _check_coding(part)
+            fed = given
+        if part.population not in fed:
             raise ModelError(
-                f"SpikeEncoder: coding {encoder.coding!r} at {encoder.max_rate} Hz, "
-                f"seed {encoder.seed}; allowed is one of {CODINGS} at more than 0 Hz, "
-                "and a seed from 0 to 2^32 − 1"
+                f"Program: its {type(part).__name__} feeds {part.population!r}; it can "
+                f"feed one of {fed}"
             )
-    else:
-        fed, graph_out = [p.name for p in program.populations], encoder.graph
-    if encoder.population not in fed or set(given) - {encoder.population}:
+        if part.graph is not None:
+            out = part.graph.shapes[part.graph.output.name]
+            _check_size(program, part.population, "encoder gives", out)
+    names = [part.population for part in parts]
+    if set(given) - set(names) or len(set(names)) < len(names) or not names:
         raise ModelError(
-            f"Program: its {type(encoder).__name__} feeds {encoder.population!r}; it "
-            f"can feed one of {fed}, and must feed all of the inputs {given}"
+            f"Program: its encoder feeds {names}; it must feed all of the inputs "
+            f"{given}, and none twice"
         )
-    if decoder.population not in program._by_name:
-        raise ModelError(
-            f"Program: its decoder names no population: {decoder.population!r}"
-        )
-    if graph_out is not None:
-        out = graph_out.shapes[graph_out.output.name]
-        _check_size(program, encoder.population, "encoder gives", out)
+    size = 0
+    for name, _ in decoder.reads:
+        if name not in program._by_name:
+            raise ModelError(f"Program: its decoder names no population: {name!r}")
+        size += program[name].size
     taken = decoder.graph.input.shape
-    _check_size(program, decoder.population, "decoder takes", taken)
+    if size != math.prod(taken):
+        raise ModelError(
+            f"Program: its decoder takes {taken}, the populations it reads have {size} "
+            "neurons"
+        )
+
+
+def _check_coding(encoder: SpikeEncoder) -> None:
+    known = encoder.coding in CODINGS and encoder.max_rate > 0
+    if not known or not 0 <= encoder.seed < 1 << 32:
+        raise ModelError(
+            f"SpikeEncoder: coding {encoder.coding!r} at {encoder.max_rate} Hz, "
+            f"seed {encoder.seed}; allowed is one of {CODINGS} at more than 0 Hz, "
+            "and a seed from 0 to 2^32 − 1"
+        )
 
 
 def _check_size(program: Program, name: str, what: str, shape: Shape) -> None:
@@ -216,17 +232,25 @@ def _check_size(program: Program, name: str, what: str, shape: Shape) -> None:
 
 def _check_geometry(c: Connection) -> None:
     fits = c.weight.dtype.kind in "iu" and c.weight.size > 0
-    if isinstance(c, ConvConnection | ConvTransposeConnection):
-        fits &= c.weight.ndim == 4 and len(c.shape) == 3 and min(c.stride) >= 1
-        fits &= min(*c.padding[0], *c.padding[1]) >= 0
-        fits = fits and c.weight.shape[2] == c.shape[2] and min(c.target_shape) >= 1
+    if isinstance(c, WindowConnection):
+        fits &= c.weight.ndim == 4 and len(c.shape) == 3
+        fits &= min(*c.stride, *c.dilation, c.groups) >= 1
+        fits = fits and c.weight.shape[2] * c.groups == c.shape[2]
+        fits = fits and c.weight.shape[3] % c.groups == 0 and min(c.target_shape) >= 1
+    elif isinstance(c, SparseConnection):
+        fits &= c.weight.ndim == 1
+        pairs = c.sender.astype(np.int64) * math.prod(c.into) + c.receiver
+        for ends, shape in ((c.sender, c.shape), (c.receiver, c.into)):
+            fits = fits and ends.shape == c.weight.shape and ends.dtype.kind in "iu"
+            fits = fits and 0 <= ends.min() and ends.max() < math.prod(shape)
+        fits = fits and bool((np.diff(pairs) > 0).all())
     else:
         fits &= c.weight.ndim == 2
         fits = fits and math.prod(c.source_shape) == c.weight.shape[0]
     if not fits:
         raise ModelError(
             f"Connection {c.source!r} → {c.target!r}: weights {c.weight.shape} of "
-            f"{c.weight.dtype} do not go with its source's shape, stride or padding"
+            f"{c.weight.dtype} do not go with its ends, stride, padding or groups"
         )
 
 

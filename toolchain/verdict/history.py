@@ -132,10 +132,10 @@ def membrane_history(
 
 def _received(connection: Connection, neuron: int, spikes: BoolArray) -> IntArray:
     """Σ weight · spike for one target neuron, (steps,), before the delay."""
-    channels_in, channels_out = connection.weight.shape[-2:]
-    pixel, channel = divmod(neuron, channels_out)
-    taps = np.flatnonzero(connection.taps.target == pixel)
-    source = connection.taps.source[taps, None] * channels_in + np.arange(channels_in)
+    unit, channel = divmod(neuron, connection.outputs)
+    taps = np.flatnonzero(connection.taps.target == unit)
+    inputs = np.arange(connection.inputs)
+    source = connection.taps.source[taps, None] * connection.inputs + inputs
     weight = connection.effective[connection.taps.kernel[taps], :, channel]
     received: IntArray = spikes[:, source.ravel()].astype(np.int64) @ weight.ravel()
     return received

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import io
-import re
 import zipfile
 import zlib
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ...errors import ModelError
 from ...files import demand_regular
-from ...graph.nodes import Array
 from .hdf5 import MAGIC, MAX_BYTES, MAX_JSON, Hdf5, open_hdf5, parse
+from .weights import Path as LayerPath
+from .weights import Weights, listed_weights, name_of, numbered_weights
 
-Weights = Mapping[str, Mapping[str, Array]]
 ALLOWED = "a Keras .keras or .h5, or a SavedModel folder, is allowed"
 FAILURES = (
     *(OSError, KeyError, ValueError, TypeError, IndexError, AttributeError),
@@ -28,15 +26,10 @@ FAILURES = (
 
 @dataclass(frozen=True, eq=False)
 class KerasModel:
-    """What ``model.get_config()`` says, and the weights by layer and name."""
+    """What ``model.get_config()`` says, and the weights by layer's path and name."""
 
     config: Mapping[str, Any]
     weights: Weights
-
-
-def short_name(variable: str) -> str:
-    """'conv/kernel:0' → 'kernel'."""
-    return variable.rsplit("/", 1)[-1].split(":", 1)[0]
 
 
 def read_file(path: Path) -> KerasModel:
@@ -80,14 +73,21 @@ def _read_h5(path: Path) -> KerasModel:
                 f"{file.title}: it holds {what}; a whole model is allowed, save it "
                 "with model.save, not save_weights"
             )
-        weights = {
-            layer: {
-                short_name(name): file.array(f"model_weights/{layer}/{name}")
-                for name in file.names(f"model_weights/{layer}", "weight_names")
-            }
-            for layer in file.names("model_weights", "layer_names")
-        }
-        return KerasModel(parse(description)["config"], weights)
+        config = parse(description)["config"]
+        return KerasModel(config, _listed(config, file))
+
+
+def _listed(config: Mapping[str, Any], file: Hdf5) -> Weights:
+    """A layer, or model inside, after the other, as the file lists them."""
+    found: dict[LayerPath, Mapping[str, Any]] = {}
+    layers = config["layers"] if isinstance(config.get("layers"), list) else ()
+    entries = {name_of(entry): entry for entry in layers}
+    for layer in file.names("model_weights", "layer_names"):
+        if layer in entries:
+            names = file.names(f"model_weights/{layer}", "weight_names")
+            arrays = (file.array(f"model_weights/{layer}/{name}") for name in names)
+            found |= listed_weights(entries[layer], names, arrays)
+    return found
 
 
 def _read_zip(path: Path) -> KerasModel:
@@ -98,7 +98,7 @@ def _read_zip(path: Path) -> KerasModel:
     config = tree["config"]
     layers = config["layers"] if "layers" in config else ()
     with open_hdf5(io.BytesIO(weights), f"Model {str(path)!r}") as file:
-        return KerasModel(config, _numbered_weights(layers, file))
+        return KerasModel(config, numbered_weights(layers, file))
 
 
 def member(path: Path, archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
@@ -122,51 +122,3 @@ def member(path: Path, archive: zipfile.ZipFile, name: str, limit: int) -> bytes
             "allowed"
         )
     return content
-
-
-VARIABLES: Mapping[str, Mapping[str, str]] = {
-    **dict.fromkeys(
-        ("Dense", "Conv2D", "Conv2DTranspose"), {"kernel": "", "bias": "use_bias"}
-    ),
-    "BatchNormalization": {
-        "gamma": "scale",
-        "beta": "center",
-        "moving_mean": "",
-        "moving_variance": "",
-    },
-}
-"""Layer class → its variables in Keras' order, each with the option it hangs on."""
-
-
-def _numbered_weights(layers: Iterable[Mapping[str, Any]], file: Hdf5) -> Weights:
-    """Weights of a .keras: layers/CLASS, CLASS_1 …/vars/0, 1 …, in the model's order.
-
-    Source: keras/src/saving/saving_lib.py, _save_container_state; Keras 2.13 has
-    another name for ``layers`` (H5IOStore.get).
-    """
-    root = "layers" if "layers" in file else "_layer_checkpoint_dependencies"
-    used: Counter[str] = Counter()
-    weights = {}
-    for layer in layers:
-        kind, config = layer["class_name"].rpartition(">")[2], layer["config"]
-        group = _snake_case(kind)
-        used[group] += 1
-        if used[group] > 1:
-            group = f"{group}_{used[group] - 1}"
-        names = (
-            name
-            for name, option in VARIABLES.get(kind, {}).items()
-            if not option or config[option]
-        )
-        paths = ((name, f"{root}/{group}/vars/{i}") for i, name in enumerate(names))
-        weights[config["name"]] = {
-            name: file.array(path) for name, path in paths if path in file
-        }
-    return weights
-
-
-def _snake_case(name: str) -> str:
-    """'Conv2DTranspose' → 'conv2d_transpose'. Source: keras/src/utils/naming.py."""
-    name = re.sub(r"\W+", "", name)
-    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
-    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ModelError
-from .files import ALLOWED, FAILURES, KerasModel, Weights, damaged
+from .files import ALLOWED, FAILURES, KerasModel, damaged
 from .hdf5 import parse
+from .weights import Path as LayerPath
+from .weights import Weights
 
 
 def read_saved_model(path: Path) -> KerasModel:
@@ -38,11 +40,7 @@ def read_saved_model(path: Path) -> KerasModel:
     try:
         layers = list(_layers(metadata.read_bytes()))
         tree = _plain(parse(layers[0][1]))
-        paths = {
-            parse(description)["name"]: node.split(".")[1:]
-            for node, description in layers
-            if node.count(".") == 1
-        }
+        paths = _paths(layers)
         variables = tf.train.load_checkpoint(str(path / "variables" / "variables"))
         return KerasModel(tree["config"], _checkpoint_weights(variables, paths))
     except (*FAILURES, DecodeError, tf.errors.OpError) as error:
@@ -58,6 +56,18 @@ def _layers(metadata: bytes) -> Iterator[tuple[str, str]]:
         if field == 1:
             inside = dict(_fields(node))
             yield inside[3].decode(), inside[5].decode()
+
+
+def _paths(layers: list[tuple[str, str]]) -> dict[LayerPath, list[str]]:
+    """Path of every layer by names, of models inside too → by the checkpoint's."""
+    names = {node: str(parse(text)["name"]) for node, text in layers}
+    paths = {}
+    for node in names:
+        _, *steps = node.split(".")
+        if steps and all(step.startswith("layer") for step in steps):
+            nodes = (".".join(("root", *steps[: i + 1])) for i in range(len(steps)))
+            paths[tuple(names.get(each, "") for each in nodes)] = steps
+    return paths
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
@@ -90,7 +100,9 @@ def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
         raise ValueError("keras_metadata.pb is truncated")
 
 
-def _checkpoint_weights(variables: Any, paths: Mapping[str, list[str]]) -> Weights:
+def _checkpoint_weights(
+    variables: Any, paths: Mapping[LayerPath, list[str]]
+) -> Weights:
     """Follow the checkpoint's own object graph from the root to each layer's variables.
 
     Source: tensorflow/core/protobuf/trackable_object_graph.proto.
@@ -111,9 +123,12 @@ def _checkpoint_weights(variables: Any, paths: Mapping[str, list[str]]) -> Weigh
         node = objects[0]
         for step in steps:
             node = children(node)[step]
+        inside = children(node)
+        if "layer" in inside:  # of a wrapper
+            inside |= children(inside["layer"])
         weights[layer] = {
             name: variables.get_tensor(child.attributes[0].checkpoint_key)
-            for name, child in children(node).items()
+            for name, child in inside.items()
             if child.attributes
         }
     return weights

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +31,8 @@ def read_file(path: Path) -> OnnxModel:
         ModelError: it is missing, damaged or too old, or ``onnx`` is not installed.
     """
     try:
-        from google.protobuf.message import DecodeError
-
         import onnx
+        from google.protobuf.message import DecodeError
     except ImportError as error:
         raise ModelError(
             f"Model {str(path)!r}: reading ONNX needs the package onnx, which cannot "
@@ -44,7 +45,8 @@ def read_file(path: Path) -> OnnxModel:
                 f"Model {str(path)!r}: it has more than 2 GB, which no ONNX file may; "
                 "export it with external data"
             )
-        proto = onnx.ModelProto.FromString(path.read_bytes())
+        with _without_log():
+            proto = onnx.ModelProto.FromString(path.read_bytes())
         return _model(path, proto)
     except (*FAILURES, DecodeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -52,6 +54,19 @@ def read_file(path: Path) -> OnnxModel:
             f"Model {str(path)!r}: it is damaged ({visible(reason)[:200]}); export the "
             "model again"
         ) from error
+
+
+@contextmanager
+def _without_log() -> Iterator[None]:
+    """Protobuf's own log of damage, to standard error, is left out: errors say it."""
+    with open(os.devnull, "wb") as nowhere:
+        stderr = os.dup(2)
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
 
 
 def _model(path: Path, proto: Any) -> OnnxModel:
@@ -178,7 +193,8 @@ def _inference(proto: Any) -> Callable[[], Mapping[str, tuple[int | None, ...]]]
             for size in tensor.dims:
                 told.shape.dim.add(dim_value=size)
         try:
-            found = onnx.shape_inference.infer_shapes(bare)
+            with _without_log():
+                found = onnx.shape_inference.infer_shapes(bare)
         except Exception:  # it is only asked for to find further obstacles
             found = bare
         return {

@@ -1,106 +1,155 @@
-"""Functions of single numbers in ONNX's operators: rates of neurons, activations."""
+"""What ONNX has no operator for, as some that it has: neurons' rates, and functions."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
-from ...graph import nodes as n
-from ...graph.functions import SELU, SELU_ALPHA
-from .writing import Writer
+from .model import Function, Operator, Reference
 
-Formula = Callable[[Writer, str], str]
-
-FAR = -15.0  # below it ln ln(1 + e^z) is z to the precision of 32 bits
+VERSION = 13  # of the operator set
 
 
-def _softplus(w: Writer, x: str) -> str:
-    """ln(1 + e^x) = max(x, 0) + 2 · atanh(t / (2 + t)), t = e^−|x|.
+class Writes(Protocol):
+    """Who writes operators down: their names are the tensors that they make."""
 
-    Exact in 32 bits far below 0 too, where 1 + e^x would be 1.
-    """
-    t = w.add("Exp", w.add("Neg", w.add("Abs", x)))
-    ratio = w.add("Div", t, w.add("Add", t, w.numbers(2.0)))
-    twice = w.add("Mul", w.add("Atanh", ratio), w.numbers(2.0))
-    return w.add("Add", w.add("Relu", x), twice)
+    def op(
+        self, kind: str, wanted: str, *inputs: str, domain: str = "", **attributes: Any
+    ) -> str:
+        """A new operator."""
 
-
-def _rate(w: Writer, log_excess: str, tau_rc: float, tau_ref: float) -> str:
-    """1 / (tau_ref + tau_rc · ln(1 + 1 / e)), of ln e."""
-    waited = w.add("Mul", _softplus(w, w.add("Neg", log_excess)), w.numbers(tau_rc))
-    return w.add("Reciprocal", w.add("Add", waited, w.numbers(tau_ref)))
+    def constant(self, wanted: str, values: Any, dtype: str = "float32") -> str:
+        """A tensor of constants."""
 
 
-def _times(w: Writer, x: str, factor: float) -> str:
-    return x if factor == 1 else w.add("Mul", x, w.numbers(factor))
+Formula = Callable[[Writes, str, str], str]
+"""Of who writes, the name wanted, and x: the tensor of y."""
 
 
-def lif(node: n.LIF, w: Writer, x: str) -> str:
-    """The rate of a LIF neuron, 0 up to a current of 1."""
-    excess = w.add("Sub", x, w.numbers(1.0))
-    above = w.add("Max", excess, w.numbers(1e-30))
-    rate = _rate(w, w.add("Log", above), node.tau_rc, node.tau_ref)
-    fires = w.add("Greater", excess, w.numbers(0.0))
-    return _times(w, w.add("Where", fires, rate, w.numbers(0.0)), node.amplitude)
+def _one(kind: str, **attributes: Any) -> Formula:
+    return lambda w, name, x: w.op(kind, name, x, **attributes)
 
 
-def soft_lif(node: n.SoftLIF, w: Writer, x: str) -> str:
-    """The rate of a LIF neuron, smoothed; worked out from ln j."""
-    z = w.add("Sub", w.add("Div", x, w.numbers(node.sigma)), w.numbers(1 / node.sigma))
-    near = w.add("Log", _softplus(w, w.add("Max", z, w.numbers(FAR))))
-    log = w.add("Where", w.add("Less", z, w.numbers(FAR)), z, near)
-    log_j = w.add("Add", log, w.numbers(math.log(node.sigma)))
-    return _times(w, _rate(w, log_j, node.tau_rc, node.tau_ref), node.amplitude)
+def _gate(*kinds: tuple[str, Mapping[str, Any]]) -> Formula:
+    """x times operators, one behind the other, of x."""
+
+    def write(w: Writes, name: str, x: str) -> str:
+        gate = x
+        for kind, attributes in kinds:
+            gate = w.op(kind, f"{name}_gate", gate, **attributes)
+        return w.op("Mul", name, x, gate)
+
+    return write
 
 
-def rectified(node: n.IF | n.ReLU, w: Writer, x: str) -> str:
-    """A rectified linear rate, with or without a ceiling."""
-    if node.ceiling is None:
-        rate = w.add("Relu", x)
-    else:
-        rate = w.add("Clip", x, w.numbers(0.0), w.numbers(node.ceiling))
-    return _times(w, rate, node.amplitude)
+def _gelu(w: Writes, name: str, x: str) -> str:
+    scaled = w.op("Mul", f"{name}_scaled", x, w.constant(f"{name}_c", 2**-0.5))
+    return _half(w, name, x, w.op("Erf", f"{name}_gate", scaled))
 
 
-def _gated(gate: Formula) -> Formula:
-    """x · gate(x)."""
-    return lambda w, x: w.add("Mul", x, gate(w, x))
+def _gelu_tanh(w: Writes, name: str, x: str) -> str:
+    cube = w.op("Mul", f"{name}_cube", x, w.op("Mul", f"{name}_square", x, x))
+    small = w.op("Mul", f"{name}_small", cube, w.constant(f"{name}_c", 0.044715))
+    scale = w.constant(f"{name}_c", math.sqrt(2 / math.pi))
+    inner = w.op("Mul", f"{name}_in", w.op("Add", f"{name}_sum", x, small), scale)
+    return _half(w, name, x, w.op("Tanh", f"{name}_gate", inner))
 
 
-def _hard_sigmoid(w: Writer, x: str) -> str:
-    return w.add("HardSigmoid", x, alpha=1 / 6, beta=0.5)
+def _half(w: Writes, name: str, x: str, gate: str) -> str:
+    """x / 2 · (1 + gate)."""
+    raised = w.op("Add", f"{name}_raised", gate, w.constant(f"{name}_c", 1.0))
+    half = w.op("Mul", f"{name}_half", x, w.constant(f"{name}_c", 0.5))
+    return w.op("Mul", name, half, raised)
 
 
-def _bell(w: Writer, inner: str) -> str:
-    """(1 + inner) / 2."""
-    return w.add("Mul", w.add("Add", inner, w.numbers(1.0)), w.numbers(0.5))
-
-
-def _gelu(w: Writer, x: str) -> str:
-    return _bell(w, w.add("Erf", w.add("Mul", x, w.numbers(1 / math.sqrt(2)))))
-
-
-def _gelu_tanh(w: Writer, x: str) -> str:
-    cube = w.add("Mul", w.add("Mul", x, x), w.add("Mul", x, w.numbers(0.044715)))
-    inside = w.add("Mul", w.add("Add", x, cube), w.numbers(math.sqrt(2 / math.pi)))
-    return _bell(w, w.add("Tanh", inside))
-
-
-def _softsign(w: Writer, x: str) -> str:
-    return w.add("Div", x, w.add("Add", w.add("Abs", x), w.numbers(1.0)))
-
-
+_SIXTH = {"alpha": 1 / 6, "beta": 0.5}
 FORMULAS: Mapping[str, Formula] = {
-    "elu": lambda w, x: w.add("Elu", x),
-    "exponential": lambda w, x: w.add("Exp", x),
-    "gelu": _gated(_gelu),
-    "gelu_tanh": _gated(_gelu_tanh),
-    "hard_sigmoid": _hard_sigmoid,
-    "hard_swish": _gated(_hard_sigmoid),
-    "mish": _gated(lambda w, x: w.add("Tanh", _softplus(w, x))),
-    "selu": lambda w, x: w.add("Selu", x, alpha=SELU_ALPHA, gamma=SELU),
-    "silu": _gated(lambda w, x: w.add("Sigmoid", x)),
-    "softplus": _softplus,
-    "softsign": _softsign,
+    "elu": _one("Elu", alpha=1.0),
+    "exponential": _one("Exp"),
+    "gelu": _gelu,
+    "gelu_tanh": _gelu_tanh,
+    "hard_sigmoid": _one("HardSigmoid", **_SIXTH),
+    "hard_swish": _gate(("HardSigmoid", _SIXTH)),
+    "mish": _gate(("Softplus", {}), ("Tanh", {})),
+    "selu": _one("Selu"),
+    "silu": _gate(("Sigmoid", {})),
+    "softplus": _one("Softplus"),
+    "softsign": _one("Softsign"),
 }
-"""Name of an ``Elementwise`` function → its operators."""
+"""Name in ``graph.functions.FUNCTIONS`` → what writes it."""
+
+Line = tuple[str, str, str]
+"""Tensor, operator, its inputs with spaces between them."""
+_EXCESS: tuple[Line, ...] = (("excess", "Sub", "x one"),)
+_RATE: tuple[Line, ...] = (  # amplitude / (tau_ref + tau_rc · ln(1 + e^−log))
+    ("turned", "Neg", "log"),
+    ("soft", "Softplus", "turned"),
+    ("long", "Mul", "soft tau_rc"),
+    ("period", "Add", "long tau_ref"),
+    ("rate", "Div", "amplitude period"),
+)
+_LIF: tuple[Line, ...] = (
+    *_EXCESS,
+    ("fires", "Greater", "excess zero"),
+    ("above", "Max", "excess least"),
+    ("log", "Log", "above"),
+    *_RATE,
+    ("y", "Where", "fires rate zero"),
+)
+_SOFT: tuple[Line, ...] = (  # as ``graph.operations`` works it out
+    *_EXCESS,
+    ("z", "Div", "excess sigma"),
+    ("near", "Max", "z far"),
+    ("smooth", "Softplus", "near"),
+    ("logged", "Log", "smooth"),
+    ("below", "Less", "z far"),
+    ("log_z", "Where", "below z logged"),
+    ("log_sigma", "Log", "sigma"),
+    ("log", "Add", "log_z log_sigma"),
+    *_RATE,
+    ("y", "Identity", "rate"),
+)
+_NUMBERS = {"one": 1.0, "zero": 0.0, "least": 1e-30, "far": -40.0}
+
+
+def _function(lines: Sequence[Line], *parameters: str) -> Function:
+    """With the neurons' parameters as attributes."""
+    used = {word for _, _, words in lines for word in words.split()}
+    constants = {
+        **{name: Reference(name=name) for name in parameters},
+        **{name: value for name, value in _NUMBERS.items() if name in used},
+    }
+    operators = [
+        _operator("Constant", name, (), value_float=value)
+        for name, value in constants.items()
+    ]
+    operators += [_operator(kind, y, tuple(x.split())) for y, kind, x in lines]
+    return Function(
+        inputs=("x",),
+        outputs=("y",),
+        attributes=parameters,
+        defaults={},
+        operators=tuple(operators),
+    )
+
+
+def _operator(
+    kind: str, name: str, inputs: tuple[str, ...], **attributes: Any
+) -> Operator:
+    return Operator(
+        kind=kind,
+        domain="",
+        name=name,
+        inputs=inputs,
+        outputs=(name,),
+        attributes=attributes,
+        version=VERSION,
+    )
+
+
+NEURONS: Mapping[str, Function] = {
+    "LIF": _function(_LIF, "amplitude", "tau_rc", "tau_ref"),
+    "SoftLIF": _function(_SOFT, "amplitude", "tau_rc", "tau_ref", "sigma"),
+}
+"""Kind of neurons → its rate, as a function of domain ``model.OWN``."""

@@ -8,7 +8,7 @@ from itertools import count
 from typing import Any
 
 from ...errors import ModelError
-from .model import Function, OnnxModel, Operator, Reference
+from .model import OWN, Function, OnnxModel, Operator, Reference
 
 MOST = 1 << 17  # operators and calls
 DEEPEST = 50  # calls inside calls
@@ -18,12 +18,15 @@ LONGEST_NAME = 200  # letters
 def inlined(model: OnnxModel) -> tuple[Operator, ...]:
     """The operators of a model, none of which calls a function of its own.
 
+    Neurons, which our own export writes as functions, stay what they are.
+
     Raises:
         ModelError: functions call each other in a circle, or become too many.
     """
     if not model.functions:
         return model.operators
-    return tuple(_expand(model.operators, model.functions, 0, count()))
+    functions = {key: f for key, f in model.functions.items() if key[0] != OWN}
+    return tuple(_expand(model.operators, functions, 0, count()))
 
 
 def _expand(

@@ -9,6 +9,8 @@ from typing import Any
 from ...graph.nodes import Array, Shape
 
 ML = "ai.onnx.ml"
+OWN = "snn_deploy"
+"""Domain of the functions that our own export writes for neurons."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

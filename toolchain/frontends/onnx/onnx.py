@@ -7,8 +7,9 @@ from pathlib import Path
 from ...errors import ModelError
 from ...graph.graph import Graph
 from ..contract import Format, Imported
+from .export import to_onnx
 from .files import ALLOWED, read_file
-from .reading import read
+from .reading import CONVERTERS, read
 
 IR_VERSION = b"\x08"
 """First byte of an ONNX file: field 1, a number."""
@@ -18,7 +19,7 @@ OLDEST, NEWEST = 3, 127  # IR versions; 1 at this place is a TensorFlow SavedMod
 
 
 def read_onnx(path: str | Path, output: str | None = None) -> Graph:
-    """An ONNX file → Graph; ``output`` chooses one of several.
+    """An ONNX file → Graph; ``output`` chooses one of several, or "all".
 
     A node has the name of its operator. The Graph takes samples in the model's own
     layout and holds pictures (height, width, channels) behind its first nodes.
@@ -54,4 +55,10 @@ def recognises(path: Path) -> bool:
     )
 
 
-FORMAT = Format(shown="an ONNX .onnx", recognises=recognises, read=imported)
+FORMAT = Format(
+    shown="an ONNX .onnx",
+    recognises=recognises,
+    read=imported,
+    operations=lambda: CONVERTERS,
+    write=to_onnx,
+)

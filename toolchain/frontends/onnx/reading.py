@@ -9,8 +9,9 @@ from ...errors import ModelError, SnnDeployError, UnsupportedLayer
 from ...graph import nodes as n
 from ...graph.graph import Graph
 from ...graph.nodes import Shape
+from ..contract import ALL
 from .inlining import inlined
-from .model import ML, OnnxModel, Operator, Port
+from .model import ML, OWN, OnnxModel, Operator, Port
 from .operators.arithmetic import ARITHMETIC
 from .operators.arrangement import Tensor, joined
 from .operators.boxes import BOXES
@@ -19,6 +20,7 @@ from .operators.constants import FOLDS, folded
 from .operators.layers import LAYERS
 from .operators.learned import LEARNED
 from .operators.network import OPEN, Absent, Known, Network, Refused
+from .operators.neurons import NEURONS
 from .operators.pointwise import CURVES, POINTWISE
 from .operators.quantized import QUANTIZED
 from .operators.shapes import SHAPES
@@ -66,20 +68,20 @@ class Reading:
 
 
 def read(model: OnnxModel, output: str | None) -> Reading:
-    """The Graph of one of the model's outputs.
+    """The Graph of one of the model's outputs, or of ``ALL`` of them.
 
     Raises:
         UnsupportedLayer: operators have no equivalent here; all of them are listed.
         ModelError: the model is damaged, has several inputs, or several outputs and
             none of them was chosen.
     """
-    chosen = _output(model, output)
-    operators = _needed(inlined(model), chosen.name)
-    port = _input(model, operators, chosen.name)
+    chosen = _outputs(model, output)
+    operators = _needed(inlined(model), chosen)
+    port = _input(model, operators, chosen)
     net = Network(batch=_batch(port), known=dict(model.stored))
     for operator in operators:
         net.uses.update(operator.inputs)
-    net.uses[chosen.name] += 1
+    net.uses.update(chosen)
     assert port.shape is not None
     shape = tuple(size or 1 for size in port.shape[1:])
     name = net.add(n.Input, port.name, (), shape=shape)
@@ -89,27 +91,23 @@ def read(model: OnnxModel, output: str | None) -> Reading:
     return _finished(net, chosen)
 
 
-def _output(model: OnnxModel, wanted: str | None) -> Port:
+def _outputs(model: OnnxModel, wanted: str | None) -> list[str]:
     names = [port.name for port in model.outputs]
-    if wanted is None and len(names) == 1:
-        return model.outputs[0]
-    shown = ", ".join(map(repr, names))
-    if wanted is None:
-        raise ModelError(
-            f"ONNX model: it has the outputs {shown}; name one of them with --output "
-            f"{names[-1]}"
-        )
-    if wanted not in names:
-        raise ModelError(
-            f"ONNX model: it has no output {wanted!r}; its outputs are {shown}"
-        )
-    return model.outputs[names.index(wanted)]
+    if wanted in names:
+        return [str(wanted)]
+    if wanted == ALL or (wanted is None and len(names) == 1):
+        return names
+    others = "" if wanted is None else f" and no {wanted!r}"
+    raise ModelError(
+        f"ONNX model: it has the outputs {', '.join(map(repr, names))}{others}; name "
+        f"one of them with --output {names[-1]}, or --output {ALL}"
+    )
 
 
-def _needed(operators: tuple[Operator, ...], output: str) -> list[Operator]:
-    """Those that the output depends on, in their order."""
+def _needed(operators: tuple[Operator, ...], outputs: list[str]) -> list[Operator]:
+    """Those that the outputs depend on, in their order."""
     makers = {name: o for o in operators for name in o.outputs if name}
-    stack, seen = [output], set[int]()
+    stack, seen = [*outputs], set[int]()
     while stack:
         maker = makers.get(stack.pop())
         if maker is not None and id(maker) not in seen:
@@ -128,8 +126,8 @@ def _needed(operators: tuple[Operator, ...], output: str) -> list[Operator]:
     return needed
 
 
-def _input(model: OnnxModel, operators: list[Operator], output: str) -> Port:
-    used = {output, *(name for operator in operators for name in operator.inputs)}
+def _input(model: OnnxModel, operators: list[Operator], outputs: list[str]) -> Port:
+    used = {*outputs, *(name for operator in operators for name in operator.inputs)}
     ports = [port for port in model.inputs if port.name in used]
     known = {*model.stored, *(name for o in operators for name in o.outputs), ""}
     known.update(port.name for port in ports)
@@ -142,8 +140,9 @@ def _input(model: OnnxModel, operators: list[Operator], output: str) -> Port:
                 )
     if len(ports) != 1:
         shown = ", ".join(repr(port.name) for port in ports) or "none"
+        what = ", ".join(map(repr, outputs))
         raise ModelError(
-            f"ONNX model: its output {output!r} depends on {len(ports)} inputs "
+            f"ONNX model: its output {what} depends on {len(ports)} inputs "
             f"({shown}); one is allowed, make one tensor of them and export it again"
         )
     return ports[0]
@@ -220,7 +219,8 @@ def _converted(call: Call) -> Given:
     if own and (call.kind in ("Shape", "Size") or all(map(net.is_constant, names))):
         if call.kind in ("Shape", "Size", *FOLDS, *CURVES):
             return folded(call)
-    table = CONVERTERS if own else LEARNED if operator.domain == ML else {}
+    domains = {"": CONVERTERS, ML: LEARNED, OWN: NEURONS}
+    table = domains.get(operator.domain, {})
     if operator.domain == ML and call.kind in ("ZipMap", "Cast"):
         table = SHAPES
     if call.kind not in table:
@@ -242,37 +242,49 @@ def _stand_ins(call: Call, model: OnnxModel) -> tuple[Tensor, ...]:
     return tuple(found)
 
 
-def _finished(net: Network, chosen: Port) -> Reading:
-    """The Graph of what was read, its answer in (…, channels)."""
-    found: Tensor | None = None
-    if net.is_constant(chosen.name):
-        raise ModelError(
-            f"ONNX model: its output {chosen.name!r} does not depend on its input; "
-            "export it again"
-        )
-    try:
-        found = net.tensor(chosen.name)
-    except Absent:
-        if not net.obstacles:
-            raise ModelError(
-                f"ONNX model: its output {chosen.name!r} is made by no operator; "
-                "export it again"
-            ) from None
+def _finished(net: Network, chosen: list[str]) -> Reading:
+    """The Graph of what was read; its one answer in (…, channels), several flat."""
+    given = [_found(net, name) for name in chosen]
     if net.obstacles:
         raise UnsupportedLayer.of(net.obstacles)
-    assert found is not None
-    if found.quantized:
-        raise ModelError(
-            f"ONNX model: its output {chosen.name!r} are whole numbers of a quantised "
-            "model; export it with a DequantizeLinear behind it"
-        )
-    last, found = _answer(net, found)
+    found = [tensor for tensor in given if tensor is not None]
+    for name, tensor in zip(chosen, found):
+        if tensor.quantized:
+            raise ModelError(
+                f"ONNX model: its output {name!r} are whole numbers of a quantised "
+                "model; export it with a DequantizeLinear behind it"
+            )
+    if len(found) == 1:
+        last, answer = _answer(net, *found)
+        title = f"{chosen[0]}_output"
+        node = answer.node
+    else:
+        last, title = False, "outputs"
+        flat = (net.arranged(t, (joined(t.axes),)).node for t in found)
+        node = net.add(n.Concat, "all", tuple(flat))
     if last:
         net.notes["The answer is (height, width, channels)."] = None
-    net.add(n.Output, f"{chosen.name}_output", (found.node,))
+    net.add(n.Output, title, (node,))
     graph = Graph(_reached(net))
     graph.check()
     return Reading(graph=graph, notes=tuple(net.notes), channels_last=last)
+
+
+def _found(net: Network, name: str) -> Tensor | None:
+    """What an output is; None where obstacles keep that from being known."""
+    if net.is_constant(name):
+        raise ModelError(
+            f"ONNX model: its output {name!r} does not depend on its input; export it "
+            "again"
+        )
+    try:
+        return net.tensor(name)
+    except Absent:
+        if net.obstacles:
+            return None
+        raise ModelError(
+            f"ONNX model: its output {name!r} is made by no operator; export it again"
+        ) from None
 
 
 def _answer(net: Network, found: Tensor) -> tuple[bool, Tensor]:

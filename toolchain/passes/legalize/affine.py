@@ -8,15 +8,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...graph.nodes import FloatArray, Shape
+from ...graph.rearranging import Permute, Slice
 from .compose import (
     LinearMap,
     Weighted,
     add,
     apply,
-    as_dense,
     compose,
     embed,
     identity,
+    permuted,
+    scaled,
+    sliced,
     unbiased,
 )
 
@@ -25,14 +28,16 @@ _CONSTANT = 1e-12  # relative; by so much may a channel's bias vary between pixe
 
 @dataclass(frozen=True, eq=False)
 class Affine:
-    """y = Σ map(x) + bias over the synapses x; without a map, y is x itself.
+    """y = Σ map(x) + host + bias over the synapses x; without a map, y is x itself.
 
     A synapse has the name of its Lowpass, or of its population where it has none yet.
-    ``bias`` has y's shape.
+    ``host`` is the node whose value the host adds, None for none. ``bias`` has y's
+    shape.
     """
 
     maps: Mapping[str, LinearMap | None]
     bias: FloatArray
+    host: str | None = None
 
     @property
     def shape(self) -> Shape:
@@ -45,11 +50,29 @@ class Affine:
 
 
 def through(value: Affine, node: Weighted) -> Affine:
-    """node(y)."""
+    """node(y), without what the host adds."""
     bias = apply(node, value.bias[None])[0]
     start = LinearMap(unbiased(node), value.shape, bias.shape, (node.name,))
     maps = {x: compose(m, node) if m else start for x, m in value.maps.items()}
     return Affine(maps, bias)
+
+
+def times(value: Affine, scale: FloatArray, offset: FloatArray, name: str) -> Affine:
+    """scale · y + offset, both of y's shape, without what the host adds."""
+    explicit = {x: m or identity(value.shape, name) for x, m in value.maps.items()}
+    maps = {x: scaled(m, scale, name) for x, m in explicit.items()}
+    return Affine(maps, value.bias * scale + offset)
+
+
+def moved(value: Affine, node: Permute | Slice) -> Affine:
+    """y with its axes in another order, or a box of it, without what the host adds."""
+    maps = {}
+    for x, linear in value.explicit(node.name).items():
+        if isinstance(node, Permute):
+            maps[x] = permuted(linear, node.axes, node.name)
+        else:
+            maps[x] = sliced(linear, node)
+    return Affine(maps, apply(node, value.bias[None])[0])
 
 
 def reshaped(value: Affine, shape: Shape) -> Affine:
@@ -82,13 +105,11 @@ def concatenated(values: list[Affine], name: str) -> Affine:
 
 
 def with_bias(maps: dict[str, LinearMap], bias: FloatArray) -> dict[str, LinearMap]:
-    """The maps, the bias on the first that can hold it."""
-    for x, linear in maps.items():
-        flat = bias.reshape(-1, linear.node.bias.size)
-        spread = np.abs(flat - flat[:1]).max()
-        if spread <= _CONSTANT * np.abs(flat).max():
-            node = replace(linear.node, bias=flat[0].copy())
-            return maps | {x: replace(linear, node=node)}
+    """The maps, the bias on the first: one a channel, or one a neuron where it must."""
     x, linear = next(iter(maps.items()))
-    dense = as_dense(linear)
-    return maps | {x: replace(dense, node=replace(dense.node, bias=bias.ravel()))}
+    node, flat = linear.node, bias.reshape(-1, linear.node.weight.shape[-1])
+    spread = np.abs(flat - flat[:1]).max()
+    held = flat[0].copy()
+    if spread > _CONSTANT * np.abs(flat).max():
+        held = bias.reshape(linear.natural)
+    return maps | {x: replace(linear, node=replace(node, bias=held))}

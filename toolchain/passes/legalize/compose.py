@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import numpy as np
 
-from ...errors import UnsupportedLayer
+from ...errors import Obstacle, UnsupportedLayer
 from ...graph.graph import Graph
 from ...graph.interpret import interpret
 from ...graph.nodes import (
@@ -17,11 +18,22 @@ from ...graph.nodes import (
     Dense,
     FloatArray,
     Input,
+    Node,
     Output,
+    Padding,
     Shape,
     Upsample2D,
 )
-from .convolutions import add_kernels, compose_kernels, to_conv, to_transpose
+from ...graph.rearranging import Slice
+from .convolutions import (
+    Kernel,
+    add_kernels,
+    compose_kernels,
+    to_conv,
+    to_transpose,
+    undilated,
+    ungrouped,
+)
 
 Weighted = Dense | Conv2D | ConvTranspose2D
 MAX_SYNAPSES = 4_000_000  # of a matrix that stands for other layers
@@ -51,7 +63,7 @@ class LinearMap:
         return math.prod(self.shape) * math.prod(self.output)
 
 
-def apply(node: Weighted, x: FloatArray) -> FloatArray:
+def apply(node: Node, x: FloatArray) -> FloatArray:
     """node(x), bias included, for x (samples, …) in C order of the node's input."""
     alone = replace(node, inputs=("x",))
     graph = Graph((Input("x", shape=x.shape[1:]), alone, Output("y", (alone.name,))))
@@ -64,34 +76,98 @@ def unbiased(node: Weighted) -> Weighted:
 
 
 def pooling(node: AvgPool2D, channels: int) -> Conv2D:
-    """The convolution that takes the same means, channel by channel."""
-    mean = np.eye(channels) / math.prod(node.pool)
-    weight = np.broadcast_to(mean, (*node.pool, channels, channels))
-    bias = np.zeros(channels)
-    return Conv2D(node.name, weight=weight, bias=bias, stride=node.stride)
+    """The convolution that takes the same means, its padding counted as zeros."""
+    weight = np.full((*node.pool, 1, channels), 1 / math.prod(node.pool))
+    return _each(node, weight, stride=node.stride, padding=node.padding)
 
 
 def upsampling(node: Upsample2D, channels: int) -> ConvTranspose2D:
     """The transposed convolution that repeats every pixel, channel by channel."""
-    weight = np.broadcast_to(np.eye(channels), (*node.factor, channels, channels))
+    return ConvTranspose2D(
+        node.name,
+        weight=np.ones((*node.factor, 1, channels)),
+        bias=np.zeros(channels),
+        stride=node.factor,
+        groups=channels,
+    )
+
+
+def surrounding(node: Node, padding: Padding, channels: int) -> Conv2D:
+    """The convolution that adds or leaves out pixels around an image."""
+    return _each(node, np.ones((1, 1, 1, channels)), padding=padding)
+
+
+def _each(node: Node, weight: FloatArray, **how: Any) -> Conv2D:
+    """A convolution channel by channel, weight (rows, columns, 1, channels)."""
+    channels = weight.shape[3]
     bias = np.zeros(channels)
-    return ConvTranspose2D(node.name, weight=weight, bias=bias, stride=node.factor)
+    return Conv2D(node.name, weight=weight, bias=bias, groups=channels, **how)
 
 
 def identity(shape: Shape, name: str) -> LinearMap:
-    """y = x: a 1×1 convolution of an image, a unit matrix of anything else.
+    """y = x: a 1×1 convolution channel by channel; of no image, neuron by neuron."""
+    image = shape if len(shape) == 3 else (1, 1, math.prod(shape))
+    conv = surrounding(Node(name), ((0, 0), (0, 0)), image[2])
+    return LinearMap(conv, image, shape, (name,))
+
+
+def scaled(linear: LinearMap, scale: FloatArray, layer: str) -> LinearMap:
+    """scale · map(x), element by element; ``scale`` has the output's shape.
 
     Raises:
-        UnsupportedLayer: the matrix would have more than MAX_SYNAPSES.
+        UnsupportedLayer: it differs between pixels, and only a matrix of more than
+            MAX_SYNAPSES would be exact.
     """
-    if len(shape) == 3:
-        unit = np.eye(shape[2])[None, None]
-        conv = Conv2D(name, weight=unit, bias=np.zeros(shape[2]))
-        return LinearMap(conv, shape, shape, (name,))
-    size = math.prod(shape)
-    _refuse_large((name,), size, size)
-    dense = Dense(name, weight=np.eye(size), bias=np.zeros(size))
-    return LinearMap(dense, (size,), shape, (name,))
+    if layer not in linear.layers:
+        linear = replace(linear, layers=(*linear.layers, layer))
+    filters = linear.node.weight.shape[-1]
+    rows = scale.reshape(-1, filters)
+    if not (rows == rows[0]).all():
+        linear = as_dense(linear)
+        rows = scale.reshape(1, -1)
+    node = replace(linear.node, weight=linear.node.weight * rows[0])
+    return replace(linear, node=node)
+
+
+def permuted(linear: LinearMap, axes: tuple[int, ...], layer: str) -> LinearMap:
+    """The output's axes in another order, as one matrix.
+
+    Raises:
+        UnsupportedLayer: it would have more than MAX_SYNAPSES.
+    """
+    linear = as_dense(replace(linear, layers=(*linear.layers, layer)))
+    weight = linear.node.weight.reshape(-1, *linear.output)
+    moved = weight.transpose(0, *(axis + 1 for axis in axes))
+    output = moved.shape[1:]
+    return _dense(linear, output, moved.reshape(len(moved), -1), linear.layers)
+
+
+def sliced(linear: LinearMap, node: Slice) -> LinearMap:
+    """A box of the output.
+
+    Raises:
+        UnsupportedLayer: only a matrix of more than MAX_SYNAPSES would be exact.
+    """
+    if linear.natural == linear.output and isinstance(linear.node, Kernel):
+        padding = tuple(
+            (-a, b - size) for a, b, size in zip(node.start, node.stop, linear.output)
+        )[:2]
+        cut = surrounding(node, cast(Padding, padding), linear.output[2])
+        linear = compose(linear, cut)
+        if linear.output[2] == node.stop[2] - node.start[2]:
+            return linear
+        if isinstance(linear.node, Kernel):
+            whole = ungrouped(linear.node)
+            weight = whole.weight[..., node.start[2] : node.stop[2]]
+            fewer = unbiased(replace(whole, weight=weight, bias=weight[0, 0, 0]))
+            output = (*linear.output[:2], weight.shape[3])
+            return LinearMap(fewer, linear.shape, output, linear.layers)
+        stop = (*linear.output[:2], node.stop[2])
+        node = replace(node, start=(0, 0, node.start[2]), stop=stop)
+    linear = as_dense(replace(linear, layers=(*linear.layers, node.name)))
+    box = (slice(None), *(slice(a, b) for a, b in zip(node.start, node.stop)))
+    held = linear.node.weight.reshape(-1, *linear.output)[box]
+    return _dense(linear, held.shape[1:], held.reshape(len(held), -1), linear.layers)
 
 
 def compose(first: LinearMap, second: Weighted) -> LinearMap:
@@ -142,6 +218,8 @@ def embed(part: LinearMap, before: int, after: int) -> LinearMap:
         node, shape = part.node, part.natural
     else:
         node, shape = as_dense(part).node, part.output
+    if not isinstance(node, Dense):
+        node = ungrouped(node)
     weight = node.weight
     if isinstance(node, Dense):
         weight = weight.reshape(-1, *shape)
@@ -193,6 +271,7 @@ def _transposed(
     """The transpose of the node's matrix, applied to y (samples, …)."""
     if isinstance(node, ConvTranspose2D):
         return apply(to_conv(node), y)
+    node = undilated(node)
     read = [  # input pixels up to the last window's end
         (windows - 1) * pace + k - before
         for windows, pace, k, (before, _) in zip(
@@ -215,10 +294,13 @@ def _dense(
 
 def _refuse_large(layers: tuple[str, ...], inputs: int, outputs: int) -> None:
     if inputs * outputs > MAX_SYNAPSES:
-        names = ", ".join(repr(name) for name in layers)
-        raise UnsupportedLayer(
-            f"Layers {names}: together they are no convolution, but a matrix of "
-            f"{inputs} × {outputs} synapses; {MAX_SYNAPSES} are allowed. Put a ReLU "
-            "between them, or choose sizes that the pooling divides and no padding, "
-            "and train again"
+        found = Obstacle(
+            id="large-matrix",
+            layer=", ".join(layers),
+            kind="Layers",
+            why="together they are no convolution, but a matrix of "
+            f"{inputs} × {outputs} synapses, and {MAX_SYNAPSES} are allowed",
+            fix="put a ReLU between them, or choose sizes that the pooling divides and "
+            "no padding, and train again",
         )
+        raise UnsupportedLayer.of([found])

@@ -8,6 +8,14 @@ CHIP = "(chip)"
 """In place of a population's name, all of them together; layers may be called total."""
 
 
+CONNECTIONS = frozenset(
+    {"DenseConnection", "SparseConnection", "ConvConnection", "ConvTransposeConnection"}
+)
+"""Names of all classes of connections."""
+ENCODERS = frozenset({"BiasEncoder", "BiasEncoders", "SpikeEncoder"})
+"""And of encoders."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Usage:
     """What is used of one core, or of several together."""
@@ -40,9 +48,11 @@ class Limits:
     """What a target can run; a Program outside it is refused with ``DoesNotFit``."""
 
     connections: frozenset[str]  # names of Connection classes
-    encoders: frozenset[str] = frozenset({"BiasEncoder", "SpikeEncoder"})
+    encoders: frozenset[str] = ENCODERS
     max_delay: int = 1  # steps
     recurrent: bool = True
     needs_graph: bool = False  # runs the float Graph that a Program stands for
+    ceilings: bool = True  # IF populations with a highest rate
     core: CoreLimits | None = None
-    cores: int | None = None  # cores of a chip
+    cores: int | None = None  # of a chip
+    chips: int | None = 1  # on a board; None: as many as it takes

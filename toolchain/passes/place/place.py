@@ -13,46 +13,52 @@ Programs to pieces and puts them together again.
 
 **What a core holds** is in ``limits``, declared by a target. Of Loihi 1: 1024
 compartments, 4096 input axons, 4096 slots of output axons, 128 KiB of synapse memory.
-Neurons are seldom what runs out. An input axon serves a source pixel that reaches any
-neuron of the core, so a box with a small border takes fewer of them than a strip, and
-pixels with the same pattern of targets share their synapses (``fan_in``). An output
-axon is one for each core that a source pixel reaches, so a population's own cut depends
-on how its *targets* were cut: populations are cut from the last to the first. Where
-they form a loop that has no end, it goes round up to ROUNDS times, until nothing is
-over a limit.
+An input axon serves a source pixel that reaches any neuron of the core, so a box with a
+small border takes fewer of them than a strip, and pixels with the same pattern of
+targets share their synapses (``fan_in``). Compartments lie channel by channel, so that
+up to 256 pixels are within an axon's base and share one copy of the weights; pixel by
+pixel a full core of a pointwise convolution held four.
+An output axon is one for each core that a source pixel reaches, so a population's own
+cut depends on how its *targets* were cut: populations are cut from the last to the
+first. Where they form a loop that has no end, it goes round up to ROUNDS times, until
+nothing is over a limit.
 
-**How it is cut.** All box shapes are tried; only the smallest size for each number of
-parts is a candidate (``_shapes``), and the count of a shape ends at its first core that
-is over a limit. Fewest cores win, axons decide between equals. One population a core,
-since the hardware has one v_min and v_max for all neurons of a core, and few distinct
-thresholds and decays (nengo-loihi's validate, hardware).
+**How it is cut** (``cut``). All box shapes are tried, from the fewest cores that the
+limits allow (``bound``) on; only the smallest size for each number of parts is a
+candidate. Where boxes leave cores half empty, runs of pixels or of neurons in order are
+tried. What boxes use is counted from their rows, columns and channels, once for boxes
+that differ by a shift (``window_load``): MobileNet's 1.6 million neurons take seconds
+(benchmarks/results/placement.md).
+
+**Chips** are filled one after another in order of flow: fewest chips, a population
+beside its targets. Nothing else is done about spikes that leave a chip.
+
+**What does not fit** is told with the smallest changes of one thing that fit, found by
+placing the changed shapes (``remedies``).
 
 **What is doubtful.** It is greedy: one population at a time, all its boxes of one
-shape, so that many small populations take a core each. Counts are nengo-loihi's, for
-its emulator; no chip has confirmed them, and what the hardware alone demands is not
-held here.
+shape, and many small populations take a core each, since the hardware has one v_min and
+v_max for all neurons of a core, and few distinct thresholds and decays (nengo-loihi's
+validate, hardware). Counts are nengo-loihi's, for its emulator; no chip has confirmed
+them, and what the hardware alone demands is not held here.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 
-import numpy as np
-
 from ...errors import DoesNotFit
-from ...graph.nodes import Shape
-from ...program.arithmetic import IntArray
-from ...program.connections import Connection, DenseConnection
-from ...program.program import Population, Program
-from .fan_in import Block, Corner, atoms, axon_slots, fan_in
+from ...program.program import Program
+from .cut import Cutter, Overfull
+from .fan_in import Block
 from .limits import CoreLimits, Usage
+from .remedies import Board, Remedy, remedies
 
-ROUNDS = 8  # for loops of populations, each of whose output axons depend on the other
-
+LARGEST = 3  # populations where a change is looked for
 REMEDIES = {
     "compartments": "use fewer neurons",
     "input_axons": "its fan-in is too large; use a stride, fewer channels or fewer "
@@ -63,12 +69,24 @@ REMEDIES = {
 }
 
 
+class NotPlaced(DoesNotFit):
+    """Says what makes the Program fit: changes that were tried, or what to look at."""
+
+    def __init__(self, problem: str, advice: str, tried: Sequence[Remedy]) -> None:
+        fits = "it fits with " + ", or with ".join(map(str, tried))
+        none = f"of the changes tried none does alone: {advice}"
+        super().__init__(f"{problem}; {fits if tried else none}")
+        self.remedies = tuple(tried)
+
+
 @dataclass(frozen=True)
 class Core:
     """One core: the neurons it holds and what they use of it."""
 
     block: Block
     usage: Usage
+    chip: int
+    number: int  # of the chip's cores
 
     def __str__(self) -> str:
         """One line: the box of the population's image, and what it uses."""
@@ -93,13 +111,20 @@ class PopulationUse:
 class Placement:
     """A Program's populations on cores, in the Program's order."""
 
-    cores: tuple[Core, ...]
+    cores: tuple[Core, ...]  # chip by chip
     limits: CoreLimits  # of one core
-    chip_cores: int  # cores there are
+    chip_cores: int  # cores of a chip
 
     def __str__(self) -> str:
-        """A line a core."""
-        return "\n".join(f"core {n}: {core}" for n, core in enumerate(self.cores))
+        """A line a core, with its chip where there are several."""
+        chip = "chip {0.chip} " if self.chips > 1 else ""
+        line = f"{chip}core {{0.number}}: {{0}}"
+        return "\n".join(line.format(core) for core in self.cores)
+
+    @property
+    def chips(self) -> int:
+        """Chips that are used."""
+        return self.cores[-1].chip + 1
 
     def blocks(self, population: str) -> tuple[Block, ...]:
         """The blocks of a population."""
@@ -125,6 +150,16 @@ class Placement:
         """What all cores use together."""
         return _combine(sum, [core.usage for core in self.cores])
 
+    @property
+    def scarcest(self) -> tuple[str, float]:
+        """The resource that binds, and how much of it all used cores together use."""
+        used = {
+            f.name: getattr(self.total, f.name)
+            / (len(self.cores) * getattr(self.limits, f.name))
+            for f in fields(Usage)
+        }
+        return max(used.items(), key=lambda item: item[1])
+
 
 def _combine(how: Callable[[Iterable[int]], int], usages: Sequence[Usage]) -> Usage:
     return Usage(
@@ -132,7 +167,9 @@ def _combine(how: Callable[[Iterable[int]], int], usages: Sequence[Usage]) -> Us
     )
 
 
-def place(program: Program, limits: CoreLimits, cores: int) -> Placement:
+def place(
+    program: Program, limits: CoreLimits, cores: int, chips: int | None = 1
+) -> Placement:
     """Every neuron of the Program on exactly one core.
 
     >>> import numpy as np
@@ -165,9 +202,10 @@ def place(program: Program, limits: CoreLimits, cores: int) -> Placement:
     core 3: b[2:3, 0:3, 0:2] compartments 6 axons in 8 out 0 synapse bits 512
 
     Args:
-        program: only its shapes are read, never an integer.
+        program: only its shapes, and where its weights are 0, are read; no integer.
         limits: of one core.
-        cores: how many there are.
+        cores: of a chip.
+        chips: how many there are; None: as many as it takes.
 
     Raises:
         DoesNotFit: a neuron needs more than one core, or the Program more than there
@@ -175,174 +213,58 @@ def place(program: Program, limits: CoreLimits, cores: int) -> Placement:
     """
     if not program.populations:
         raise DoesNotFit("Program: it has no population; there is nothing to place")
+    board = Board(limits, cores, chips)
     fewest = {
         p.name: math.ceil(p.size / limits.compartments) for p in program.populations
     }
-    if sum(fewest.values()) > cores:
-        raise _too_many("its neurons alone", fewest, cores)
-    tilings: dict[str, tuple[Block, ...]] = {}
-    for _ in range(ROUNDS):
-        for population in reversed(program.populations):
-            tilings[population.name] = _tile(program, population, limits, tilings)
-        placement = Placement(
-            cores=tuple(
-                core
-                for population in program.populations
-                for core in _load(program, tilings[population.name], tilings)
-            ),
-            limits=limits,
-            chip_cores=cores,
-        )
-        over = [core for core in placement.cores if limits.exceeded(core.usage)]
-        if not over:
-            break
-    else:
-        raise _no_room(over[0], limits)
-    if len(placement.cores) > cores:
-        needed = {name: use.cores for name, use in placement.utilization.items()}
-        raise _too_many("its neurons, axons and synapses", needed, cores)
-    return placement
-
-
-def _tile(
-    program: Program,
-    population: Population,
-    limits: CoreLimits,
-    tilings: Mapping[str, tuple[Block, ...]],
-) -> tuple[Block, ...]:
-    """The best cut of a population, where the others are cut as in ``tilings``."""
-    image = _image(program, population)
-    worst = None
-    for shapes in _shapes(image, limits.compartments):
-        fitting: list[tuple[int, tuple[Block, ...]]] = []
-        for shape in shapes:
-            blocks = _cut(population.name, image, shape)
-            axons = 0
-            for core in _load(program, blocks, {**tilings, population.name: blocks}):
-                if limits.exceeded(core.usage):
-                    worst = core
-                    break
-                axons += core.usage.input_axons + core.usage.output_axons
-            else:
-                fitting.append((axons, blocks))
-        if fitting:
-            return min(fitting, key=lambda candidate: candidate[0])[1]
-    assert worst is not None  # the finest cut, one neuron a core, was tried
-    raise _no_room(worst, limits)
-
-
-def _image(program: Program, population: Population) -> Shape:
-    """(height, width, channels) to cut along; (1, 1, neurons) where there is no image.
-
-    Raises:
-        DoesNotFit: convolutions of different output shapes end here.
-    """
-    images = {
-        c.target_shape
-        for c in program.incoming(population.name)
-        if not isinstance(c, DenseConnection)
-    }
-    if len(images) > 1:
-        raise DoesNotFit(
-            f"Population {population.name!r}: convolutions of shapes {sorted(images)} "
-            "end in it; one shape is allowed, reshape before a population instead"
-        )
-    for image in images or {population.shape}:
-        if len(image) == 3:
-            return image
-    return (1, 1, population.size)
-
-
-def _shapes(image: Shape, compartments: int) -> Iterator[list[Corner]]:
-    """Box shapes of at most so many neurons, grouped by how many cover the image."""
-    rows, columns, channels = (
-        # size of a part → fewest parts of it; no size that could be smaller for them
-        {math.ceil(size / parts): parts for parts in range(size, 0, -1)}
-        for size in image
-    )
-    candidates = sorted(
-        (rows[r] * columns[c] * channels[k], (r, c, k))
-        for r, c, k in itertools.product(rows, columns, channels)
-        if r * c * k <= compartments
-    )
-    for _, group in itertools.groupby(candidates, key=lambda candidate: candidate[0]):
-        yield [shape for _, shape in group]
-
-
-def _cut(name: str, image: Shape, shape: Corner) -> tuple[Block, ...]:
-    """Boxes of one shape that cover an image, those at its far edges cut off."""
-    corners = itertools.product(*(range(0, n, step) for n, step in zip(image, shape)))
-    return tuple(
-        Block(
-            name,
-            image,
-            (row, column, channel),
-            (
-                min(row + shape[0], image[0]),
-                min(column + shape[1], image[1]),
-                min(channel + shape[2], image[2]),
-            ),
-        )
-        for row, column, channel in corners
-    )
-
-
-def _load(
-    program: Program,
-    blocks: Sequence[Block],
-    tilings: Mapping[str, tuple[Block, ...]],
-) -> Iterator[Core]:
-    """The blocks of one population, and what each uses of its core.
-
-    Output axons to populations that are not in ``tilings`` count nothing yet.
-    """
-    name = blocks[0].population
-    incoming = program.incoming(name)
-    outgoing = [
-        (atoms(c), axon_slots(c) * _reach(c, tilings[c.target]))
-        for c in program.outgoing(name)
-        if c.target in tilings
+    if not board.holds(sum(fewest.values())):
+        raise _too_many(program, "its neurons alone", fewest, board)
+    cutter = Cutter(program, limits)
+    try:
+        tilings = cutter.cut()
+    except Overfull as failure:
+        raise _no_room(program, failure, board) from None
+    needed = {p.name: tilings[p.name].cores for p in program.populations}
+    if not board.holds(sum(needed.values())):
+        what = "its neurons, axons and synapses"
+        raise _too_many(program, what, needed, board)
+    placed = [
+        pair
+        for name in needed
+        for pair in zip(tilings[name].blocks, cutter.usage(tilings[name]))
     ]
-    for block in blocks:
-        inputs = [fan_in(connection, block) for connection in incoming]
-        slots = sum(
-            int(slots[np.unique(block.neurons // group)].sum())
-            for group, slots in outgoing
-        )
-        yield Core(
-            block,
-            Usage(
-                compartments=block.size,
-                input_axons=sum(len(fan.source) for fan in inputs),
-                output_axons=slots,
-                synapse_bits=sum(fan.synapse_bits for fan in inputs),
-            ),
-        )
-
-
-def _reach(connection: Connection, blocks: Sequence[Block]) -> IntArray:
-    """How many cores each source pixel sends its spikes to, (source pixels,)."""
-    reach = np.zeros(math.prod(connection.source_shape) // atoms(connection), np.int64)
-    for block in blocks:
-        reach[fan_in(connection, block).source] += 1
-    return reach
-
-
-def _no_room(core: Core, limits: CoreLimits) -> DoesNotFit:
-    resource = limits.exceeded(core.usage)
-    assert resource is not None
-    words = resource.replace("_", " ")
-    return DoesNotFit(
-        f"Population {core.block.population!r}: even {core.block.size} neuron(s) on "
-        f"one core need {getattr(core.usage, resource)} {words}, "
-        f"{getattr(limits, resource)} are allowed; {REMEDIES[resource]}"
+    return Placement(
+        cores=tuple(
+            Core(block, usage, *divmod(n, cores))
+            for n, (block, usage) in enumerate(placed)
+        ),
+        limits=limits,
+        chip_cores=cores,
     )
 
 
-def _too_many(what: str, needed: Mapping[str, int], cores: int) -> DoesNotFit:
-    ranked = sorted(needed.items(), key=lambda item: -item[1])
-    largest = ", ".join(f"{name!r} {count}" for name, count in ranked[:3])
-    return DoesNotFit(
-        f"Program: {what} need {sum(needed.values())} cores, the chip has {cores}; "
-        f"reduce the pixels or channels of the populations that need most: {largest}"
+def _too_many(
+    program: Program, what: str, needed: Mapping[str, int], board: Board
+) -> NotPlaced:
+    assert board.chips is not None
+    ranked = sorted(needed.items(), key=lambda item: -item[1])[:LARGEST]
+    largest = ", ".join(f"{name!r} {count}" for name, count in ranked)
+    there = "the chip has" if board.chips == 1 else f"{board.chips} chips have"
+    return NotPlaced(
+        f"Program: {what} need {sum(needed.values())} cores, {there} "
+        f"{board.cores * board.chips}; most need {largest}",
+        "use fewer pixels or channels in several of them",
+        remedies(program, board, [name for name, _ in ranked]),
     )
+
+
+def _no_room(program: Program, failure: Overfull, board: Board) -> NotPlaced:
+    """Changes are looked for around the population: at it and on either side."""
+    name = failure.population
+    names = [
+        name,
+        *(c.source for c in program.incoming(name)),
+        *(c.target for c in program.outgoing(name)),
+    ]
+    found = remedies(program, board, names)
+    return NotPlaced(str(failure), REMEDIES[failure.resource], found)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 
 from ...errors import ModelError
 from ...graph.graph import Graph
-from ...graph.nodes import Node
+from ...graph.nodes import FloatArray, Node, Shape
+from ...program.connections import Connection, SparseConnection
 from ...program.program import Population, Program
 from .layers import Layer, Synapses, layers
 from .scales import membrane_gain, synaptic_gain
@@ -106,12 +108,23 @@ def _layer(program: Program, layer: Layer) -> list[Node]:
             c for c in program.incoming(population.name) if c.source == synapses.source
         )
         spike = spike_unit(program, layer, synapses)
-        weight = (connection.effective / spike).reshape(node.weight.shape)
+        weight = _weight(connection, node.weight.shape) / spike
         bias = np.zeros_like(node.bias)
         if synapses is holder:
-            bias = population.bias.reshape(-1, node.bias.size)[0] / unit
+            held = population.bias.reshape(-1, node.bias.size)[0] / unit
+            bias = held.reshape(node.bias.shape)
         found.append(replace(node, weight=weight, bias=bias))
     return found
+
+
+def _weight(c: Connection, shape: Shape) -> FloatArray:
+    """What the connection's spikes add to q, as a weight of this shape."""
+    held = c.effective_weight.astype(np.float64)
+    if not isinstance(c, SparseConnection):
+        return held.reshape(shape)
+    weight = np.zeros((math.prod(c.source_shape), math.prod(c.target_shape)))
+    weight[c.sender, c.receiver] = held
+    return weight
 
 
 def _holder(layer: Layer, population: Population) -> Synapses | None:

@@ -38,12 +38,13 @@ class Synapses:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Layer:
-    """A population and what feeds it; no synapses: the host does (the encoder)."""
+    """A population and what feeds it; ``host`` is the node that the host adds to it."""
 
     population: LIF | IF
     shape: Shape
     synapses: tuple[Synapses, ...]
     bias: FloatArray  # (neurons,), in units of J
+    host: str | None = None
 
     @property
     def tau_syn(self) -> float:
@@ -80,7 +81,10 @@ def _layer(graph: Graph, population: Neurons) -> Layer:
     if isinstance(current, Add) and not _is_host(graph, current):
         parts = [graph[name] for name in current.inputs]
     found: list[Synapses] = []
+    host = None
     for part in parts:
+        if _is_host(graph, part):
+            host = part.name
         if not _is_host(graph, part):
             synapses = _synapses(graph, part)
             natural = graph.shapes[synapses.node.name]
@@ -88,7 +92,13 @@ def _layer(graph: Graph, population: Neurons) -> Layer:
             found.append(synapses)
     if len({synapses.source for synapses in found}) < len(found):
         raise _not_legal(population, "fed twice by one source")
-    return Layer(population=population, shape=shape, synapses=tuple(found), bias=bias)
+    return Layer(
+        population=population,
+        shape=shape,
+        synapses=tuple(found),
+        bias=bias,
+        host=host,
+    )
 
 
 def _is_host(graph: Graph, node: Node) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -17,9 +18,11 @@ from ...graph.nodes import (
     Neurons,
     Node,
     Output,
+    Reshape,
 )
 from ...graph.preparation import Rescale
-from ...program.host import BiasEncoder, Decoder, Encoder, SpikeEncoder
+from ...graph.rearranging import Slice
+from ...program.host import BiasEncoder, BiasEncoders, Decoder, Encoder, SpikeEncoder
 from ...program.program import Program, SpikeInput, Timing
 from .layers import Layer, layers
 from .rounding import Scales, round_connection, round_population
@@ -167,7 +170,7 @@ def scales_of(
             dt,
             weight_bits=weight_bits,
             moving=moving,
-            peak=0.0 if layer.synapses else HEADROOM * _peak(graph, layer, samples),
+            peak=HEADROOM * _peak(graph, layer, samples) if layer.host else 0.0,
         )
         for layer in layers(graph)
     }
@@ -207,11 +210,11 @@ def _check_encoder(
             f"SpikeEncoder: events are spikes, 0 or 1, and {start!r} would rescale "
             "them; leave out --scale, --offset, --mean and --std"
         )
-    fed = [layer.population.name for layer in found if not layer.synapses]
-    if len(fed) != (encoder is None):
+    fed = [layer.population.name for layer in found if layer.host]
+    if bool(fed) != (encoder is None):
         raise ModelError(
-            f"Graph: the host feeds the populations {fed}; one is allowed, none where "
-            "the input sends spikes; call legalize"
+            f"Graph: the host feeds the populations {fed}; at least one is needed, "
+            "none where the input sends spikes; call legalize"
         )
     if encoder and not 0 < encoder.max_rate * dt <= 1:
         raise DoesNotFit(
@@ -221,9 +224,18 @@ def _check_encoder(
 
 
 def _current(graph: Graph, layer: Layer) -> Graph:
-    """The host's part of the network, up to the J of the first population."""
+    """The host's part of the network, up to what it adds to the population's J.
+
+    The host sets the whole bias, that of the layer's synapses too.
+    """
+    assert layer.host is not None
     name = f"{layer.population.name}.current"
-    return _until(graph, layer.population.inputs[0], name)
+    until = _until(graph, layer.host, name)
+    if not layer.bias.any():
+        return until
+    bias = layer.bias.reshape(graph.shapes[layer.host])
+    offset = Rescale(f"{name}.bias", (layer.host,), scale=np.ones(1), offset=bias)
+    return Graph((*until.nodes[:-1], offset, Output(name, (offset.name,))))
 
 
 def _until(graph: Graph, last: str, name: str) -> Graph:
@@ -238,7 +250,7 @@ def _until(graph: Graph, last: str, name: str) -> Graph:
 
 
 def _peak(graph: Graph, layer: Layer, samples: FloatArray) -> float:
-    """Largest |J| that the samples bring to the first population."""
+    """Largest |J| that the samples bring to a population that the host feeds."""
     if not len(samples):
         raise DataError("samples: there are none; give at least one for calibration")
     if not np.isfinite(samples).all():
@@ -250,33 +262,54 @@ def _peak(graph: Graph, layer: Layer, samples: FloatArray) -> float:
 def _bias_encoder(
     graph: Graph, found: tuple[Layer, ...], scales: Mapping[str, Scales]
 ) -> Encoder:
-    first = next(layer for layer in found if not layer.synapses)
-    name = first.population.name
-    return BiasEncoder(
-        graph=_current(graph, first), population=name, scale=scales[name].current
+    parts = tuple(
+        BiasEncoder(
+            graph=_current(graph, layer),
+            population=layer.population.name,
+            scale=scales[layer.population.name].current,
+        )
+        for layer in found
+        if layer.host
     )
+    return parts[0] if len(parts) == 1 else BiasEncoders(parts=parts)
 
 
 def _decoder(graph: Graph, worth: Mapping[str, float]) -> Decoder:
-    """The host's part of the network from the last population on."""
-    read = graph[graph.output.inputs[0]]
-    while not isinstance(read, Neurons):
-        if not read.inputs:
-            raise ModelError(
-                f"Output {graph.output.name!r}: it reads no population; call legalize"
-            )
-        read = graph[read.inputs[0]]
-    kept: list[Node] = [Input(read.name, shape=graph.shapes[read.name])]
-    output = graph.output
-    wanted = {output.name}
+    """The host's part of the network from the last populations on.
+
+    Of several, the Graph's Input holds one behind the other, and slices take them out.
+    """
+    output, kept, wanted = graph.output, list[Node](), {graph.output.name}
     for node in reversed(graph.nodes):
-        if node.name in wanted and node.name != read.name:
+        if node.name in wanted and not isinstance(node, Neurons):
+            if not node.inputs:
+                raise ModelError(
+                    f"Output {output.name!r}: it reads no population; call legalize"
+                )
             wanted |= set(node.inputs)
-            kept.insert(1, node)
+            kept.insert(0, node)
+    read = [x for x in graph.nodes if isinstance(x, Neurons) and x.name in wanted]
+    (first, amplitude), *others = (
+        (x.name, x.amplitude * worth.get(x.name, 1.0)) for x in read
+    )
     return Decoder(
-        graph=Graph(tuple(kept)),
-        population=read.name,
-        amplitude=read.amplitude * worth.get(read.name, 1.0),
+        graph=Graph((*_given(graph, [x.name for x in read]), *kept)),
+        population=first,
+        amplitude=amplitude,
         settle=output.settle,
         tau_syn=output.tau_syn,
+        others=tuple(others),
     )
+
+
+def _given(graph: Graph, read: list[str]) -> list[Node]:
+    """What stands for the values of the populations that are read."""
+    if len(read) == 1:
+        return [Input(read[0], shape=graph.shapes[read[0]])]
+    sizes = [math.prod(graph.shapes[name]) for name in read]
+    start = f"{graph.output.name}.read"
+    nodes: list[Node] = [Input(start, shape=(sum(sizes),))]
+    for name, stop, size in zip(read, np.cumsum(sizes).tolist(), sizes):
+        part = Slice(f"{name}.part", (start,), start=(stop - size,), stop=(stop,))
+        nodes += [part, Reshape(name, (part.name,), shape=graph.shapes[name])]
+    return nodes

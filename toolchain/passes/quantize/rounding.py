@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ...errors import DoesNotFit, ModelError
-from ...graph.nodes import IF, LIF, Conv2D, ConvTranspose2D
+from ...graph.nodes import IF, LIF, Conv2D, Windowed
 from ...program import arithmetic as core
 from ...program.arithmetic import IntArray
 from ...program.connections import (
@@ -16,10 +17,17 @@ from ...program.connections import (
     ConvConnection,
     ConvTransposeConnection,
     DenseConnection,
+    SparseConnection,
 )
 from ...program.program import Population
 from .layers import Layer, Synapses
 
+SPARSE = 0.4  # share of synapses below which a matrix is stored synapse by synapse
+UNEVEN = (
+    "Its incoming weights are too strong or too weak for a threshold of 1; rescale "
+    "them (balance), or use smaller amplitudes before it"
+)
+OUTLIER = 1e6  # times the median weight; such a one is a mistake, not a scale
 SLOWEST = 4096  # steps; a current that keeps 4095/4096 of itself has that tau_syn
 
 
@@ -47,8 +55,7 @@ def round_population(layer: Layer, scales: Scales, dt: float) -> Population:
     if not 0 < threshold <= core.MAX_THRESHOLD:
         raise DoesNotFit(
             f"{what}: its threshold would be {threshold}; 64 … {core.MAX_THRESHOLD} is "
-            "allowed. Its incoming weights are too strong or too weak for a threshold "
-            "of 1; rescale them (balance), or use smaller amplitudes before it"
+            f"allowed. {_outlier(layer) or UNEVEN}"
         )
     bias = scales.current * layer.bias
     if bias.size and np.abs(bias).max() > core.MAX_BIAS * (1 + 1e-9):
@@ -70,6 +77,21 @@ def round_population(layer: Layer, scales: Scales, dt: float) -> Population:
     )
 
 
+def _outlier(layer: Layer) -> str:
+    """A sentence on a weight that leaves no room for the others; empty without one."""
+    for synapses in layer.synapses:
+        sizes = np.abs(synapses.node.weight)
+        kept = sizes[sizes > 0]
+        ratio = kept.max() / np.median(kept) if kept.size else 0.0
+        if ratio > OUTLIER:
+            at = ", ".join(map(str, np.unravel_index(sizes.argmax(), sizes.shape)))
+            return (
+                f"The weight [{at}] of {synapses.node.name!r} is {ratio:.0e} times the "
+                "median of its other weights; make it as small as they are"
+            )
+    return ""
+
+
 def round_connection(layer: Layer, synapses: Synapses, scales: Scales) -> Connection:
     """The connection's integers: even mantissas, the nearest ones.
 
@@ -87,24 +109,30 @@ def round_connection(layer: Layer, synapses: Synapses, scales: Scales) -> Connec
         )
     mantissa: IntArray = weight.astype(np.int16)
     exponent = scales.exponents[source]
-    if isinstance(node, Conv2D | ConvTranspose2D):
+    ends: dict[str, Any] = {"source": source, "target": target, "exponent": exponent}
+    if isinstance(node, Windowed):
         kind = ConvConnection if isinstance(node, Conv2D) else ConvTransposeConnection
         return kind(
-            source=source,
-            target=target,
+            **ends,
             weight=mantissa,
-            exponent=exponent,
             shape=synapses.shape,
             stride=node.stride,
             padding=node.padding,
+            groups=node.groups,
+            dilation=node.dilation,
         )
-    return DenseConnection(
-        source=source,
-        target=target,
-        weight=mantissa,
-        exponent=exponent,
-        shape=synapses.source_shape if len(synapses.source_shape) > 1 else (),
-    )
+    sender, receiver = np.nonzero(mantissa)
+    if 0 < sender.size < SPARSE * mantissa.size:
+        return SparseConnection(
+            **ends,
+            weight=mantissa[sender, receiver],
+            sender=sender.astype(np.int32),
+            receiver=receiver.astype(np.int32),
+            shape=synapses.source_shape,
+            into=layer.shape,
+        )
+    shape = synapses.source_shape if len(synapses.source_shape) > 1 else ()
+    return DenseConnection(**ends, weight=mantissa, shape=shape)
 
 
 def synaptic_decay(layer: Layer, dt: float) -> int:

@@ -158,6 +158,10 @@ def pad(call: Call) -> Tensor:
         return tensor
     if rank not in (2, 3) or any(around[0]):
         raise call.refuse("it pads another axis than a picture's height and width")
+    if not np.isfinite(value):
+        raise call.refuse(
+            f"it pads with {value:g}", "give the pooling behind it the padding"
+        )
     return _padded(call, call.net.picture(tensor), around[1:], value)
 
 

@@ -114,7 +114,8 @@ def _same(curve: FloatArray, wanted: FloatArray) -> bool:
     there = np.isfinite(curve)
     spread = min(1.0, float(np.ptp(curve[there])))
     least = 0.1 * TOLERANCE * spread
-    close = np.abs(curve - wanted) <= TOLERANCE * np.abs(wanted) + least
+    with np.errstate(all="ignore"):
+        close = np.abs(curve - wanted) <= TOLERANCE * np.abs(wanted) + least
     near = np.abs(POINTS) <= 10
     return bool(close[there].all() and there[near].all())
 

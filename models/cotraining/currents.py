@@ -1,0 +1,61 @@
+"""Input currents of a hybrid network's populations: constant, in time, and mean."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import tensorflow as tf
+
+from ...toolchain.passes.quantize.layers import Layer, Synapses
+from .core_neurons import round_bias
+from .host_layers import linear
+from .hybrid import HybridNetwork
+
+
+def constant(net: HybridNetwork, layer: Layer, x: tf.Tensor) -> tf.Tensor:
+    """Constant part of J in float64, (samples or 1, neurons)."""
+    if layer.host is None:
+        return net.bias(layer)
+    start = {net.graph.input.name: tf.cast(x, tf.float64)}
+    host = net.host(layer.host, start, tf.float64)
+    share = tf.reshape(host, (-1, math.prod(layer.shape)))
+    return share + net.bias(layer) if layer.synapses else share
+
+
+def currents(
+    net: HybridNetwork, layer: Layer, x: tf.Tensor, trains: Mapping[str, tf.Tensor]
+) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+    """Constant part of J, the same as integer bias, and each source's sums in time."""
+    current, sums = constant(net, layer, x), []
+    for s in layer.synapses:
+        train, half = trains[s.source][:-1], net.half_mantissas(layer, s)
+        if net.gradient == "rate":
+            train, half = tf.stop_gradient(train), tf.stop_gradient(half)
+        sums.append(through_time(s, train, half, current.shape[1]))
+    bias = tf.stop_gradient(current) * net.scales[layer.population.name].current
+    return tf.cast(current, tf.float32), round_bias(bias), sums
+
+
+def mean_current(
+    net: HybridNetwork,
+    layer: Layer,
+    constant: tf.Tensor,
+    values: Mapping[str, tf.Tensor],
+) -> tf.Tensor:
+    """J̄, (samples, neurons), of the sources' mean values."""
+    mean = constant
+    for s in layer.synapses:
+        unit = 2 / net.scales[layer.population.name].weights[s.source]
+        seen = tf.reshape(values[s.source], (-1, *s.shape))
+        sums = linear(s.node, seen, net.half_mantissas(layer, s) * unit)
+        mean += tf.reshape(sums, (-1, constant.shape[1]))
+    return mean
+
+
+def through_time(
+    s: Synapses, train: tf.Tensor, kernel: tf.Tensor, size: int
+) -> tf.Tensor:
+    """Weighted sums of (steps, samples, neurons), all steps at once."""
+    flat = tf.reshape(train, (-1, *s.shape))
+    return tf.reshape(linear(s.node, flat, kernel), (train.shape[0], -1, size))

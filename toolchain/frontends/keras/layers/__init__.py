@@ -1,0 +1,1 @@
+"""Each layer class of Keras as the nodes of a Graph."""
