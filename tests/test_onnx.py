@@ -149,3 +149,25 @@ def test_a_slope_of_0_is_a_relu(kind, options, weights, tmp_path):
     graph = read_model(path).graph
     assert [type(node) for node in graph.nodes][1:-1] == [ReLU]
     assert np.array_equal(evaluate(graph, X).reshape(X.shape), np.maximum(X, 0))
+
+
+def test_keras_2s_hard_sigmoid_is_a_bounded_relu(tmp_path):
+    path = small(tmp_path, [("HardSigmoid", ["x"], "y", {"alpha": 0.2})], ["y"])
+    answers = evaluate(read_model(path).graph, 4 * X)
+    np.testing.assert_allclose(answers, np.clip(0.8 * X + 0.5, 0, 1), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "kind, weights",
+    [("ConvTranspose", {"w": np.ones((2, 1, 1, 1), np.float32)}), ("AveragePool", {})],
+)
+def test_a_padding_that_runtimes_understand_differently_is_refused(
+    kind, weights, tmp_path
+):
+    """A kernel shorter than its stride leaves gaps, and SAME says no more where."""
+    how = {"auto_pad": "SAME_LOWER", "strides": [2, 2]}
+    pool = {} if weights else {"kernel_shape": [1, 1]}
+    nodes = [(kind, ["x", *weights], "y", how | pool)]
+    path = small(tmp_path, nodes, ["y"], **weights)
+    with pytest.raises(ModelError, match="'y': its auto_pad .* each in its own way"):
+        read_model(path)

@@ -14,7 +14,7 @@ from ....graph.preparation import Rescale
 from .arrangement import Tensor
 from .call import Call
 from .network import Known
-from .pointwise import curves, held_as, late
+from .pointwise import CURVES, curves, held_as, late
 
 Operation = Callable[[FloatArray, FloatArray], FloatArray]
 
@@ -299,6 +299,22 @@ def between(
     return rescaled(call, held_as(tensor, cut), ones, np.full(1, start), "_back")
 
 
+def hard_sigmoid(call: Call) -> Known:
+    """HardSigmoid: min(max(a · x + b, 0), 1), a bounded ReLU of a straight line."""
+    (name, *_) = call.inputs
+    call.demand_floats(name)
+    line = CURVES["HardSigmoid"](call)
+    slope, start = call.attribute("alpha", 0.2), call.attribute("beta", 0.5)
+
+    def make() -> Tensor:
+        given = np.full(1, slope), np.full(1, start)
+        straight = rescaled(call, call.net.tensor(name), *given, "_line")
+        return between(call, straight, 0.0, 1.0)
+
+    found = {base: line(curve) for base, curve in curves(call, name).items()}
+    return late(call, found, name, make)
+
+
 def prelu(call: Call) -> Known:
     """PRelu: a leaky ReLU, its slope one for all or one a channel."""
     (name, *_) = call.inputs
@@ -329,5 +345,6 @@ ARITHMETIC: Mapping[str, Callable[[Call], Known]] = {
     **dict.fromkeys(("Add", "Sub", "Mul", "Div", "Pow"), binary),
     **dict.fromkeys(("Sum", "Mean", "Max", "Min"), total),
     "Clip": clip,
+    "HardSigmoid": hard_sigmoid,
     "PRelu": prelu,
 }

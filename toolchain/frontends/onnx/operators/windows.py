@@ -80,7 +80,15 @@ def _padding(
     if how in ("SAME_UPPER", "SAME_LOWER"):
         both = []
         for size, r, step in zip(shape, reach, stride):
-            total = max((-(-size // step) - 1) * step + r - size, 0)
+            total = (-(-size // step) - 1) * step + r - size
+            if total < 0 and call.kind != "Conv":
+                raise call.refuse(
+                    f"its auto_pad is {how} and its kernel shorter than its stride, "
+                    "which runtimes pad each in its own way",
+                    "use pads in its place",
+                    "padding",
+                )
+            total = max(total, 0)
             small, large = total // 2, total - total // 2
             both.append((small, large) if how == "SAME_UPPER" else (large, small))
         return both[0], both[1]
@@ -198,6 +206,13 @@ def _transposed_end(
     if wanted or how.startswith("SAME"):
         target = wanted[-space:][axis] if wanted else size * stride[axis]
         cut = full + spare - target
+        if cut < 0 and not wanted:
+            raise call.refuse(
+                f"its auto_pad asks for {target} pixels of {full}, which runtimes pad "
+                "each in its own way",
+                "use pads and output_padding in its place",
+                "padding",
+            )
         small, large = cut // 2, cut - cut // 2
         start, end = (small, large) if how == "SAME_UPPER" else (large, small)
         end -= spare
