@@ -35,7 +35,8 @@ def built(graph: Graph, tau: float, spikes: bool, **options: object) -> Program:
         legal = legalize(graph, tau, input_spikes=spikes)
     except ModelError:
         assume(False)
-    encoder = SpikeEncoder(population="x", max_rate=500.0) if spikes else None
+    start = graph.prepared.name
+    encoder = SpikeEncoder(population=start, max_rate=500.0) if spikes else None
     samples = samples_for(graph, 0, count=8)
     return quantize(legal, samples, steps=20, encoder=encoder, **options)
 
@@ -47,7 +48,8 @@ def unit(program: Program, layer: Layer, c: Connection) -> float:
     u = q / (1 - (4095 - population.decay_u) / 4096)
     lif = isinstance(layer.population, n.LIF)
     v = u / (1 - (4096 - population.decay_v) / 4096) if lif else u / DT
-    spike = 1 / 500.0 if source == "x" else program[source].amplitude
+    sends = {p.name for p in program.inputs}
+    spike = 1 / 500.0 if source in sends else program[source].amplitude
     return v / population.scale / (spike / DT)
 
 
@@ -148,7 +150,9 @@ def test_a_layer_fires_as_float_neurons_on_the_same_input(
     """Total spikes within 2 %, those of a neuron within 10 % and two spikes."""
     graph = network(kind, gain)
     legal = legalize(graph, tau, input_spikes=spikes)
-    encoder = SpikeEncoder(population="x", max_rate=500.0) if spikes else None
+    encoder = (
+        SpikeEncoder(population=graph.prepared.name, max_rate=500.0) if spikes else None
+    )
     x = samples_for(graph, 1, count=2)
     program = quantize(legal, x, steps=300, encoder=encoder)
     stimulus = encode(program.encoder, x, 300, DT)
