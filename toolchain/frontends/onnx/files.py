@@ -16,7 +16,7 @@ from .tensors import DTYPES, FLOATS, stored
 
 ALLOWED = "an ONNX .onnx is allowed, as torch.onnx.export writes it"
 LARGEST = (1 << 31) - 1  # bytes of a protocol buffer
-SMALL = 1 << 10  # numbers that shape inference may see the values of
+SMALL = 1 << 10  # numbers along its axes, of a tensor that shape inference may see
 FAILURES = (
     *(OSError, KeyError, ValueError, TypeError, IndexError, AttributeError),
     *(RuntimeError, MemoryError, ArithmeticError),
@@ -173,25 +173,41 @@ def _shape(kind: Any) -> tuple[int | None, ...]:
     )
 
 
+def _bare(proto: Any) -> Any:
+    """The model with an input in place of each large weight."""
+    bare = type(proto)(ir_version=proto.ir_version)
+    bare.opset_import.extend(proto.opset_import)
+    bare.graph.name = "bare"
+    for part in ("input", "output", "value_info"):
+        getattr(bare.graph, part).extend(getattr(proto.graph, part))
+
+    def declare(name: str, tensor: Any) -> None:
+        told = bare.graph.input.add(name=name).type.tensor_type
+        told.elem_type = tensor.data_type
+        for size in tensor.dims:
+            told.shape.dim.add(dim_value=size)
+
+    for node in proto.graph.node:
+        constant = node.op_type == "Constant" and len(node.attribute) == 1
+        if constant and sum(node.attribute[0].t.dims) >= SMALL:
+            declare(node.output[0], node.attribute[0].t)
+        else:
+            bare.graph.node.append(node)
+    for tensor in proto.graph.initializer:
+        if sum(tensor.dims) < SMALL and not tensor.external_data:
+            bare.graph.initializer.append(tensor)
+        else:
+            declare(tensor.name, tensor)
+    return bare
+
+
 def _inference(proto: Any) -> Callable[[], Mapping[str, tuple[int | None, ...]]]:
     """ONNX's shape inference on a copy without the weights' values."""
+    bare = _bare(proto)
 
     def infer() -> Mapping[str, tuple[int | None, ...]]:
         import onnx
 
-        bare = onnx.ModelProto(ir_version=proto.ir_version)
-        bare.opset_import.extend(proto.opset_import)
-        bare.graph.name = "bare"
-        for part in ("node", "input", "output", "value_info"):
-            getattr(bare.graph, part).extend(getattr(proto.graph, part))
-        for tensor in proto.graph.initializer:
-            if sum(tensor.dims) < SMALL and not tensor.external_data:
-                bare.graph.initializer.append(tensor)
-                continue
-            told = bare.graph.input.add(name=tensor.name).type.tensor_type
-            told.elem_type = tensor.data_type
-            for size in tensor.dims:
-                told.shape.dim.add(dim_value=size)
         try:
             with _without_log():
                 found = onnx.shape_inference.infer_shapes(bare)

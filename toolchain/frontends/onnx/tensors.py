@@ -29,12 +29,23 @@ OUTSIDE = 1  # TensorProto.DataLocation.EXTERNAL
 
 
 def stored(tensor: Any, folder: Path) -> Stored:
-    """A TensorProto; external data lies in ``folder``, the model's."""
+    """A TensorProto; external data lies in ``folder``, the model's.
+
+    What is kept of it is its own, so that the model it is a part of can be let go.
+    """
     shape = tuple(int(size) for size in tensor.dims)
-    return Stored(shape=shape, read=lambda: _read(tensor, folder, shape))
+    raw: bytes = tensor.raw_data
+    own = type(tensor)()
+    if raw:
+        own.name, own.data_type = tensor.name, tensor.data_type
+        own.data_location = tensor.data_location
+        own.external_data.extend(tensor.external_data)
+    else:
+        own.CopyFrom(tensor)
+    return Stored(shape=shape, read=lambda: _read(own, raw, folder, shape))
 
 
-def _read(tensor: Any, folder: Path, shape: Shape) -> Array:
+def _read(tensor: Any, raw: bytes, folder: Path, shape: Shape) -> Array:
     """The numbers of a tensor.
 
     Raises:
@@ -58,8 +69,8 @@ def _read(tensor: Any, folder: Path, shape: Shape) -> Array:
     demand_memory(f"{title} of shape {shape}", size, "use a smaller network")
     if tensor.data_location == OUTSIDE:
         flat = _outside(tensor, folder, title, dtype, size)
-    elif tensor.raw_data:
-        flat = np.frombuffer(tensor.raw_data, np.uint8)
+    elif raw:
+        flat = np.frombuffer(raw, np.uint8)
         if flat.size != size:
             raise _short(title, shape, size, flat.size)
         flat = flat.view(dtype)
