@@ -17,6 +17,7 @@ from snn_deploy.toolchain.graph.functions import Elementwise, MaxPool2D
 from snn_deploy.toolchain.graph.graph import Graph
 from snn_deploy.toolchain.graph.interpret import evaluate, interpret
 from snn_deploy.toolchain.graph.nodes import FloatArray
+from snn_deploy.toolchain.graph.preparation import Rescale
 from snn_deploy.toolchain.passes.legalize.compose import apply, unbiased
 from snn_deploy.toolchain.passes.legalize.convolutions import Kernel, compose_kernels
 from snn_deploy.toolchain.passes.legalize.legalize import legalize
@@ -335,3 +336,17 @@ def test_all_obstacles_are_named_at_once() -> None:
         *("max-pooling", "tanh-before-a-population", "smooth-activation")
     ]
     assert all(f"{each}" in f"{found.value}" for each in found.value.obstacles)
+
+
+def test_a_population_directly_behind_what_is_sent_takes_its_spikes() -> None:
+    """Behind preprocessing too: one connection, neuron by neuron."""
+    ones = {"scale": np.full(1, 0.5), "offset": np.zeros(1)}
+    graph = Graph.chain(
+        *(n.Input("x", shape=(4,)), Rescale("half", **ones)),
+        *(n.ReLU("a"), n.Output("y")),
+    )
+    legal = legalize(graph, input_spikes=True)
+    check_is_legal(legal)
+    assert any(isinstance(x, n.Lowpass) for x in legal.consumers("half"))
+    x = samples_for(graph, 1)
+    np.testing.assert_allclose(evaluate(legal, x), evaluate(graph, x))

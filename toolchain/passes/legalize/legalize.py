@@ -75,7 +75,8 @@ def legalize(
     sends = graph.prepared.name if input_spikes else None
     rewriting = Rewriting(graph, tau_syn, encoder, decoder, sends)
     for node in graph.nodes if not found else ():
-        if isinstance(node, n.Neurons) and node.inputs[0] not in encoder:
+        fed_by_host = {*node.inputs} & (encoder - {sends})
+        if isinstance(node, n.Neurons) and not fed_by_host:
             try:
                 rewriting.population(node)
             except UnsupportedLayer as error:
