@@ -210,18 +210,13 @@ def _need(target: Target, program: Program) -> tuple[Need, list[Advice]]:
 
 
 def _placed(target: Target, placement: Placement) -> Need:
-    cores = len(placement.cores)
-    shares = {
-        name: used / (getattr(placement.limits, name) * cores)
-        for name, used in asdict(placement.total).items()
-    }
-    scarcest = max(shares, key=lambda name: shares[name])
+    scarcest, share = placement.scarcest
     return Need(
         target=target.name,
-        cores=cores,
+        cores=len(placement.cores),
         chips=placement.chips,
         synapse_bytes=placement.total.synapse_bits // 8,
-        scarcest=f"{scarcest.replace('_', ' ')} {shares[scarcest]:.0%}",
+        scarcest=f"{scarcest.replace('_', ' ')} {share:.0%}",
     )
 
 

@@ -70,6 +70,7 @@ class Rewriting:
         self.lowpass: dict[str, str] = {}  # synapse → name of its Lowpass
         self.affine: dict[str, Affine] = {}
         self.relays: dict[str, str] = {}  # node → the population that sends it on
+        self.shapes = dict(graph.shapes)  # of relays too
         kept = {x.name for x in graph.nodes if isinstance(x, n.Input | n.Neurons)}
         self.reserved = kept | {*encoder, *decoder}
 
@@ -108,7 +109,7 @@ class Rewriting:
     def synapse(self, x: str) -> str:
         """Add the synapse's Lowpass where it is not there yet; its name."""
         if x not in self.lowpass:
-            known = {node.name: node for node in self.graph.nodes}.get(x)
+            known = self.graph[x] if x in self.graph.shapes else None
             if not isinstance(known, n.Lowpass):
                 known = n.Lowpass(f"{x}.synapse", (x,), tau_syn=self.tau_syn)
             self.lowpass[x] = self.make(known)
@@ -117,17 +118,12 @@ class Rewriting:
     def connection(self, x: str, linear: LinearMap, shape: Shape) -> str:
         """Add a linear node behind synapse x, between what gives it its shapes."""
         name, y = "+".join(linear.layers), self.synapse(x)
-        if linear.shape != self.shape(x):
+        if linear.shape != self.shapes[x]:
             y = self.make(_reshape(f"{name}.in", y, linear.shape))
         y = self.make(replace(linear.node, name=name, inputs=(y,)))
         if linear.natural != shape:
             y = self.make(_reshape(f"{name}.out", y, shape))
         return y
-
-    def shape(self, x: str) -> Shape:
-        """Shape of what a synapse carries."""
-        origin = {relay: name for name, relay in self.relays.items()}
-        return self.graph.shapes[origin.get(x, x)]
 
     def value(self, name: str) -> Affine:
         """What a node between populations amounts to."""
@@ -189,6 +185,7 @@ class Rewriting:
         if name not in self.relays:
             relay = n.IF(f"{name}.relay", self.current(f"{name}.relay", value))
             self.relays[name] = self.make(relay)
+            self.shapes[self.relays[name]] = value.shape
         return Affine({self.relays[name]: None}, np.zeros(value.shape))
 
 

@@ -67,13 +67,19 @@ class Cutter:
 
     def failure(self, tiling: Tiling) -> Overfull | None:
         """What is first over a limit."""
-        others = {**self.tilings, tiling.population: tiling}
+        return self._tried(tiling)[0]
+
+    def _tried(self, tiling: Tiling) -> tuple[Overfull | None, int]:
+        """What is first over a limit, and the axons counted until then."""
+        others, axons = {**self.tilings, tiling.population: tiling}, 0
         for resource, counts in self.load.usage(tiling, others):
             allowed = getattr(self.limits, resource)
             if counts.max() > allowed:
                 block = tiling.blocks[int(counts.argmax())]
-                return Overfull(block, resource, int(counts.max()), allowed)
-        return None
+                return Overfull(block, resource, int(counts.max()), allowed), axons
+            if resource.endswith("axons"):
+                axons += int(counts.sum())
+        return None, axons
 
     def _best(self, population: Population) -> Tiling:
         """Fewest cores, then fewest axons; where the others are cut as they are."""
@@ -84,9 +90,11 @@ class Cutter:
             tilings = [Tiling.of(name, image, shape) for shape in shapes]
             if tilings[0].cores < least:
                 continue
-            fitting = [t for t in tilings if self.failure(t) is None]
+            found = [(*self._tried(tiling), tiling) for tiling in tilings]
+            fitting = [(axons, cut) for over, axons, cut in found if over is None]
             if fitting:
-                return self._run(image, least, min(fitting, key=self._axons))
+                _, fewest = min(fitting, key=lambda candidate: candidate[0])
+                return self._run(image, least, fewest)
             if not tried:
                 self._demand_room(name, image)
                 tried = True
@@ -108,11 +116,6 @@ class Cutter:
                 return boxes
             cores = max(cores + 1, int(cores * grow))
         return boxes
-
-    def _axons(self, tiling: Tiling) -> int:
-        others = {**self.tilings, tiling.population: tiling}
-        counts = dict(self.load.usage(tiling, others))
-        return int(counts["input_axons"].sum() + counts["output_axons"].sum())
 
     def _demand_room(self, name: str, image: Shape) -> None:
         """Raise where even single neurons have no room."""
