@@ -176,22 +176,25 @@ def _alike(intervals: list[Interval]) -> tuple[list[Interval], list[int]]:
 
 def _sparse(c: SparseConnection, tiling: Tiling) -> tuple[IntArray, IntArray, IntArray]:
     """Input axons and memory of each box, and the boxes each source neuron reaches."""
-    corner = np.unravel_index(c.receiver, tiling.image)
     edges = [np.array(e) for e in tiling.edges]
+    corner = np.array(np.unravel_index(c.receiver, tiling.image))
+    start, stop = ([[e[end]] for e in edges] for end in (0, -1))
+    inside = ((corner >= start) & (corner < stop)).all(axis=0)
+    corner, sender = corner[:, inside], c.sender[inside]
     part = [np.searchsorted(e, x, "right") - 1 for e, x in zip(edges, corner)]
     box = np.ravel_multi_index(part, tiling.parts)
     row, column, channel = (x - e[p] for e, x, p in zip(edges, corner, part))
     rows, columns = (np.diff(e)[p] for e, p in zip(edges[:2], part[:2]))
     local = channel * (rows * columns) + row * columns + column
-    order = np.lexsort((local, c.sender, box))
-    box, sender, local = box[order], c.sender[order], local[order]
-    start = np.flatnonzero(
+    order = np.lexsort((local, sender, box))
+    box, sender, local = box[order], sender[order], local[order]
+    first = np.flatnonzero(
         (np.diff(box, prepend=-1) != 0) | (np.diff(sender, prepend=-1) != 0)
     )
-    synapses = np.diff(start, append=len(box))
-    base, of = local[start] % BASES, box[start]
+    synapses = np.diff(first, append=len(box))
+    base, of = local[first] % BASES, box[first]
     largest = np.zeros(tiling.cores, np.int64)
-    np.maximum.at(largest, of, local[start + synapses - 1] - base)
+    np.maximum.at(largest, of, local[first + synapses - 1] - base)
     needed = np.frexp(largest)[1]  # bits of a whole number
     width = (
         weight_format(c)[0] + np.array(INDEX_BITS)[np.searchsorted(INDEX_BITS, needed)]
@@ -200,5 +203,5 @@ def _sparse(c: SparseConnection, tiling: Tiling) -> tuple[IntArray, IntArray, In
     axons = np.bincount(of, minlength=tiling.cores).reshape(tiling.parts)
     bits = np.zeros(tiling.cores, np.int64)
     np.add.at(bits, of, memory)
-    reach = np.bincount(sender[start], minlength=math.prod(c.shape))
+    reach = np.bincount(sender[first], minlength=math.prod(c.shape))
     return axons, bits.reshape(tiling.parts), reach
