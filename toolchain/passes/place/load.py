@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from itertools import product
-from typing import TypeVar
 
 import numpy as np
 
@@ -26,10 +24,9 @@ from .fan_in import BASES, atoms, axon_slots, fan_in
 from .synapses import INDEX_BITS, synapse_memory, synapse_width, weight_format
 from .tiling import Tiling
 from .window_load import Part, WindowLoad
-from .windows import Line, windows
+from .windows import Intervals, Line, windows
 
 Tilings = Mapping[str, Tiling]
-Interval = TypeVar("Interval", Line, Part)
 
 
 class Load:
@@ -38,8 +35,9 @@ class Load:
     def __init__(self, program: Program) -> None:
         self.incoming = {p.name: program.incoming(p.name) for p in program.members}
         self.outgoing = {p.name: program.outgoing(p.name) for p in program.members}
+        alike: dict[object, WindowLoad] = {}
         self._windows = {
-            id(c): WindowLoad(windows(c))
+            id(c): alike.setdefault(windows(c).key, WindowLoad(windows(c)))
             for c in program.connections
             if isinstance(c, WindowConnection)
         }
@@ -72,7 +70,7 @@ class Load:
             return self._both(c, tiling)[0]
         assert isinstance(c, WindowConnection)
         load = self._windows[id(c)]
-        return _each(load.axons, *load.lines(tiling))
+        return _each(load.axons, *load.intervals(tiling))
 
     def _bits(self, c: Connection, tiling: Tiling) -> IntArray:
         if isinstance(c, DenseConnection):
@@ -82,7 +80,7 @@ class Load:
             return self._both(c, tiling)[1]
         assert isinstance(c, WindowConnection)
         load = self._windows[id(c)]
-        return _each(load.bits, *load.lines(tiling))
+        return _each(load.bits, *load.intervals(tiling))
 
     def _by_class(self, c: Connection, tiling: Tiling) -> bool:
         return (
@@ -155,23 +153,17 @@ class Load:
 
 def _each(
     count: Callable[[Line, Line, Part], int],
-    rows: list[Line],
-    columns: list[Line],
-    parts: list[Part],
+    rows: Intervals[Line],
+    columns: Intervals[Line],
+    parts: Intervals[Part],
 ) -> IntArray:
     """The count of every box, asked once for boxes that are alike."""
-    r, row = _alike(rows)
-    c, column = _alike(columns)
-    k, part = _alike(parts)
-    counts = [[[count(*box) for box in product([i], [j], k)] for j in c] for i in r]
-    return np.array(counts, np.int64)[np.ix_(row, column, part)]
-
-
-def _alike(intervals: list[Interval]) -> tuple[list[Interval], list[int]]:
-    """One of each kind, and the kind of each."""
-    kinds: dict[object, int] = {}
-    kind = [kinds.setdefault(one.key, len(kinds)) for one in intervals]
-    return [intervals[kind.index(n)] for n in range(len(kinds))], kind
+    counts = [
+        [[count(row, column, part) for part in parts.kinds] for column in columns.kinds]
+        for row in rows.kinds
+    ]
+    every: IntArray = np.array(counts)[np.ix_(rows.kind, columns.kind, parts.kind)]
+    return every
 
 
 def _sparse(c: SparseConnection, tiling: Tiling) -> tuple[IntArray, IntArray, IntArray]:
