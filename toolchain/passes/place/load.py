@@ -41,9 +41,8 @@ class Load:
             for c in program.connections
             if isinstance(c, WindowConnection)
         }
-        self._reach: dict[tuple[int, Tiling], IntArray] = {}
         self._sums: dict[tuple[int, Tiling], IntArray] = {}
-        self._counted: dict[tuple[int, Tiling], tuple[IntArray, IntArray]] = {}
+        self._counted: dict[tuple[int, Tiling], tuple[IntArray, ...]] = {}
 
     def usage(self, tiling: Tiling, tilings: Tilings) -> Iterator[tuple[str, IntArray]]:
         """Resource, and what each box uses of it, (parts along the three axes).
@@ -67,7 +66,7 @@ class Load:
         if isinstance(c, DenseConnection):
             return np.full(tiling.parts, c.inputs // atoms(c))
         if not self._by_class(c, tiling):
-            return self._both(c, tiling)[0]
+            return self._together(c, tiling)[0]
         assert isinstance(c, WindowConnection)
         load = self._windows[id(c)]
         return _each(load.axons, *load.intervals(tiling))
@@ -77,7 +76,7 @@ class Load:
             units, width = c.inputs // atoms(c), synapse_width(c, -1)
             return units * synapse_memory(tiling.sizes * atoms(c), width)
         if not self._by_class(c, tiling):
-            return self._both(c, tiling)[1]
+            return self._together(c, tiling)[1]
         assert isinstance(c, WindowConnection)
         load = self._windows[id(c)]
         return _each(load.bits, *load.intervals(tiling))
@@ -89,42 +88,28 @@ class Load:
             and self._windows[id(c)].separable
         )
 
-    def _both(self, c: Connection, tiling: Tiling) -> tuple[IntArray, IntArray]:
-        """Input axons and synapse memory, counted together."""
+    def _together(self, c: Connection, tiling: Tiling) -> tuple[IntArray, ...]:
+        """Input axons, synapse memory and ``reach``."""
         key = (id(c), tiling)
         if key not in self._counted:
             if isinstance(c, SparseConnection):
-                axons, bits, self._reach[key] = _sparse(c, tiling)
+                self._counted[key] = _sparse(c, tiling)
             else:
-                reach = np.zeros(math.prod(c.source_shape) // atoms(c), np.int64)
-                counted = []
-                for block in tiling.blocks:
-                    fan = fan_in(c, block)
-                    reach[fan.source] += 1
-                    counted.append((len(fan.source), fan.synapse_bits))
-                axons, bits = np.array(counted).T.reshape(2, *tiling.parts)
-                self._reach[key] = reach
-            self._counted[key] = axons, bits
+                self._counted[key] = _by_block(c, tiling)
         return self._counted[key]
 
     def reach(self, c: Connection, tiling: Tiling) -> IntArray:
         """Cores of the target that each source unit's spikes go to, (units,)."""
-        key = (id(c), tiling)
-        if key not in self._reach:
-            if isinstance(c, DenseConnection):
-                units = c.inputs // atoms(c)
-                self._reach[key] = np.full(units, tiling.cores, np.int64)
-            elif self._by_class(c, tiling):
-                reach = self._windows[id(c)].reach(tiling)
-                self._reach[key] = reach.reshape(-1)
-            else:
-                self._both(c, tiling)
-        return self._reach[key]
+        if isinstance(c, DenseConnection):
+            return np.full(c.inputs // atoms(c), tiling.cores, np.int64)
+        if self._by_class(c, tiling):
+            return self._windows[id(c)].reach(tiling)
+        return self._together(c, tiling)[2]
 
     def _output_axons(self, c: Connection, tiling: Tiling, target: Tiling) -> IntArray:
         """Slots of the axons from each box to the target's cores."""
         slots, group = axon_slots(c), atoms(c)
-        if tiling.image[2] % group:
+        if tiling.cores == 1 or tiling.image[2] % group:
             reach = self.reach(c, target)
             used = [reach[np.unique(b.neurons // group)].sum() for b in tiling.blocks]
             return slots * np.array(used).reshape(tiling.parts)
@@ -164,6 +149,18 @@ def _each(
     ]
     every: IntArray = np.array(counts)[np.ix_(rows.kind, columns.kind, parts.kind)]
     return every
+
+
+def _by_block(c: Connection, tiling: Tiling) -> tuple[IntArray, IntArray, IntArray]:
+    """Input axons and memory of each box, and the boxes each source unit reaches."""
+    reach = np.zeros(math.prod(c.source_shape) // atoms(c), np.int64)
+    counted = []
+    for block in tiling.blocks:
+        fan = fan_in(c, block)
+        reach[fan.source] += 1
+        counted.append((len(fan.source), fan.synapse_bits))
+    axons, bits = np.array(counted).T.reshape(2, *tiling.parts)
+    return axons, bits, reach
 
 
 def _sparse(c: SparseConnection, tiling: Tiling) -> tuple[IntArray, IntArray, IntArray]:

@@ -126,7 +126,7 @@ class WindowLoad:
         return self._alike[key]
 
     def reach(self, tiling: Tiling) -> IntArray:
-        """Cores that each source unit's spikes go to; (height, width, groups)."""
+        """Cores that each source unit's spikes go to, (units,)."""
         key = (tiling.edges,)
         if key not in self._reach:
             rows, columns = (
@@ -138,7 +138,8 @@ class WindowLoad:
             parts = np.searchsorted(edges, first + outputs, "left")
             parts = parts - np.searchsorted(edges, first, "right") + 1
             kinds = [self._pixels(mask, rows, columns) for mask in self.masks]
-            self._reach[key] = np.stack(kinds, -1)[:, :, self.kind] * parts
+            reach = np.stack(kinds, -1)[:, :, self.kind] * parts
+            self._reach[key] = np.ascontiguousarray(reach).reshape(-1)
         return self._reach[key]
 
     def _pixels(self, mask: BoolArray, rows: Pairs, columns: Pairs) -> IntArray:

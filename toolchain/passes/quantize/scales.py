@@ -36,11 +36,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from ...graph.nodes import LIF
 from ...program import arithmetic as core
+from ...program.arithmetic import IntArray
 from .layers import Layer
 from .rounding import Scales, membrane_decay, round_connection, synaptic_decay
 
@@ -93,11 +95,12 @@ def choose_scales(
         return _scales(layer, reach, gain, ceiling, largest)
     if moving:
         largest = min(largest, _moving_mantissa(layer))
+    sums: dict[tuple[str, float], IntArray] = {}
     for exponent in range(0 if moving else core.MAX_EXPONENT, 0, -1):
         membrane = largest * 2.0 ** (core.WEIGHT_SHIFT + exponent) / strongest
         if membrane <= ceiling:
             scales = _scales(layer, reach, gain, membrane, largest)
-            if _worst_case_fits(layer, scales, dt):
+            if _worst_case_fits(layer, scales, dt, sums):
                 return scales
     membrane = min(ceiling, largest * 2.0**core.WEIGHT_SHIFT / strongest)
     return _scales(layer, reach, gain, membrane, largest)
@@ -148,8 +151,22 @@ def _scales(
     )
 
 
-def _worst_case_fits(layer: Layer, scales: Scales, dt: float) -> bool:
-    q = sum(round_connection(layer, s, scales).worst_q for s in layer.synapses)
+def _worst_case_fits(
+    layer: Layer, scales: Scales, dt: float, sums: dict[tuple[str, float], IntArray]
+) -> bool:
+    """Whether neither q nor u can overflow.
+
+    Args:
+        sums: source, scale of its weights → largest |q| for the exponent 0; kept, since
+            from one exponent to the next mantissas seldom change.
+    """
+    q = np.zeros(layer.bias.shape[-1:], np.int64)
+    for s in layer.synapses:
+        key = s.source, scales.weights[s.source]
+        if key not in sums:
+            plain = replace(scales, exponents={s.source: 0})
+            sums[key] = round_connection(layer, s, plain).worst_q
+        q = q + (sums[key] << scales.exponents[s.source])
     bias = np.abs(layer.bias * scales.current)
     u = core.worst_current(np.asarray(q), core.current_decay(layer.tau_syn, dt))
     return bool(np.max(q) < 1 << core.Q_BITS and (u + bias).max() < 1 << core.U_BITS)
