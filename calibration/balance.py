@@ -43,7 +43,7 @@ _PASSING = (
     *(Add, AvgPool2D, Concat, Flatten, Reshape, Upsample2D),
     *(Pad2D, Permute, Slice),
 )
-_SCALED = (Dense, Conv2D, ConvTranspose2D, BatchNorm, Rescale)
+WEIGHTED = (Dense, Conv2D, ConvTranspose2D, BatchNorm, Rescale)
 
 
 def balance(
@@ -113,8 +113,8 @@ def balance(
         top = float(np.percentile(rates, percentile)) or float(rates.max())
         if top > 0:
             factors[name] = _factor(node, top, max_rate, dt)
-            if is_fed_by_host(graph, name):
-                graph = _with_scale(graph, name)
+            if is_fed_by_host(graph, name) and not _has_weights(graph, name):
+                graph = with_scale(graph, name)
             factors |= dict.fromkeys(weighted(graph, name), factors[name])
     return Graph(
         tuple(_scaled(node, factors.get(node.name, 1.0)) for node in graph.nodes)
@@ -139,13 +139,16 @@ def is_fed_by_host(graph: Graph, population: str) -> bool:
     return True
 
 
-def _with_scale(graph: Graph, population: str) -> Graph:
-    """With a scale of 1 before the population, where it has no weights of its own."""
+def _has_weights(graph: Graph, population: str) -> bool:
     try:
-        weighted(graph, population)
-        return graph
+        return bool(weighted(graph, population))
     except ModelError:
-        (source,) = graph[population].inputs
+        return False
+
+
+def with_scale(graph: Graph, population: str) -> Graph:
+    """The same network with a scale of 1 and an offset of 0 before the population."""
+    (source,) = graph[population].inputs
     scale = Rescale(
         f"{population}.scale", (source,), scale=np.ones(1), offset=np.zeros(1)
     )
@@ -168,7 +171,7 @@ def weighted(graph: Graph, population: str) -> list[str]:
         alone = len(graph.consumers(name)) == 1
         if alone and isinstance(node, _PASSING):
             waiting += [(name, i) for i in node.inputs]
-        elif alone and isinstance(node, _SCALED):
+        elif alone and isinstance(node, WEIGHTED):
             found.append(name)
         else:
             raise ModelError(

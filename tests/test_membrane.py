@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from random_graphs import graphs, samples_for
@@ -28,11 +29,43 @@ def test_drive_beyond_the_threshold_goes_with_the_time_constant(graph, seed, tau
         if not isinstance(before, n.LIF):
             continue
         after = changed[before.name]
-        assert vars(after) == vars(before) | {"tau_rc": tau_rc}
-        (source,) = before.inputs
-        j, moved = (interpret(g, x, record=[source])[source] for g in (legal, changed))
+        kept = vars(before) | {"tau_rc": tau_rc, "inputs": after.inputs}
+        assert vars(after) == kept
+        j, moved = (
+            interpret(g, x, record=[source])[source]
+            for g, (source,) in ((legal, before.inputs), (changed, after.inputs))
+        )
         k = tau_rc / before.tau_rc
         np.testing.assert_allclose(moved - 1, k * (j - 1), atol=1e-9 * abs(j).max())
+
+
+@pytest.mark.parametrize("joined", [False, True])
+def test_what_the_host_pads_or_joins_is_driven_once(joined):
+    nodes = [
+        n.Input("x", shape=(3, 1, 1)),
+        n.Conv2D("a", ("x",), weight=np.full((1, 1, 1, 1), 2.0), bias=np.ones(1)),
+        n.AvgPool2D(
+            "pool", ("a",), pool=(3, 1), stride=(3, 1), padding=((1, 0), (0, 0))
+        ),
+        n.Conv2D(
+            "b",
+            ("x",),
+            weight=np.full((3, 1, 1, 1), 2.0),
+            bias=np.ones(1),
+        ),
+        n.Concat("both", ("pool", "b")),
+        n.LIF("A", ("both" if joined else "pool",)),
+        n.Output("y", ("A",)),
+    ]
+    if not joined:
+        nodes = [node for node in nodes if node.name not in ("b", "both")]
+    graph = Graph(tuple(nodes))
+    changed = with_time_constant(graph, 0.01)
+    x = np.arange(3.0).reshape(1, 3, 1, 1)
+    before = interpret(graph, x, record=[graph["A"].inputs[0]])
+    after = interpret(changed, x, record=[changed["A"].inputs[0]])
+    j, moved = before[graph["A"].inputs[0]], after[changed["A"].inputs[0]]
+    np.testing.assert_allclose(moved - 1, 0.5 * (j - 1))
 
 
 def test_rates_stay_far_above_the_threshold():
