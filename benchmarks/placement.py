@@ -193,9 +193,9 @@ def bounds(made: Program) -> dict[str, int]:
 
 def row(name: str, made: Program) -> str:
     """A network's line of the table."""
-    start = time.perf_counter()
+    start = time.process_time()
     placed = place(made, LOIHI1_CORE, LOIHI1_CORES, chips=None)
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     weights = sum(c.weight.size for c in made.connections)
     least = sum(bounds(made).values())
     scarcest, share = placed.scarcest
@@ -248,10 +248,11 @@ HEADER = """# Placement
 Written by `python benchmarks/placement.py`. Random 8-bit weights; the host computes the
 first convolution and the classifier. *Least* is the sum over populations of the cores
 that neurons, axons and memory need at least, however they are cut. *Scarcest* is the
-resource that is used most over all used cores. NxTF (arXiv 2101.04261) reports
-MobileNet on 16 chips at 80 %.
+resource that is used most over all used cores. *CPU s* is what the process used,
+whatever else ran, *GiB* its peak. NxTF (arXiv 2101.04261) reports MobileNet on 16
+chips at 80 %.
 
-| network | neurons | weights | chips | cores | least | more | scarcest | s | peak GiB |
+| network | neurons | weights | chips | cores | least | more | scarcest | CPU s | GiB |
 |---|---|---|---|---|---|---|---|---|---|
 """
 CHECKED = """
@@ -259,7 +260,7 @@ CHECKED = """
 
 `snn-deploy check residual.onnx --target loihi-emulator`, started, read, compiled and
 placed: a network of ResNet-50's shape, 224 × 224, 25.5 million random weights
-(`benchmarks/residual.py`). *CPU s* is what the process used, whatever else ran.
+(`benchmarks/residual.py`).
 
 | MB | neurons | chips | cores | scarcest | s | CPU s | peak GiB |
 |---|---|---|---|---|---|---|---|
