@@ -21,7 +21,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
 from conversion_networks import CASES
 from conversion_table import document
 
@@ -71,7 +70,6 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     given = parser.parse_args()
-    tf.config.threading.set_intra_op_parallelism_threads(1)
     file = RESULTS / "conversion.json"
     rows = json.loads(file.read_text()) if file.exists() else []
     for name in given.only:
