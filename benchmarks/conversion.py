@@ -39,7 +39,11 @@ from snn_deploy.toolchain.graph.nodes import FloatArray, Input, Output, Sigmoid,
 RESULTS = Path(__file__).parent / "results"
 SEEDS = (0, 1, 2)
 STEPS = (16, 32, 64, 128)
-METHODS = {"before": Settings(tau_syn=0.005)}
+METHODS = {
+    "before": Settings(tau_syn=0.005, calibrate="none"),
+    "fast": Settings(),
+    "thorough": Settings(calibrate="thorough", budget=120.0),
+}
 """Conversion → its settings, to which the steps come. "before" is what build did by
 default in the commit that its results name."""
 
