@@ -95,6 +95,16 @@ def row_of(exam: Exam, seed: int) -> Row:
     return row
 
 
+def curve_of(exam: Exam, settings: Settings) -> dict[str, float]:
+    """Steps → score, calibrated on as few samples as a build takes."""
+    return {
+        str(steps): scored(
+            exam, made(exam, replace(settings, steps=steps), exam.calibration)
+        )
+        for steps in STEPS
+    }
+
+
 def made(exam: Exam, settings: Settings, samples: FloatArray) -> Program:
     """The network, converted."""
     start = Compilation(graph=exam.graph, samples=samples, settings=settings)
