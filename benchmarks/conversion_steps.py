@@ -84,13 +84,7 @@ def row_of(exam: Exam, seed: int) -> Row:
     }
     if seed == SEEDS[0]:
         row["curves"] = {
-            method: {
-                str(n): scored(
-                    exam, made(exam, replace(settings, steps=n), exam.calibration)
-                )
-                for n in STEPS
-            }
-            for method, settings in METHODS.items()
+            method: curve_of(exam, settings) for method, settings in METHODS.items()
         }
     return row
 
