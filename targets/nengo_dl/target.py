@@ -77,7 +77,7 @@ class NengoDLRounded(NengoDL):
         ((name, bias),) = stimulus.bias.items()
         assert program.graph is not None
         (first,) = (x for x in layers(program.graph) if x.population.name == name)
-        return bias / current_unit(program, first)
+        return bias / current_unit(program, first, bias.shape[1])
 
 
 class NengoDLSession(Session):

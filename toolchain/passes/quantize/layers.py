@@ -47,6 +47,22 @@ class Layer:
     host: str | None = None
 
     @property
+    def last_axis(self) -> int:
+        """Its length; the axis is that of the population's channels."""
+        return self.shape[-1] if self.shape else 1
+
+    @property
+    def channels(self) -> int:
+        """How many neurons in a row may have scales of their own.
+
+        Neuron n has that of n mod channels: fewer than the last axis has where neurons
+        of several share their weights, behind a convolution that is flattened.
+        """
+        return math.gcd(
+            self.last_axis, *(s.node.weight.shape[-1] for s in self.synapses)
+        )
+
+    @property
     def tau_syn(self) -> float:
         """The time constant (s) that all of its synapses share; 0 without synapses.
 

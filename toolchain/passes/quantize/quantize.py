@@ -266,10 +266,9 @@ def _bias_encoder(
         BiasEncoder(
             graph=_current(graph, layer),
             population=layer.population.name,
-            scale=scales[layer.population.name].current,
+            scale=mine.spread(mine.current, layer.last_axis),
         )
-        for layer in found
-        if layer.host
+        for layer, mine in ((x, scales[x.population.name]) for x in found if x.host)
     )
     return parts[0] if len(parts) == 1 else BiasEncoders(parts=parts)
 

@@ -39,12 +39,16 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ...graph.nodes import LIF
+from ...graph.nodes import FloatArray
 from ...program import arithmetic as core
+from .bounds import Bounds
+from .channels import grouped
 from .layers import Layer
-from .rounding import Scales, membrane_decay, round_connection, synaptic_decay
+from .rounding import Scales
 
 TOGETHER = 0.5  # share of synapses; pictures much alike brought 0.24 of the largest
+GAIN = 0.01  # share of the weights' squared error for which more scales are taken
+ROOM = 0.98  # of a channel's sums where they did not fit before
 
 
 def choose_scales(
@@ -56,17 +60,23 @@ def choose_scales(
     moving: bool = False,
     peak: float = 0.0,
 ) -> Scales:
-    """Scales that use the mantissas up to 2^weight_bits − 2.
+    """Scales that use the mantissas up to 2^weight_bits − 2, of each channel its own.
 
-    Of the exponents 0 … 7 the largest is taken with which the threshold, the bias and,
-    in the worst case, the synaptic accumulator and the current stay within the core's
-    widths. Where the worst case does not fit even with 0, it is 0 all the same, since
-    data seldom comes near it (``calibration.overflow`` looks). Where threshold or bias
-    do not fit with 0, the largest mantissa is smaller.
+    With one scale for all channels, of the exponents 0 … 7 the largest is taken with
+    which the threshold, the bias and, in the worst case, the synaptic accumulator and
+    the current stay within the core's widths. Where the worst case does not fit even
+    with 0, it is 0 all the same, since data seldom comes near it
+    (``calibration.overflow`` looks). Where threshold or bias do not fit with 0, the
+    largest mantissa is smaller.
+
+    From there on every channel is scaled up as far as all that still holds, up to its
+    own largest mantissa, in groups (``channels.grouped``); with a smaller exponent,
+    which makes the sums smaller, where that saves GAIN of the weights' error.
 
     The worst case of weights that will be trained on is not known yet. The exponent is
     then 0, and the largest mantissa now such that TOGETHER of a neuron's synapses, each
-    with that, may bring a spike at once; the weights may still grow.
+    with that, may bring a spike at once; the weights may still grow, those of the weak
+    channels to the strong ones', so that all have one scale.
 
     Args:
         layer: of a legalised Graph.
@@ -76,80 +86,62 @@ def choose_scales(
         moving: whether the weights will be trained on.
         peak: largest |J| that the host will set as bias.
     """
-    gain = membrane_gain(layer, dt)
-    peak = max(peak, float(np.abs(layer.bias).max(initial=0)))
-    ceiling = float(core.MAX_THRESHOLD)
-    if peak > 0:
-        ceiling = min(ceiling, core.MAX_BIAS / (gain * peak))
-    reach = {  # source → largest |q| of one spike, for a membrane scale of 1
-        s.source: gain
-        * synaptic_gain(layer, amplitudes[s.source], dt)
-        * float(np.abs(s.node.weight).max(initial=0))
-        for s in layer.synapses
-    }
     largest = float((1 << weight_bits) - 2)
-    strongest = max(reach.values(), default=0.0)
-    if strongest == 0:
-        return _scales(layer, reach, gain, ceiling, largest)
     if moving:
         largest = min(largest, _moving_mantissa(layer))
-    for exponent in range(0 if moving else core.MAX_EXPONENT, 0, -1):
-        membrane = largest * 2.0 ** (core.WEIGHT_SHIFT + exponent) / strongest
-        if membrane <= ceiling:
-            scales = _scales(layer, reach, gain, membrane, largest)
-            if _worst_case_fits(layer, scales, dt):
-                return scales
-    membrane = min(ceiling, largest * 2.0**core.WEIGHT_SHIFT / strongest)
-    return _scales(layer, reach, gain, membrane, largest)
+    bounds = Bounds(
+        layer=layer, amplitudes=amplitudes, dt=dt, largest=largest, peak=peak
+    )
+    exponent = 0 if moving else _largest_exponent(bounds)
+    one = best = bounds.scales(_one(bounds, exponent))
+    if moving or layer.channels == 1 or not bounds.strongest.any():
+        return one
+    for lower in range(exponent, -1, -1):
+        tried = _each(bounds, lower)
+        if bounds.noise(tried) < bounds.noise(best) * (1 - GAIN):
+            best = tried
+    return best if bounds.error(best) < bounds.error(one) else one
 
 
 def _moving_mantissa(layer: Layer) -> float:
     synapses = sum(math.prod(s.node.weight.shape[:-1]) for s in layer.synapses)
+    if not synapses:
+        return math.inf
     return float(1 << core.Q_BITS) / (TOGETHER * synapses * 2.0**core.WEIGHT_SHIFT)
 
 
-def membrane_gain(layer: Layer, dt: float) -> float:
-    """What a unit of J adds to v in a step, of the threshold's units.
+def _one(bounds: Bounds, exponent: int) -> FloatArray:
+    """The membrane scale of all channels, (1,)."""
+    allowed = np.minimum(bounds.ceiling, bounds.full(exponent))
+    least: FloatArray = allowed.min(keepdims=True)
+    return least
 
-    LIF: δ_v / 4096, so that v settles at J; IF: dt.
+
+def _largest_exponent(bounds: Bounds) -> int:
+    """The largest with which everything fits where all channels have one scale."""
+    for exponent in range(core.MAX_EXPONENT, 0, -1):
+        membrane = bounds.full(exponent).min()
+        if membrane <= bounds.ceiling.min():
+            scales = bounds.scales(membrane[None])
+            if (bounds.load(scales) < 1).all():
+                return exponent
+    return 0
+
+
+def _each(bounds: Bounds, exponent: int) -> Scales:
+    """Scales of groups of channels, as large as each can be.
+
+    A channel whose sums might overflow is scaled down until they cannot, but no further
+    than all channels are with one scale.
     """
-    if isinstance(layer.population, LIF):
-        return membrane_decay(layer.population, dt) / 4096
-    return dt
-
-
-def synaptic_gain(layer: Layer, amplitude: float, dt: float) -> float:
-    """J that a spike brings in its first step, for a weight of 1: its mean is kept.
-
-    A spike is worth amplitude / dt for one step; the filter u ← u · (4095 − δ_u) / 4096
-    passes a constant 4096 / (1 + δ_u) times, which is taken out here.
-    """
-    return (1 + synaptic_decay(layer, dt)) / 4096 * amplitude / dt
-
-
-def _scales(
-    layer: Layer,
-    reach: Mapping[str, float],
-    gain: float,
-    membrane: float,
-    largest: float,
-) -> Scales:
-    """Scales for a membrane scale, each connection with its smallest exponent."""
-    weights, exponents = {}, {}
-    for s in layer.synapses:
-        units = reach[s.source] * membrane / (1 << core.WEIGHT_SHIFT)
-        fine = int(np.ceil(np.log2(max(units / largest * (1 - 1e-9), 1.0))))
-        biggest = float(np.abs(s.node.weight).max(initial=0))
-        exponents[s.source] = fine
-        weights[s.source] = units / 2.0**fine / biggest if biggest else 1.0
-    current = membrane * gain
-    return Scales(
-        membrane=membrane, current=current, weights=weights, exponents=exponents
-    )
-
-
-def _worst_case_fits(layer: Layer, scales: Scales, dt: float) -> bool:
-    q = sum(round_connection(layer, s, scales).worst_q for s in layer.synapses)
-    bias = np.abs(layer.bias * scales.current)
-    u = core.worst_current(np.asarray(q), core.current_decay(layer.tau_syn, dt))
-    return bool(np.max(q) < 1 << core.Q_BITS and (u + bias).max() < 1 << core.U_BITS)
+    one = _one(bounds, exponent)
+    allowed = np.minimum(bounds.ceiling, bounds.full(exponent))
+    while True:
+        membrane = grouped(allowed, bounds.strongest > 0)
+        scales = bounds.scales(membrane)
+        load = bounds.load(scales)
+        over = (load >= 1) & (membrane > one)
+        if not over.any():
+            return scales
+        less = np.maximum(one, membrane / load * ROOM)
+        allowed = np.where(over, less, allowed)
