@@ -21,6 +21,8 @@ from .rounding import (
     synaptic_decay,
 )
 
+DEEPEST = 16.0  # thresholds; a v_min below is as good as none
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Bounds:
@@ -64,13 +66,14 @@ class Bounds:
 
     @cached_property
     def ceiling(self) -> FloatArray:
-        """Membrane scale with the largest threshold or bias, (channels,)."""
+        """Membrane scale with the largest threshold, bias or v_min, (channels,)."""
         biases = np.abs(self.layer.bias).reshape(-1, self.layer.channels)
         peaks = self.gain * np.maximum(self.peak, biases.max(axis=0, initial=0))
         ceiling: FloatArray = np.full(peaks.shape, float(core.MAX_THRESHOLD))
-        set_ = peaks > 0
-        ceiling[set_] = np.minimum(ceiling[set_], core.MAX_BIAS / peaks[set_])
-        return ceiling
+        driven = peaks > 0
+        ceiling[driven] = np.minimum(ceiling[driven], core.MAX_BIAS / peaks[driven])
+        depth = min(-self.layer.population.min_voltage, DEEPEST)
+        return np.minimum(ceiling, core.V_LIMIT / depth) if depth > 0 else ceiling
 
     def full(self, exponent: int) -> FloatArray:
         """Membrane scale with the largest mantissa, (channels,)."""

@@ -88,7 +88,7 @@ def round_population(layer: Layer, scales: Scales, dt: float) -> Population:
         threshold=threshold.astype(np.int32) if threshold.ndim else int(threshold),
         bias=core.round_bias(bias),
         refractory=_refractory(node, dt),
-        v_min=_v_min(node, scales.membrane),
+        v_min=_v_min(node, float(np.max(membrane))),
         scale=membrane,
         amplitude=node.amplitude,
     )
@@ -210,6 +210,10 @@ def _refractory(node: LIF | IF, dt: float) -> int:
 
 
 def _v_min(node: LIF | IF, membrane: float) -> int:
+    """Of all channels, since a core has one: that of the largest membrane scale.
+
+    No neuron's floor is above the float neuron's; those of other channels are below.
+    """
     if node.min_voltage > 0:
         raise ModelError(
             f"{type(node).__name__} {node.name!r}: min_voltage is {node.min_voltage}; "

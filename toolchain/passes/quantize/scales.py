@@ -49,6 +49,7 @@ from .rounding import Scales
 TOGETHER = 0.5  # share of synapses; pictures much alike brought 0.24 of the largest
 GAIN = 0.01  # share of the weights' squared error for which more scales are taken
 ROOM = 0.98  # of a channel's sums where they did not fit before
+SPREAD = 4.0  # largest scale, in the smallest, of channels that share a v_min
 
 
 def choose_scales(
@@ -136,6 +137,8 @@ def _each(bounds: Bounds, exponent: int) -> Scales:
     """
     one = _one(bounds, exponent)
     allowed = np.minimum(bounds.ceiling, bounds.full(exponent))
+    if -math.inf < bounds.layer.population.min_voltage < 0:
+        allowed = np.minimum(allowed, SPREAD * one)
     while True:
         membrane = grouped(allowed, bounds.strongest > 0)
         scales = bounds.scales(membrane)
