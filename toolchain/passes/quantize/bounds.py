@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -119,16 +118,12 @@ class Bounds:
         largest: FloatArray = share.reshape(-1, layer.channels).max(axis=0)
         return largest
 
-    def noise(self, scales: Scales) -> float:
-        """What ``error`` is on average, up to a factor: each weight is rounded to whole
-        mantissas, which are a share 2^exponent / scale of a threshold.
-        """
-        grain = sum(
-            math.prod(s.node.weight.shape[:-1]) * 4.0 ** scales.exponents[s.source]
-            for s in self.layer.synapses
-        )
-        membrane = scales.spread(scales.membrane, self.layer.channels)
-        return float(np.sum(grain / np.square(membrane) * (self.strongest > 0)))
+    def lost(self, scales: Scales, exponent: int) -> float:
+        """Bits that the channels' largest mantissas are short of, on average."""
+        full, heard = self.full(exponent), self.strongest > 0
+        membrane = scales.spread(scales.membrane, full.size)
+        short = np.log2(full[heard] / np.resize(membrane, full.size)[heard])
+        return float(np.minimum(short, np.log2(self.largest + 2)).mean())
 
     def error(self, scales: Scales) -> float:
         """Σ squared errors of the synapses' weights, in thresholds a spike."""

@@ -14,8 +14,12 @@ is a share of 1 / scale, so of all ways to cut the channels, sorted by that, int
 groups, each with its smallest scale, the one with the least Σ 1 / scale² is taken: the
 best there is, by dynamic programming (``grouped``).
 
-**What is doubtful.** Errors of strong and of weak channels count alike, in units of the
-threshold. What the layers behind make of them is not asked.
+**What was tried.** Groups that lose the fewest bits, or have the least Σ 1 / scale, so
+that weak channels count as much as strong ones: on seven networks at 4 bits they were
+within 0.3 dB, and the float networks that the integers stand for were as near or less
+near to the original.
+
+**What is doubtful.** What the layers behind make of a channel's error is not asked.
 """
 
 from __future__ import annotations

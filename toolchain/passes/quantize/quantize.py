@@ -186,6 +186,12 @@ def _check_scales(found: tuple[Layer, ...], scales: Mapping[str, Scales]) -> Non
                 f"Population {layer.population.name!r}: its scales, or those of its "
                 f"synapses from {sorted(sources)}, are missing; fine-tune it again"
             )
+        if len(mine.channels) not in (0, layer.channels):
+            raise ModelError(
+                f"Population {layer.population.name!r}: its scales are of "
+                f"{len(mine.channels)} channels, it has {layer.channels}; fine-tune it "
+                "again"
+            )
 
 
 def _check_encoder(

@@ -47,7 +47,7 @@ from .layers import Layer
 from .rounding import Scales
 
 TOGETHER = 0.5  # share of synapses; pictures much alike brought 0.24 of the largest
-GAIN = 0.01  # share of the weights' squared error for which more scales are taken
+GAIN = 0.05  # bits of an average channel for which more scales are taken
 ROOM = 0.98  # of a channel's sums where they did not fit before
 SPREAD = 4.0  # largest scale, in the smallest, of channels that share a v_min
 
@@ -72,7 +72,7 @@ def choose_scales(
 
     From there on every channel is scaled up as far as all that still holds, up to its
     own largest mantissa, in groups (``channels.grouped``); with a smaller exponent,
-    which makes the sums smaller, where that saves GAIN of the weights' error.
+    which makes the sums smaller, where that is worth GAIN.
 
     The worst case of weights that will be trained on is not known yet. The exponent is
     then 0, and the largest mantissa now such that TOGETHER of a neuron's synapses, each
@@ -97,10 +97,12 @@ def choose_scales(
     one = best = bounds.scales(_one(bounds, exponent))
     if moving or layer.channels == 1 or not bounds.strongest.any():
         return one
+    least = bounds.lost(one, exponent)
     for lower in range(exponent, -1, -1):
         tried = _each(bounds, lower)
-        if bounds.noise(tried) < bounds.noise(best) * (1 - GAIN):
-            best = tried
+        lost = bounds.lost(tried, lower)
+        if lost < least - GAIN:
+            best, least = tried, lost
     return best if bounds.error(best) < bounds.error(one) else one
 
 
@@ -146,5 +148,5 @@ def _each(bounds: Bounds, exponent: int) -> Scales:
         over = (load >= 1) & (membrane > one)
         if not over.any():
             return scales
-        less = np.maximum(one, membrane / load * ROOM)
-        allowed = np.where(over, less, allowed)
+        less = membrane[over] / load[over] * ROOM
+        allowed[over] = np.maximum(one, less)
