@@ -1,6 +1,6 @@
 """The whole line, and the file to read first: a trained network becomes a report.
 
-model file → Graph → fold → legalize → balance → quantize → Program  (CONVERTED)
+model file → Graph → fold → legalize → calibrate → quantize → Program  (CONVERTED)
 Program → target → Recording → Report
 """
 
@@ -50,7 +50,7 @@ from .toolchain.passes.quantize.rounding import Scales
 from .toolchain.program.program import Program
 from .toolchain.program.recording import Recording
 
-CONVERTED = ("fold", "legalize", "balance", "quantize", "simulate", "calibrate")
+CONVERTED = ("fold", "legalize", "calibrate", "quantize", "simulate", "readout")
 TUNED = ("fold", "legalize", "quantize", "simulate")
 """Passes, files in pipeline/, in order; a fine-tuned network keeps its rates, which it
 learnt, and its read-out."""
@@ -137,10 +137,12 @@ def build(
     calibration = task.calibration(
         _fitting(CALIBRATION_SAMPLES, source.graph, settings)
     )
-    program, overflows = compile_program(
-        source.graph, calibration, settings, steps, source.scales
+    start = Compilation(
+        graph=source.graph, samples=calibration, settings=settings, scales=source.scales
     )
-    program = with_macs(program, source.macs(input_spikes=settings.input_spikes))
+    done = compiled(start, passes_for(source.scales), steps)
+    assert done.program is not None
+    program = with_macs(done.program, source.macs(input_spikes=settings.input_spikes))
     notes += _depths(program)
     with steps(f"load on {target}"):
         session = place.load(program)
@@ -163,11 +165,12 @@ def build(
         source=task.source,
         scores=scores,
         utilization=session.utilization,
-        overflows=overflows,
+        overflows=done.overflows,
         timings=tuple(StepTime(name=n, seconds=s) for n, s in steps.seconds.items()),
         confusion=task.confusion(test, recording.output),
         notes=notes,
         doubts=task.doubts(scores),
+        calibration=done.choices,
     )
     return Build(
         bundle=_bundle(program, source, task),

@@ -68,15 +68,24 @@ if TYPE_CHECKING:
 @click.option(
     "--tau-syn",
     type=WEIGHT,
-    default=0.005,
-    show_default=True,
-    help="Synaptic time constant of every connection, s.",
+    help="Synaptic time constant of every connection, s.  [default: calibrated]",
 )
 @click.option(
     "--max-rate",
     type=AMOUNT,
-    help="Of rectified linear neurons at their 99.9th percentile, Hz.  [default: a "
-    "spike in four steps]",
+    help="Of neurons at their 99.9th percentile, Hz.  [default: calibrated]",
+)
+@click.option(
+    "--min-potential",
+    type=click.FloatRange(-128, 0),
+    help="Of rectified linear neurons, in thresholds.  [default: −1]",
+)
+@click.option(
+    "--calibrate",
+    type=click.Choice(["none", "fast"]),
+    default="fast",
+    show_default=True,
+    help="How well to choose synapses and rates, and to make up for what spikes lose.",
 )
 @click.option("--weight-bits", type=click.IntRange(2, 8), default=8, show_default=True)
 @click.option(
@@ -89,7 +98,7 @@ if TYPE_CHECKING:
     "last",
     metavar="PASS",
     help="End there and print the network as text, or write it to OUT/PASS.txt: "
-    "fold, legalize, balance, quantize, simulate or calibrate.",
+    "fold, legalize, calibrate, quantize, simulate or readout.",
 )
 @DEVICE
 @json_option("the report")

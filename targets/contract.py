@@ -52,12 +52,7 @@ class Session(ABC):
         decoder = self.program.decoder
         if self.target.kind != "float simulation":
             return decoder
-        worth = {p.name: p.worth for p in self.program.populations}
-        (_, first), *others = (
-            (name, amplitude / worth.get(name, 1.0))
-            for name, amplitude in decoder.reads
-        )
-        return replace(decoder, amplitude=first, others=tuple(others))
+        return replace(decoder, gain=1.0)
 
     @abstractmethod
     def simulate(self, stimulus: Stimulus) -> Mapping[str, BoolArray]:

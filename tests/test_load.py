@@ -46,6 +46,20 @@ def test_counts_are_those_of_fan_in(data: st.DataObject) -> None:
             assert found == numbers, (p.name, resource)
 
 
+@settings(deadline=None, max_examples=60)
+@given(st.data())
+def test_a_box_alone_counts_as_among_the_others(data: st.DataObject) -> None:
+    program = data.draw(programs(recurrent=True))
+    cut = data.draw(tilings(program))
+    load = Load(program)
+    for p in program.populations:
+        tiling = cut[p.name]
+        middle = tuple((parts - 1) // 2 for parts in tiling.parts)
+        alone = dict(load.usage(tiling.middle, cut))
+        for resource, numbers in load.usage(tiling, cut):
+            assert alone[resource].tolist() == [[[numbers[middle]]]], resource
+
+
 @settings(deadline=None, max_examples=100)
 @given(st.data())
 def test_axons_of_any_cut_are_the_connection(data: st.DataObject) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import math
+import os
 import time
 from pathlib import Path
 from types import ModuleType
@@ -10,6 +12,7 @@ from types import ModuleType
 import pytest
 
 from snn_deploy.targets.loihi.target import LOIHI1_CORE, LOIHI1_CORES
+from snn_deploy.toolchain.graph.nodes import ReLU
 from snn_deploy.toolchain.passes.place.place import Placement, place
 from snn_deploy.toolchain.program.program import Program
 
@@ -52,6 +55,23 @@ def test_300_000_neurons(placement):
     program = placement.large()
     assert program.neurons > 300_000
     assert placed(program, placement.bounds(program)).chips > 1
+
+
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="Unix tells what a child used")
+def test_a_residual_network_is_checked_from_its_file(
+    placement: ModuleType, tmp_path: Path
+) -> None:
+    residual = placement.residual
+    small = residual.residual_network(width=4, side=32, classes=10)
+    residual.write(tmp_path / "small.onnx", small)
+    found = residual.checked(tmp_path / "small.onnx")
+    assert found.neurons == sum(
+        math.prod(small.shapes[node.name])
+        for node in small.nodes
+        if isinstance(node, ReLU)
+    )
+    assert found.cores > 40 and found.chips == 1  # a core for each population, at least
+    assert 0 < found.cpu_seconds and 0 < found.peak_gib < 1
 
 
 def test_the_table_is_of_these_networks(placement):

@@ -126,8 +126,14 @@ class Connection:
     @cached_property
     def nonzero(self) -> int:
         """Synapses whose weight is not 0."""
-        held = np.count_nonzero(self.effective, axis=(1, 2))
-        return int(held[self.taps.kernel].sum())
+        nonzero = np.count_nonzero(self.kernels, axis=(1, 2))
+        return int(nonzero[self.taps.kernel].sum())
+
+    @cached_property
+    def held(self) -> npt.NDArray[np.bool_]:
+        """Whether a matrix of the kernel has a weight that is not 0, (matrices,)."""
+        held: npt.NDArray[np.bool_] = self.kernels.any(axis=(1, 2))
+        return held
 
     @cached_property
     def worst_q(self) -> npt.NDArray[np.int64]:
@@ -251,8 +257,7 @@ class WindowConnection(Connection):
         """Between ``large``'s pixels and the windows over them, ``small``'s pixels."""
         pixel, window, position = _windows(self, large, small)
         groups = np.arange(self.groups)
-        held = self.effective.any(axis=(1, 2)).reshape(-1, self.groups)
-        there = held[position]  # (taps, groups)
+        there = self.held.reshape(-1, self.groups)[position]  # (taps, groups)
         pixel, window, position = (
             (index[:, None] * self.groups + groups)[there].astype(np.int32)
             for index in (pixel, window, position)

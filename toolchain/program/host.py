@@ -123,9 +123,10 @@ def mean_over_steps(events: Array) -> FloatArray:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Decoder:
-    """graph(amplitude · weighted mean rate of ``population``).
+    """graph(gain · amplitude · weighted mean rate of ``population``).
 
-    The weights of the mean are ``interpret.readout_weights``.
+    The weights of the mean are ``interpret.readout_weights``; ``gain`` is what
+    calibration makes up for with what the core's neurons lose.
 
     ``graph`` is the host's last part of the network, from the population's output on;
     where there are ``others``, it takes the values of all, flat, one behind the other.
@@ -137,6 +138,7 @@ class Decoder:
     settle: float = 0.0  # s left out at the start
     tau_syn: float = 0.0  # s, 0: plain mean
     others: tuple[tuple[str, float], ...] = ()  # populations and their amplitudes
+    gain: float = 1.0
 
     @property
     def reads(self) -> tuple[tuple[str, float], ...]:
@@ -149,6 +151,8 @@ class Decoder:
         words = [f"{names} → Decoder:"]
         for name in ("amplitude", "settle", "tau_syn"):
             words += field_text(name, getattr(self, name))
+        if self.gain != 1:
+            words += field_text("gain", self.gain)
         return f"{' '.join(words)}\n{textwrap.indent(str(self.graph), '    ')}"
 
 
@@ -289,6 +293,6 @@ def decode(decoder: Decoder, spikes: Mapping[str, BoolArray], dt: float) -> Floa
         sent = spikes[name]
         weights = readout_weights(decoder.settle, decoder.tau_syn, sent.shape[1], dt)
         rate = np.stack([weights @ s.astype(np.float64) for s in sent]) / dt  # Hz
-        values.append(amplitude * rate)
+        values.append(decoder.gain * amplitude * rate)
     value = values[0] if len(values) == 1 else np.concatenate(values, axis=1)
     return _apply(decoder.graph, value.reshape(-1, *decoder.graph.input.shape))

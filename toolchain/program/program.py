@@ -15,6 +15,7 @@ from ..graph.text import array_text, number_text, shape_text
 from . import arithmetic as core
 from .arithmetic import IntArray
 from .connections import Connection, SparseConnection, WindowConnection
+from .correction import Correction
 from .host import CODINGS, BiasEncoder, Decoder, Encoder, SpikeEncoder, parts_of
 
 STEP = (1e-9, 1e3)  # s, shortest and longest
@@ -47,11 +48,10 @@ class Population:
 
     ``scale`` (integer membrane units for one unit of the float model's threshold, of
     each channel or of all) and ``amplitude`` (output of one spike, integrated over s)
-    lead back to the float model. ``worth`` is that of a spike here in spikes of the
-    float model: more than 1 makes up for what the reset to 0 loses
-    (``calibration.reset``). ``macs`` (the multiply-accumulates that its synapses take
-    the place of, ``calibration.operations``; None: not known) leads to the network that
-    it was made of. No target reads them.
+    lead back to the float model. ``correction`` is what calibration did to its weights
+    and bias. ``macs`` (what of multiply-accumulates its synapses take the place of,
+    ``calibration.operations``; None: not known) leads to the network that it was made
+    of. No target reads them.
     """
 
     name: str
@@ -65,7 +65,7 @@ class Population:
     v_max: int = core.V_LIMIT
     scale: float | FloatArray = 1.0
     amplitude: float = 1.0
-    worth: float = 1.0
+    correction: Correction | None = None
     macs: int | None = None
 
     @property

@@ -45,6 +45,7 @@ from ..graph.nodes import FloatArray, Node
 from ..passes.quantize.dequantize import current_unit, dequantize, spike_unit
 from ..passes.quantize.layers import Layer, Synapses, layers
 from ..program import arithmetic as core
+from ..program.correction import Correction, across
 from ..program.host import Stimulus, encode
 from ..program.program import Population, Program
 from ..program.recording import Recording
@@ -146,6 +147,8 @@ def _currents(
             off = _bias_step(bias) + np.abs(bias) * threshold
             node = layer.population.inputs[0]
             current = (bias + sign * off) / unit
+            if (correction := _correction(program, name)) is not None:
+                current = correction.removed(current)
             found[node] = current.reshape(-1, *graph.shapes[node])
     return found
 
@@ -178,9 +181,20 @@ def _errors(
         if c.source == synapses.source
     )
     mantissa = 2.0 ** (core.WEIGHT_SHIFT + connection.exponent) / spike
-    weight = mantissa * (1 + off) + np.abs(node.weight) * off
-    bias = _bias_step(node.bias * unit) / unit + np.abs(node.bias) * off
-    return weight, bias
+    correction = _correction(program, layer.population.name)
+    gain, held = np.ones(1), node.bias
+    if correction is not None:
+        gain, held = correction.gain, correction.applied(node.bias)
+    weight = mantissa * (1 + off) / across(gain, node.weight)
+    weight = weight + np.abs(node.weight) * off
+    bias = _bias_step(held * unit) / unit + np.abs(held) * off
+    return weight, bias / across(gain, node.bias)
+
+
+def _correction(program: Program, name: str) -> Correction | None:
+    population = program[name]
+    assert isinstance(population, Population)
+    return population.correction
 
 
 def _threshold_error(program: Program, layer: Layer, size: int) -> FloatArray:

@@ -93,7 +93,7 @@ def _use(
     if node.name in encoder:
         return HOST, ENCODES
     status, how = OPERATIONS[type(node)]
-    names = {x.name for x in legal.nodes}
+    names = [x.name for x in legal.nodes]
     joined = {part for name in names if "+" in name for part in name.split("+")}
     if node.name in decoder and node.name not in joined:
         return HOST, DECODES

@@ -67,15 +67,20 @@ class Cutter:
 
     def failure(self, tiling: Tiling) -> Overfull | None:
         """What is first over a limit."""
-        return self._tried(tiling)[0]
+        return self._counted(tiling, tiling)[0]
 
     def _tried(self, tiling: Tiling) -> tuple[Overfull | None, int]:
-        """What is first over a limit, and the axons counted until then."""
+        """What is over a limit, in one box or else in any, and the axons of all."""
+        failure, _ = self._counted(tiling.middle, tiling)
+        return (failure, 0) if failure else self._counted(tiling, tiling)
+
+    def _counted(self, boxes: Tiling, tiling: Tiling) -> tuple[Overfull | None, int]:
+        """What of a tiling's boxes is first over a limit, and the axons until then."""
         others, axons = {**self.tilings, tiling.population: tiling}, 0
-        for resource, counts in self.load.usage(tiling, others):
+        for resource, counts in self.load.usage(boxes, others):
             allowed = getattr(self.limits, resource)
             if counts.max() > allowed:
-                block = tiling.blocks[int(counts.argmax())]
+                block = boxes.blocks[int(counts.argmax())]
                 return Overfull(block, resource, int(counts.max()), allowed), axons
             if resource.endswith("axons"):
                 axons += int(counts.sum())
@@ -108,7 +113,7 @@ class Cutter:
             for tiling in runs(boxes.population, image, cores):
                 if tiling.sizes.max() > self.limits.compartments:
                     continue
-                failure = self.failure(tiling)
+                failure, _ = self._tried(tiling)
                 if failure is None:
                     return tiling
                 grow = min(grow, failure.needed / failure.allowed)

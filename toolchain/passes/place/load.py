@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from itertools import product
-from typing import TypeVar
 
 import numpy as np
 
@@ -26,10 +24,9 @@ from .fan_in import BASES, atoms, axon_slots, fan_in
 from .synapses import INDEX_BITS, synapse_memory, synapse_width, weight_format
 from .tiling import Tiling
 from .window_load import Part, WindowLoad
-from .windows import Line, windows
+from .windows import Intervals, Line, windows
 
 Tilings = Mapping[str, Tiling]
-Interval = TypeVar("Interval", Line, Part)
 
 
 class Load:
@@ -38,14 +35,14 @@ class Load:
     def __init__(self, program: Program) -> None:
         self.incoming = {p.name: program.incoming(p.name) for p in program.members}
         self.outgoing = {p.name: program.outgoing(p.name) for p in program.members}
+        alike: dict[object, WindowLoad] = {}
         self._windows = {
-            id(c): WindowLoad(windows(c))
+            id(c): alike.setdefault(windows(c).key, WindowLoad(windows(c)))
             for c in program.connections
             if isinstance(c, WindowConnection)
         }
-        self._reach: dict[tuple[int, Tiling], IntArray] = {}
         self._sums: dict[tuple[int, Tiling], IntArray] = {}
-        self._counted: dict[tuple[int, Tiling], tuple[IntArray, IntArray]] = {}
+        self._counted: dict[tuple[int, Tiling], tuple[IntArray, ...]] = {}
 
     def usage(self, tiling: Tiling, tilings: Tilings) -> Iterator[tuple[str, IntArray]]:
         """Resource, and what each box uses of it, (parts along the three axes).
@@ -69,20 +66,20 @@ class Load:
         if isinstance(c, DenseConnection):
             return np.full(tiling.parts, c.inputs // atoms(c))
         if not self._by_class(c, tiling):
-            return self._both(c, tiling)[0]
+            return self._together(c, tiling)[0]
         assert isinstance(c, WindowConnection)
         load = self._windows[id(c)]
-        return _each(load.axons, *load.lines(tiling))
+        return _each(load.axons, *load.intervals(tiling))
 
     def _bits(self, c: Connection, tiling: Tiling) -> IntArray:
         if isinstance(c, DenseConnection):
             units, width = c.inputs // atoms(c), synapse_width(c, -1)
             return units * synapse_memory(tiling.sizes * atoms(c), width)
         if not self._by_class(c, tiling):
-            return self._both(c, tiling)[1]
+            return self._together(c, tiling)[1]
         assert isinstance(c, WindowConnection)
         load = self._windows[id(c)]
-        return _each(load.bits, *load.lines(tiling))
+        return _each(load.bits, *load.intervals(tiling))
 
     def _by_class(self, c: Connection, tiling: Tiling) -> bool:
         return (
@@ -91,42 +88,28 @@ class Load:
             and self._windows[id(c)].separable
         )
 
-    def _both(self, c: Connection, tiling: Tiling) -> tuple[IntArray, IntArray]:
-        """Input axons and synapse memory, counted together."""
+    def _together(self, c: Connection, tiling: Tiling) -> tuple[IntArray, ...]:
+        """Input axons, synapse memory and ``reach``."""
         key = (id(c), tiling)
         if key not in self._counted:
             if isinstance(c, SparseConnection):
-                axons, bits, self._reach[key] = _sparse(c, tiling)
+                self._counted[key] = _sparse(c, tiling)
             else:
-                reach = np.zeros(math.prod(c.source_shape) // atoms(c), np.int64)
-                counted = []
-                for block in tiling.blocks:
-                    fan = fan_in(c, block)
-                    reach[fan.source] += 1
-                    counted.append((len(fan.source), fan.synapse_bits))
-                axons, bits = np.array(counted).T.reshape(2, *tiling.parts)
-                self._reach[key] = reach
-            self._counted[key] = axons, bits
+                self._counted[key] = _by_block(c, tiling)
         return self._counted[key]
 
     def reach(self, c: Connection, tiling: Tiling) -> IntArray:
         """Cores of the target that each source unit's spikes go to, (units,)."""
-        key = (id(c), tiling)
-        if key not in self._reach:
-            if isinstance(c, DenseConnection):
-                units = c.inputs // atoms(c)
-                self._reach[key] = np.full(units, tiling.cores, np.int64)
-            elif self._by_class(c, tiling):
-                reach = self._windows[id(c)].reach(tiling)
-                self._reach[key] = reach.reshape(-1)
-            else:
-                self._both(c, tiling)
-        return self._reach[key]
+        if isinstance(c, DenseConnection):
+            return np.full(c.inputs // atoms(c), tiling.cores, np.int64)
+        if self._by_class(c, tiling):
+            return self._windows[id(c)].reach(tiling)
+        return self._together(c, tiling)[2]
 
     def _output_axons(self, c: Connection, tiling: Tiling, target: Tiling) -> IntArray:
         """Slots of the axons from each box to the target's cores."""
         slots, group = axon_slots(c), atoms(c)
-        if tiling.image[2] % group:
+        if tiling.cores == 1 or tiling.image[2] % group:
             reach = self.reach(c, target)
             used = [reach[np.unique(b.neurons // group)].sum() for b in tiling.blocks]
             return slots * np.array(used).reshape(tiling.parts)
@@ -155,43 +138,52 @@ class Load:
 
 def _each(
     count: Callable[[Line, Line, Part], int],
-    rows: list[Line],
-    columns: list[Line],
-    parts: list[Part],
+    rows: Intervals[Line],
+    columns: Intervals[Line],
+    parts: Intervals[Part],
 ) -> IntArray:
     """The count of every box, asked once for boxes that are alike."""
-    r, row = _alike(rows)
-    c, column = _alike(columns)
-    k, part = _alike(parts)
-    counts = [[[count(*box) for box in product([i], [j], k)] for j in c] for i in r]
-    return np.array(counts, np.int64)[np.ix_(row, column, part)]
+    counts = [
+        [[count(row, column, part) for part in parts.kinds] for column in columns.kinds]
+        for row in rows.kinds
+    ]
+    every: IntArray = np.array(counts)[np.ix_(rows.kind, columns.kind, parts.kind)]
+    return every
 
 
-def _alike(intervals: list[Interval]) -> tuple[list[Interval], list[int]]:
-    """One of each kind, and the kind of each."""
-    kinds: dict[object, int] = {}
-    kind = [kinds.setdefault(one.key, len(kinds)) for one in intervals]
-    return [intervals[kind.index(n)] for n in range(len(kinds))], kind
+def _by_block(c: Connection, tiling: Tiling) -> tuple[IntArray, IntArray, IntArray]:
+    """Input axons and memory of each box, and the boxes each source unit reaches."""
+    reach = np.zeros(math.prod(c.source_shape) // atoms(c), np.int64)
+    counted = []
+    for block in tiling.blocks:
+        fan = fan_in(c, block)
+        reach[fan.source] += 1
+        counted.append((len(fan.source), fan.synapse_bits))
+    axons, bits = np.array(counted).T.reshape(2, *tiling.parts)
+    return axons, bits, reach
 
 
 def _sparse(c: SparseConnection, tiling: Tiling) -> tuple[IntArray, IntArray, IntArray]:
     """Input axons and memory of each box, and the boxes each source neuron reaches."""
-    corner = np.unravel_index(c.receiver, tiling.image)
     edges = [np.array(e) for e in tiling.edges]
+    corner = np.array(np.unravel_index(c.receiver, tiling.image))
+    start, stop = ([[e[end]] for e in edges] for end in (0, -1))
+    inside = ((corner >= start) & (corner < stop)).all(axis=0)
+    corner, sender = corner[:, inside], c.sender[inside]
     part = [np.searchsorted(e, x, "right") - 1 for e, x in zip(edges, corner)]
     box = np.ravel_multi_index(part, tiling.parts)
     row, column, channel = (x - e[p] for e, x, p in zip(edges, corner, part))
     rows, columns = (np.diff(e)[p] for e, p in zip(edges[:2], part[:2]))
     local = channel * (rows * columns) + row * columns + column
-    order = np.lexsort((local, c.sender, box))
-    box, sender, local = box[order], c.sender[order], local[order]
-    start = np.flatnonzero(
+    order = np.lexsort((local, sender, box))
+    box, sender, local = box[order], sender[order], local[order]
+    first = np.flatnonzero(
         (np.diff(box, prepend=-1) != 0) | (np.diff(sender, prepend=-1) != 0)
     )
-    synapses = np.diff(start, append=len(box))
-    base, of = local[start] % BASES, box[start]
+    synapses = np.diff(first, append=len(box))
+    base, of = local[first] % BASES, box[first]
     largest = np.zeros(tiling.cores, np.int64)
-    np.maximum.at(largest, of, local[start + synapses - 1] - base)
+    np.maximum.at(largest, of, local[first + synapses - 1] - base)
     needed = np.frexp(largest)[1]  # bits of a whole number
     width = (
         weight_format(c)[0] + np.array(INDEX_BITS)[np.searchsorted(INDEX_BITS, needed)]
@@ -200,5 +192,5 @@ def _sparse(c: SparseConnection, tiling: Tiling) -> tuple[IntArray, IntArray, In
     axons = np.bincount(of, minlength=tiling.cores).reshape(tiling.parts)
     bits = np.zeros(tiling.cores, np.int64)
     np.add.at(bits, of, memory)
-    reach = np.bincount(sender[start], minlength=math.prod(c.shape))
+    reach = np.bincount(sender[first], minlength=math.prod(c.shape))
     return axons, bits.reshape(tiling.parts), reach

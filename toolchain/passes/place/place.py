@@ -26,9 +26,11 @@ nothing is over a limit.
 **How it is cut** (``cut``). All box shapes are tried, from the fewest cores that the
 limits allow (``bound``) on; only the smallest size for each number of parts is a
 candidate. Where boxes leave cores half empty, runs of pixels or of neurons in order are
-tried. What boxes use is counted from their rows, columns and channels, once for boxes
-that differ by a shift (``window_load``): MobileNet's 1.6 million neurons take seconds
-(benchmarks/results/placement.md).
+tried. A shape that does not fit is told from one of its boxes, mostly; the rest are
+counted where that one fits. What boxes use is counted from their rows, columns and
+channels, once for boxes that differ by a shift, and for connections that differ in no
+more than their weights (``window_load``): ResNet-50's 9.6 million neurons take two
+seconds (benchmarks/results/placement.md).
 
 **Chips** are filled one after another in order of flow: fewest chips, a population
 beside its targets. Nothing else is done about spikes that leave a chip.

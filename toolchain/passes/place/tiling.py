@@ -50,6 +50,14 @@ class Tiling:
         """Number of boxes."""
         return math.prod(self.parts)
 
+    @property
+    def middle(self) -> Tiling:
+        """One box of it: one that has neighbours on all sides, where there is one."""
+        rows, columns, channels = (
+            e[(n - 1) // 2 : (n - 1) // 2 + 2] for e, n in zip(self.edges, self.parts)
+        )
+        return Tiling(self.population, self.image, (rows, columns, channels))
+
     @cached_property
     def sizes(self) -> IntArray:
         """Neurons of each box, (parts along rows, columns, channels)."""

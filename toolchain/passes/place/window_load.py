@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
 from ...program.arithmetic import IntArray
 from .fan_in import BASES
 from .synapses import synapse_memory, synapse_width
-from .tiling import Tiling
-from .windows import BoolArray, Line, Windows
+from .tiling import Edges, Tiling
+from .windows import BoolArray, Intervals, Line, Windows
 
 MOST_POSITIONS = 62  # of a kernel with holes, whose positions are bits of an int64
 
@@ -33,12 +34,14 @@ class TapSets:
 
 
 class WindowLoad:
-    """Counts for one connection, kept for intervals that come again."""
+    """Counts for connections of one geometry, kept for intervals that come again."""
 
     def __init__(self, geometry: Windows) -> None:
         self.connection = geometry.connection
         self.axes = geometry.axes
         self.masks, self.kind = geometry.masks
+        self._parts: dict[Edges, Intervals[Part]] = {}
+        self._alike: dict[object, Part] = {}
         self._sets: dict[tuple[object, object], TapSets] = {}
         self._axons: dict[object, int] = {}
         self._bits: dict[object, int] = {}
@@ -49,13 +52,19 @@ class WindowLoad:
         """Whether the kernel is without holes, or small enough to count them."""
         return bool(self.masks.all()) or self.masks.shape[1] <= MOST_POSITIONS
 
-    def lines(self, tiling: Tiling) -> tuple[list[Line], list[Line], list[Part]]:
-        """The intervals of a tiling along its three axes."""
+    def intervals(
+        self, tiling: Tiling
+    ) -> tuple[Intervals[Line], Intervals[Line], Intervals[Part]]:
+        """Of a tiling, along its three axes."""
         rows, columns, channels = tiling.edges
+        if channels not in self._parts:
+            self._parts[channels] = Intervals.of(
+                self._part(a, b) for a, b in pairwise(channels)
+            )
         return (
-            [self.axes[0].line(a, b) for a, b in zip(rows, rows[1:])],
-            [self.axes[1].line(a, b) for a, b in zip(columns, columns[1:])],
-            [self._part(a, b) for a, b in zip(channels, channels[1:])],
+            self.axes[0].lines(rows),
+            self.axes[1].lines(columns),
+            self._parts[channels],
         )
 
     def axons(self, rows: Line, columns: Line, part: Part) -> int:
@@ -106,14 +115,18 @@ class WindowLoad:
         return self._sets[key]
 
     def _part(self, start: int, stop: int) -> Part:
-        outputs = self.connection.outputs
-        group = np.arange(start // outputs, -(-stop // outputs))
-        low = np.maximum(start, group * outputs)
-        width = np.minimum(stop, (group + 1) * outputs) - low
-        return Part(self.kind[group], low - start, width)
+        size, outputs = stop - start, self.connection.outputs
+        kind = self.kind[start // outputs : -(-stop // outputs)]
+        head = min(size, outputs - start % outputs)  # channels of the first group
+        key = size, head, kind.tobytes()
+        if key not in self._alike:
+            ends = np.minimum(head + np.arange(len(kind)) * outputs, size)
+            offset = np.append(0, ends[:-1])
+            self._alike[key] = Part(kind, offset, ends - offset, key)
+        return self._alike[key]
 
     def reach(self, tiling: Tiling) -> IntArray:
-        """Cores that each source unit's spikes go to; (height, width, groups)."""
+        """Cores that each source unit's spikes go to, (units,)."""
         key = (tiling.edges,)
         if key not in self._reach:
             rows, columns = (
@@ -125,7 +138,8 @@ class WindowLoad:
             parts = np.searchsorted(edges, first + outputs, "left")
             parts = parts - np.searchsorted(edges, first, "right") + 1
             kinds = [self._pixels(mask, rows, columns) for mask in self.masks]
-            self._reach[key] = np.stack(kinds, -1)[:, :, self.kind] * parts
+            reach = np.stack(kinds, -1)[:, :, self.kind] * parts
+            self._reach[key] = np.ascontiguousarray(reach).reshape(-1)
         return self._reach[key]
 
     def _pixels(self, mask: BoolArray, rows: Pairs, columns: Pairs) -> IntArray:
@@ -146,11 +160,7 @@ class Part:
     kind: IntArray  # of the group's kernel
     offset: IntArray  # first channel, from the interval's start
     width: IntArray  # channels
-
-    @cached_property
-    def key(self) -> tuple[bytes, bytes]:
-        """Equal for intervals that are alike."""
-        return self.kind.tobytes(), self.width.tobytes()
+    key: tuple[int, int, bytes]  # equal for intervals that are alike
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,16 +9,30 @@ need the same.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import pairwise
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from ...program.arithmetic import IntArray
 from ...program.connections import ConvConnection, WindowConnection
+from .synapses import weight_format
 
 BoolArray = npt.NDArray[np.bool_]
+
+
+class Keyed(Protocol):
+    """What is alike with what has the same key."""
+
+    @property
+    def key(self) -> object: ...
+
+
+Interval = TypeVar("Interval", bound=Keyed)
 
 
 @dataclass(frozen=True)
@@ -49,6 +63,10 @@ class Axis:
         """What an interval of targets needs."""
         return _line(self, start, stop)
 
+    def lines(self, edges: tuple[int, ...]) -> Intervals[Line]:
+        """What the intervals between edges need."""
+        return _lines(self, edges)
+
 
 @dataclass(frozen=True, eq=False)
 class Line:
@@ -69,6 +87,30 @@ class Line:
     def count(self) -> IntArray:
         """Sources of each class."""
         return np.bincount(self.kind, minlength=len(self.there))
+
+
+@dataclass(frozen=True, eq=False)
+class Intervals(Generic[Interval]):
+    """Intervals along an axis: one of each kind, and the kind of each."""
+
+    kinds: tuple[Interval, ...]
+    kind: IntArray  # (intervals,)
+
+    @classmethod
+    def of(cls, intervals: Iterable[Interval]) -> Intervals[Interval]:
+        """Of a kind are those with equal keys."""
+        kinds: dict[object, Interval] = {}
+        number: dict[object, int] = {}
+        kind = []
+        for interval in intervals:
+            kinds.setdefault(interval.key, interval)
+            kind.append(number.setdefault(interval.key, len(number)))
+        return cls(tuple(kinds.values()), np.array(kind))
+
+
+@lru_cache(maxsize=1 << 12)
+def _lines(axis: Axis, edges: tuple[int, ...]) -> Intervals[Line]:
+    return Intervals.of([_line(axis, a, b) for a, b in pairwise(edges)])
 
 
 @lru_cache(maxsize=1 << 14)
@@ -115,8 +157,7 @@ class Windows:
     def held(self) -> BoolArray:
         """Whether a group has a weight at a position; (rows, columns, groups)."""
         c = self.connection
-        held: BoolArray = c.effective.any(axis=(1, 2))
-        return held.reshape(*c.weight.shape[:2], c.groups)
+        return c.held.reshape(*c.weight.shape[:2], c.groups)
 
     @cached_property
     def masks(self) -> tuple[BoolArray, IntArray]:
@@ -124,6 +165,13 @@ class Windows:
         flat = self.held.reshape(-1, self.connection.groups).T
         masks, kind = np.unique(flat, axis=0, return_inverse=True)
         return masks, kind.reshape(-1)
+
+    @cached_property
+    def key(self) -> tuple[object, ...]:
+        """Equal for connections whose boxes need the same."""
+        c, (masks, kind) = self.connection, self.masks
+        units = c.inputs, c.outputs, c.groups, weight_format(c)[0]
+        return self.axes, units, masks.shape, masks.tobytes(), kind.tobytes()
 
     def taps(self, pixel: IntArray) -> tuple[IntArray, IntArray, IntArray]:
         """Taps into target pixels: index into ``pixel``, source pixel, position."""

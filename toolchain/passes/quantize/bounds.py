@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
 from ...graph.nodes import LIF, FloatArray
 from ...program import arithmetic as core
-from .layers import Layer
+from ...program.arithmetic import IntArray
+from .layers import Layer, Synapses
 from .rounding import (
     Scales,
     membrane_decay,
@@ -32,6 +33,7 @@ class Bounds:
     dt: float  # s
     largest: float  # mantissa
     peak: float  # largest |J| that the host will set as bias
+    _found: dict[Hashable, IntArray] = field(default_factory=dict, repr=False)
 
     @cached_property
     def gain(self) -> float:
@@ -111,12 +113,24 @@ class Bounds:
         The largest of each channel's neurons, (channels,); 1 and more wraps around.
         """
         layer = self.layer
-        q = sum(round_connection(layer, s, scales).worst_q for s in layer.synapses)
+        q = sum(
+            self._worst(s, scales) << scales.exponents[s.source] for s in layer.synapses
+        )
         bias = np.abs(layer.bias * scales.spread(scales.current, layer.bias.size))
         u = core.worst_current(np.asarray(q), synaptic_decay(layer, self.dt)) + bias
         share = np.maximum(q / (1 << core.Q_BITS), u / (1 << core.U_BITS))
         largest: FloatArray = share.reshape(-1, layer.channels).max(axis=0)
         return largest
+
+    def _worst(self, synapses: Synapses, scales: Scales) -> IntArray:
+        """Largest |q| with an exponent of 0; from one exponent to the next the
+        mantissas seldom change, and it is looked up.
+        """
+        key = synapses.source, scales.weights[synapses.source], scales.channels
+        if key not in self._found:
+            plain = replace(scales, exponents={synapses.source: 0})
+            self._found[key] = round_connection(self.layer, synapses, plain).worst_q
+        return self._found[key]
 
     def lost(self, scales: Scales, exponent: int) -> float:
         """Bits that the channels' largest mantissas are short of, on average."""

@@ -11,6 +11,7 @@ from ...errors import ModelError
 from ...graph.graph import Graph
 from ...graph.nodes import FloatArray, Node, Shape
 from ...program.connections import Connection, SparseConnection
+from ...program.correction import across
 from ...program.program import Population, Program
 from .bounds import membrane_gain, synaptic_gain
 from .layers import Layer, Synapses, layers
@@ -89,16 +90,23 @@ def current_unit(program: Program, layer: Layer, size: int) -> FloatArray:
     return unit
 
 
+def without_correction(program: Program, name: str, current: FloatArray) -> FloatArray:
+    """The float network's J, (…, neurons), of what drives a population on the core."""
+    population = program[name]
+    assert isinstance(population, Population)
+    correction = population.correction
+    return current if correction is None else correction.removed(current)
+
+
 def spike_unit(program: Program, layer: Layer, synapses: Synapses) -> FloatArray:
-    """Integer units for a weight of 1 in the de-quantised Graph, whose neurons lose
-    nothing at a reset: what makes up for that is taken out. One a filter, as the last
-    axis of the weights is.
+    """Integer units for a weight of 1 in the de-quantised Graph, before correction.
+
+    One a filter, as the last axis of the weights is.
     """
     source = program[synapses.source]
     assert isinstance(source, Population)
-    amplitude = source.amplitude * source.worth
     unit = current_unit(program, layer, synapses.node.weight.shape[-1])
-    return unit * synaptic_gain(layer, amplitude, program.timing.dt)
+    return unit * synaptic_gain(layer, source.amplitude, program.timing.dt)
 
 
 def _layer(program: Program, layer: Layer) -> list[Node]:
@@ -117,8 +125,12 @@ def _layer(program: Program, layer: Layer) -> list[Node]:
         bias = np.zeros_like(node.bias)
         if synapses is holder:
             held = population.bias.reshape(-1, node.bias.size)[0]
-            bias = held / current_unit(program, layer, held.size)
-            bias = bias.reshape(node.bias.shape)
+            held = held / current_unit(program, layer, held.size)
+            if population.correction is not None:
+                held = population.correction.removed(held)
+            bias = held.reshape(node.bias.shape)
+        if population.correction is not None:
+            weight = weight / across(population.correction.gain, weight)
         found.append(replace(node, weight=weight, bias=bias))
     return found
 

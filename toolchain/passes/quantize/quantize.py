@@ -22,9 +22,10 @@ from ...graph.nodes import (
 )
 from ...graph.preparation import Rescale
 from ...graph.rearranging import Slice
+from ...program.correction import Correction, across
 from ...program.host import BiasEncoder, BiasEncoders, Decoder, Encoder, SpikeEncoder
 from ...program.program import Program, SpikeInput, Timing
-from .layers import Layer, layers
+from .layers import Layer, corrected_layers
 from .rounding import Scales, round_connection, round_population
 from .scales import choose_scales
 
@@ -41,7 +42,7 @@ def quantize(
     encoder: SpikeEncoder | None = None,
     weight_bits: int = 8,
     scales: Mapping[str, Scales] | None = None,
-    worth: Mapping[str, float] | None = None,
+    corrections: Mapping[str, Correction] | None = None,
 ) -> Program:
     """The Program that runs ``graph``, each of its populations with its own scales.
 
@@ -84,16 +85,14 @@ def quantize(
             None: the host sets the first population's bias.
         weight_bits: of the weights, with their sign.
         scales: population → scales to round with; None: ``scales_of`` chooses them.
-        worth: population → what one of its spikes is worth on the core, in the float
-            model's (``Population.worth``); 1 where it is not named.
+        corrections: population → what its neurons are driven with on the core instead.
 
     Raises:
         ModelError: the graph is not legalised, or not for this encoder.
         DataError: the samples are none, or not what the graph takes.
         DoesNotFit: a number is beyond what the core can hold.
     """
-    found, start = layers(graph), graph.prepared.name
-    worth = worth or {}
+    found, start = corrected_layers(graph, corrections), graph.prepared.name
     _check_encoder(graph, found, encoder, dt)
     if scales is None:
         scales = scales_of(
@@ -102,7 +101,7 @@ def quantize(
             dt=dt,
             encoder=encoder,
             weight_bits=weight_bits,
-            worth=worth,
+            corrections=corrections,
         )
     _check_scales(found, scales)
     program = Program(
@@ -112,7 +111,7 @@ def quantize(
         populations=tuple(
             replace(
                 round_population(layer, scales[layer.population.name], dt),
-                worth=worth.get(layer.population.name, 1.0),
+                correction=layer.correction,
             )
             for layer in found
         ),
@@ -126,7 +125,7 @@ def quantize(
             if encoder
             else _bias_encoder(graph, found, scales)
         ),
-        decoder=_decoder(graph, worth),
+        decoder=decoder_of(graph),
         timing=Timing(dt=dt, steps=steps),
         graph=graph,
     )
@@ -142,7 +141,7 @@ def scales_of(
     encoder: SpikeEncoder | None = None,
     weight_bits: int = 8,
     moving: bool = False,
-    worth: Mapping[str, float] | None = None,
+    corrections: Mapping[str, Correction] | None = None,
 ) -> dict[str, Scales]:
     """Scales of every population of a legalised graph.
 
@@ -155,11 +154,8 @@ def scales_of(
         raise DoesNotFit(
             f"weights of {weight_bits} bits; {BITS[0]} … {BITS[1]} are allowed"
         )
-    worth = worth or {}
     amplitudes = {
-        node.name: node.amplitude * worth.get(node.name, 1.0)
-        for node in graph.nodes
-        if isinstance(node, Neurons)
+        node.name: node.amplitude for node in graph.nodes if isinstance(node, Neurons)
     }
     if encoder:
         amplitudes[graph.prepared.name] = 1 / encoder.max_rate
@@ -172,7 +168,7 @@ def scales_of(
             moving=moving,
             peak=HEADROOM * _peak(graph, layer, samples) if layer.host else 0.0,
         )
-        for layer in layers(graph)
+        for layer in corrected_layers(graph, corrections)
     }
 
 
@@ -229,7 +225,7 @@ def _check_encoder(
         )
 
 
-def _current(graph: Graph, layer: Layer) -> Graph:
+def host_current(graph: Graph, layer: Layer) -> Graph:
     """The host's part of the network, up to what it adds to the population's J.
 
     The host sets the whole bias, that of the layer's synapses too.
@@ -237,10 +233,13 @@ def _current(graph: Graph, layer: Layer) -> Graph:
     assert layer.host is not None
     name = f"{layer.population.name}.current"
     until = _until(graph, layer.host, name)
-    if not layer.bias.any():
+    if layer.correction is None and not layer.bias.any():
         return until
-    bias = layer.bias.reshape(graph.shapes[layer.host])
-    offset = Rescale(f"{name}.bias", (layer.host,), scale=np.ones(1), offset=bias)
+    shape = graph.shapes[layer.host]
+    bias, gain = layer.bias.reshape(shape), np.ones(1)
+    if layer.correction is not None:
+        gain = across(layer.correction.gain, layer.bias).reshape(shape)
+    offset = Rescale(f"{name}.bias", (layer.host,), scale=gain, offset=bias)
     return Graph((*until.nodes[:-1], offset, Output(name, (offset.name,))))
 
 
@@ -261,7 +260,7 @@ def _peak(graph: Graph, layer: Layer, samples: FloatArray) -> float:
         raise DataError("samples: there are none; give at least one for calibration")
     if not np.isfinite(samples).all():
         raise DataError("samples: they hold NaN or infinite values; remove them")
-    host = _current(graph, layer)
+    host = host_current(graph, layer)
     return float(np.abs(interpret(host, samples)[host.output.name]).max(initial=0))
 
 
@@ -270,7 +269,7 @@ def _bias_encoder(
 ) -> Encoder:
     parts = tuple(
         BiasEncoder(
-            graph=_current(graph, layer),
+            graph=host_current(graph, layer),
             population=layer.population.name,
             scale=mine.spread(mine.current, layer.last_axis),
         )
@@ -279,7 +278,7 @@ def _bias_encoder(
     return parts[0] if len(parts) == 1 else BiasEncoders(parts=parts)
 
 
-def _decoder(graph: Graph, worth: Mapping[str, float]) -> Decoder:
+def decoder_of(graph: Graph) -> Decoder:
     """The host's part of the network from the last populations on.
 
     Of several, the Graph's Input holds one behind the other, and slices take them out.
@@ -294,9 +293,7 @@ def _decoder(graph: Graph, worth: Mapping[str, float]) -> Decoder:
             wanted |= set(node.inputs)
             kept.insert(0, node)
     read = [x for x in graph.nodes if isinstance(x, Neurons) and x.name in wanted]
-    (first, amplitude), *others = (
-        (x.name, x.amplitude * worth.get(x.name, 1.0)) for x in read
-    )
+    (first, amplitude), *others = ((x.name, x.amplitude) for x in read)
     return Decoder(
         graph=Graph((*_given(graph, [x.name for x in read]), *kept)),
         population=first,

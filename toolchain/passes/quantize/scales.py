@@ -99,10 +99,12 @@ def choose_scales(
         return one
     least = bounds.lost(one, exponent)
     for lower in range(exponent, -1, -1):
-        tried = _each(bounds, lower)
+        tried, held = _each(bounds, lower)
         lost = bounds.lost(tried, lower)
         if lost < least - GAIN:
             best, least = tried, lost
+        if not held:
+            break
     return best if bounds.error(best) < bounds.error(one) else one
 
 
@@ -131,14 +133,14 @@ def _largest_exponent(bounds: Bounds) -> int:
     return 0
 
 
-def _each(bounds: Bounds, exponent: int) -> Scales:
-    """Scales of groups of channels, as large as each can be.
+def _each(bounds: Bounds, exponent: int) -> tuple[Scales, bool]:
+    """Scales of groups of channels, and whether a smaller exponent might allow more.
 
     A channel whose sums might overflow is scaled down until they cannot, but no further
     than all channels are with one scale.
     """
-    one = _one(bounds, exponent)
-    allowed = np.minimum(bounds.ceiling, bounds.full(exponent))
+    one, full = _one(bounds, exponent), bounds.full(exponent)
+    allowed = np.minimum(bounds.ceiling, full)
     if -math.inf < bounds.layer.population.min_voltage < 0:
         allowed = np.minimum(allowed, SPREAD * one)
     while True:
@@ -147,6 +149,6 @@ def _each(bounds: Bounds, exponent: int) -> Scales:
         load = bounds.load(scales)
         over = (load >= 1) & (membrane > one)
         if not over.any():
-            return scales
+            return scales, bool((allowed < full)[bounds.strongest > 0].any())
         less = membrane[over] / load[over] * ROOM
         allowed[over] = np.maximum(one, less)

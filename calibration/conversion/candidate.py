@@ -1,0 +1,80 @@
+"""Candidate: a way to convert a network, tried on calibration samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from ...toolchain.graph.graph import Graph
+from ...toolchain.graph.nodes import LIF, Lowpass
+from ...toolchain.passes.quantize.quantize import decoder_of
+from ...toolchain.program.correction import Correction
+from ..balance import balance
+from ..membrane import quicken
+from ..readout import Wanted, fit_readout
+from .correct import correct
+from .layerwise import Layerwise, Presentation
+
+RATES = (0.5, 0.7, 1.0, 0.35)
+"""Spikes a step, of the fastest neurons, most promising first. On the networks of
+benchmarks/conversion.py each was the best for one number of steps or another."""
+
+SYNAPSES = (0.0, 2.0)
+"""Synaptic time constants, steps. None is quickest; some smooth what few synapses
+bring, which a depthwise network needs (0.66 of a slope instead of 0.9)."""
+
+MIN_POTENTIAL = -1.0
+"""Of the threshold. At 0 what excites before what inhibits arrives fires for nothing;
+without a floor what inhibits first holds a neuron back for the rest of the sample."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """Choices of a conversion."""
+
+    tau_syn: float  # s, of every connection
+    max_rate: float  # Hz, of the 99.9th percentile
+    min_potential: float = MIN_POTENTIAL  # of the threshold, of IF neurons
+
+    def applied(self, graph: Graph, shown: Presentation) -> Graph:
+        """The same network with these synapses and rates."""
+        rated = balance(graph, shown.still, dt=shown.dt, max_rate=self.max_rate)
+        if any(isinstance(node, LIF) for node in rated.nodes):
+            rated = quicken(rated, shown.still, dt=shown.dt, max_rate=self.max_rate)
+        return Graph(
+            tuple(
+                replace(node, tau_syn=self.tau_syn)
+                if isinstance(node, Lowpass)
+                else node
+                for node in rated.nodes
+            )
+        )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Trial:
+    """What became of a candidate."""
+
+    candidate: Candidate
+    graph: Graph  # with its synapses and rates
+    corrections: Mapping[str, Correction]
+    error: float
+    """Mean squared error of the answers, of the float answers' variance."""
+
+
+def tried(
+    candidate: Candidate, graph: Graph, shown: Presentation, wanted: Wanted
+) -> Trial:
+    """A legalised Graph converted so, and how far its answers are from the wanted."""
+    rated = candidate.applied(graph, shown)
+    network = Layerwise(rated, shown)
+    corrections = correct(network, candidate.min_potential)
+    found = fit_readout(decoder_of(rated), network.spikes, shown.dt, wanted)
+    return Trial(
+        candidate=candidate, graph=rated, corrections=corrections, error=found.error
+    )
+
+
+def best(trials: Iterable[Trial]) -> Trial:
+    """The one whose answers are nearest; the first in a tie."""
+    return min(trials, key=lambda trial: trial.error)
