@@ -11,6 +11,7 @@ import numpy as np
 from ...graph.nodes import LIF, FloatArray
 from ...program import arithmetic as core
 from ...program.arithmetic import IntArray
+from ...program.host import BoolArray
 from .layers import Layer, Synapses
 from .rounding import (
     Scales,
@@ -65,6 +66,12 @@ class Bounds:
         strongest: FloatArray = np.max([none, *self.reach.values()], axis=0)
         return strongest
 
+    @property
+    def heard(self) -> BoolArray:
+        """Whether a channel has weights other than 0, (channels,)."""
+        heard: BoolArray = self.strongest > 0
+        return heard
+
     @cached_property
     def ceiling(self) -> FloatArray:
         """Membrane scale with the largest threshold, bias or v_min, (channels,)."""
@@ -77,11 +84,12 @@ class Bounds:
         return np.minimum(ceiling, core.V_LIMIT / depth) if depth > 0 else ceiling
 
     def full(self, exponent: int) -> FloatArray:
-        """Membrane scale with the largest mantissa, (channels,)."""
-        with np.errstate(divide="ignore"):
-            full: FloatArray = (
-                self.largest * 2.0 ** (core.WEIGHT_SHIFT + exponent) / self.strongest
-            )
+        """Membrane scale with the largest mantissa, (channels,).
+
+        A channel without weights has that of the strongest.
+        """
+        reach = np.where(self.heard, self.strongest, self.strongest.max())
+        full: FloatArray = self.largest * 2.0 ** (core.WEIGHT_SHIFT + exponent) / reach
         return full
 
     def scales(self, membrane: FloatArray) -> Scales:
@@ -134,10 +142,9 @@ class Bounds:
 
     def lost(self, scales: Scales, exponent: int) -> float:
         """Bits that the channels' largest mantissas are short of, on average."""
-        full, heard = self.full(exponent), self.strongest > 0
-        membrane = scales.spread(scales.membrane, full.size)
-        short = np.log2(full[heard] / np.resize(membrane, full.size)[heard])
-        return float(np.minimum(short, np.log2(self.largest + 2)).mean())
+        full = self.full(exponent)
+        short = np.log2(full / scales.spread(scales.membrane, full.size))
+        return float(np.minimum(short, np.log2(self.largest + 2))[self.heard].mean())
 
     def error(self, scales: Scales) -> float:
         """Σ squared errors of the synapses' weights, in thresholds a spike."""
