@@ -152,8 +152,8 @@ def round_connection(layer: Layer, synapses: Synapses, scales: Scales) -> Connec
             groups=node.groups,
             dilation=node.dilation,
         )
-    sender, receiver = np.nonzero(mantissa)
-    if 0 < sender.size < SPARSE * mantissa.size:
+    if 0 < np.count_nonzero(mantissa) < SPARSE * mantissa.size:
+        sender, receiver = np.nonzero(mantissa)
         return SparseConnection(
             **ends,
             weight=mantissa[sender, receiver],
