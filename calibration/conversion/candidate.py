@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ...toolchain.graph.graph import Graph
-from ...toolchain.graph.nodes import LIF, Lowpass
+from ...toolchain.graph.nodes import IF, LIF, FloatArray, Lowpass
 from ...toolchain.passes.quantize.quantize import decoder_of
 from ...toolchain.program.correction import Correction
 from ..balance import balance
@@ -14,14 +14,6 @@ from ..membrane import quicken
 from ..readout import Wanted, fit_readout
 from .correct import correct
 from .layerwise import Layerwise, Presentation
-
-RATES = (0.5, 0.7, 1.0, 0.35)
-"""Spikes a step, of the fastest neurons, most promising first. On the networks of
-benchmarks/conversion.py each was the best for one number of steps or another."""
-
-SYNAPSES = (0.0, 2.0)
-"""Synaptic time constants, steps. None is quickest; some smooth what few synapses
-bring, which a depthwise network needs (0.66 of a slope instead of 0.9)."""
 
 MIN_POTENTIAL = -1.0
 """Of the threshold. At 0 what excites before what inhibits arrives fires for nothing;
@@ -35,12 +27,19 @@ class Candidate:
     tau_syn: float  # s, of every connection
     max_rate: float  # Hz, of the 99.9th percentile
     min_potential: float = MIN_POTENTIAL  # of the threshold, of IF neurons
+    shares: tuple[tuple[str, float], ...] = ()
+    """Population → its own highest rate, of that; 1 where it is not named."""
 
     def applied(self, graph: Graph, shown: Presentation) -> Graph:
         """The same network with these synapses and rates."""
-        rated = balance(graph, shown.still, dt=shown.dt, max_rate=self.max_rate)
-        if any(isinstance(node, LIF) for node in rated.nodes):
-            rated = quicken(rated, shown.still, dt=shown.dt, max_rate=self.max_rate)
+        rates = {
+            node.name: min(self.max_rate * dict(self.shares).get(node.name, 1.0), most)
+            for node in graph.nodes
+            if isinstance(node, LIF | IF)
+            for most in [1 / shown.dt]
+        }
+        rated = balance(graph, shown.still, dt=shown.dt, max_rate=rates)
+        rated = quicken(rated, shown.still, dt=shown.dt, max_rate=rates)
         return Graph(
             tuple(
                 replace(node, tau_syn=self.tau_syn)
@@ -59,7 +58,8 @@ class Trial:
     graph: Graph  # with its synapses and rates
     corrections: Mapping[str, Correction]
     error: float
-    """Mean squared error of the answers, of the float answers' variance."""
+    """``ReadOut.error``"""
+    answers: FloatArray  # (samples, …)
 
 
 def tried(
@@ -71,10 +71,9 @@ def tried(
     corrections = correct(network, candidate.min_potential)
     found = fit_readout(decoder_of(rated), network.spikes, shown.dt, wanted)
     return Trial(
-        candidate=candidate, graph=rated, corrections=corrections, error=found.error
+        candidate=candidate,
+        graph=rated,
+        corrections=corrections,
+        error=found.error,
+        answers=found.answers,
     )
-
-
-def best(trials: Iterable[Trial]) -> Trial:
-    """The one whose answers are nearest; the first in a tie."""
-    return min(trials, key=lambda trial: trial.error)

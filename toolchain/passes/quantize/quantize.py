@@ -121,9 +121,7 @@ def quantize(
             for synapses in layer.synapses
         ),
         encoder=(
-            replace(encoder, graph=_until(graph, start, f"{start}.sent"))
-            if encoder
-            else _bias_encoder(graph, found, scales)
+            sending(encoder, graph) if encoder else _bias_encoder(graph, found, scales)
         ),
         decoder=decoder_of(graph),
         timing=Timing(dt=dt, steps=steps),
@@ -223,6 +221,12 @@ def _check_encoder(
             f"SpikeEncoder: max_rate is {encoder.max_rate} Hz; a neuron sends at most "
             f"one spike a step, more than 0 and up to {1 / dt:g} Hz is allowed"
         )
+
+
+def sending(encoder: SpikeEncoder, graph: Graph) -> SpikeEncoder:
+    """The encoder with the host's preprocessing of this network."""
+    start = graph.prepared.name
+    return replace(encoder, graph=_until(graph, start, f"{start}.sent"))
 
 
 def host_current(graph: Graph, layer: Layer) -> Graph:
