@@ -131,7 +131,8 @@ class Layerwise:
         program = self._program(driven, scales)
         bias = {}
         if current is not None:
-            bias[name] = core.round_bias(current * scales.current)
+            unit = scales.spread(scales.current, current.shape[1])
+            bias[name] = core.round_bias(current * unit)
         sent = {s.source: self.spikes[s.source] for s in layer.synapses}
         stimulus = Stimulus(
             samples=len(self.shown.samples),

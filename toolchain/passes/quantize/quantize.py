@@ -180,6 +180,12 @@ def _check_scales(found: tuple[Layer, ...], scales: Mapping[str, Scales]) -> Non
                 f"Population {layer.population.name!r}: its scales, or those of its "
                 f"synapses from {sorted(sources)}, are missing; fine-tune it again"
             )
+        if len(mine.channels) not in (0, layer.channels):
+            raise ModelError(
+                f"Population {layer.population.name!r}: its scales are of "
+                f"{len(mine.channels)} channels, it has {layer.channels}; fine-tune it "
+                "again"
+            )
 
 
 def _check_encoder(
@@ -269,10 +275,9 @@ def _bias_encoder(
         BiasEncoder(
             graph=host_current(graph, layer),
             population=layer.population.name,
-            scale=scales[layer.population.name].current,
+            scale=mine.spread(mine.current, layer.last_axis),
         )
-        for layer in found
-        if layer.host
+        for layer, mine in ((x, scales[x.population.name]) for x in found if x.host)
     )
     return parts[0] if len(parts) == 1 else BiasEncoders(parts=parts)
 
