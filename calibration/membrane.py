@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
+
 from ..toolchain.graph.graph import Graph
-from ..toolchain.graph.nodes import LIF, Node
+from ..toolchain.graph.interpret import interpret
+from ..toolchain.graph.nodes import LIF, FloatArray, Node
 from .balance import WEIGHTED, driven, is_fed_by_host, weighted, with_scale
 
 
@@ -67,3 +72,61 @@ def _lacks_weights(graph: Graph, population: str) -> bool:
     (source,) = graph[population].inputs
     own = isinstance(graph[source], WEIGHTED) and len(graph.consumers(source)) == 1
     return is_fed_by_host(graph, population) and not own
+
+
+def quicken(
+    graph: Graph,
+    samples: FloatArray,
+    *,
+    dt: float = 0.001,
+    max_rate: Mapping[str, float],
+    percentile: float = 99.9,
+) -> Graph:
+    """The same network, its LIF populations k times as fast, near ``max_rate``.
+
+    With tau_rc / k and tau_ref / k a neuron's rate r = 1 / (tau_ref + tau_rc ·
+    ln(1 + 1 / (J − 1))) is k times as high, and with amplitude / k the network computes
+    what it did; in few steps a neuron that fires often tells more. On the core a
+    refractory period is whole steps, and a reset to 0 loses half a step more: so k is
+    the one nearest max_rate / (a ``percentile`` of the rates) with which tau_ref / k is
+    half a step more than a whole number of them; any where tau_ref is 0.
+
+    Args:
+        graph: legalised.
+        samples: (samples, *input shape).
+        dt: s.
+        max_rate: population → Hz.
+        percentile: of the rates, 0 … 100.
+    """
+    leaky = [node.name for node in graph.nodes if isinstance(node, LIF)]
+    if not leaky:
+        return graph
+    values = interpret(graph, samples, record=leaky)
+
+    def changed(node: Node) -> Node:
+        if not isinstance(node, LIF):
+            return node
+        rates = values[node.name] / node.amplitude
+        top = float(np.percentile(rates, percentile)) or float(rates.max())
+        k = (
+            _whole_steps(max_rate[node.name] / top, node.tau_ref / dt)
+            if top > 0
+            else 1.0
+        )
+        return replace(
+            node,
+            tau_rc=node.tau_rc / k,
+            tau_ref=node.tau_ref / k,
+            amplitude=node.amplitude / k,
+        )
+
+    return Graph(tuple(changed(node) for node in graph.nodes))
+
+
+def _whole_steps(wanted: float, refractory: float) -> float:
+    """The k nearest ``wanted`` with refractory / k = n + ½ steps, rounded down to n."""
+    if refractory == 0:
+        return wanted
+    n = max(math.floor(refractory / wanted), 0)
+    found = [refractory / (i + 0.5) * (1 + 1e-9) for i in (n - 1, n, n + 1) if i >= 0]
+    return min(found, key=lambda k: abs(math.log(k / wanted)))

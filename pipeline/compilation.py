@@ -10,19 +10,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 
+from ..calibration.choice import Choice
 from ..calibration.overflow import Overflow
 from ..toolchain.errors import DataError, SnnDeployError
 from ..toolchain.graph.graph import Graph
 from ..toolchain.graph.nodes import Array, FloatArray
 from ..toolchain.passes.quantize.rounding import Scales
+from ..toolchain.program.correction import Correction
 from ..toolchain.program.host import mean_over_steps
 from ..toolchain.program.program import Program
 from ..toolchain.program.recording import Recording
 
 DEFAULT_STEPS = 64
+EFFORTS = ("none", "fast", "thorough")
+BUDGET = 300.0  # s that a thorough calibration may take
+PLAIN_TAU_SYN = 0.005  # s, where nothing is calibrated; the paper's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,10 +35,14 @@ class Settings:
     """What a user may choose about compiling."""
 
     steps: int | None = None  # per sample; None: as trained for, else DEFAULT_STEPS
+    auto_steps: bool = False  # calibration chooses them
     dt: float = 0.001  # s
     encoder: str | None = None  # of ENCODERS; None: as fine-tuned with, else "bias"
-    tau_syn: float = 0.005  # s, of every connection; the paper's
-    max_rate: float | None = None  # Hz, of rectified linear neurons; see ``balance``
+    calibrate: str = "fast"  # of EFFORTS
+    tau_syn: float | None = None  # s, of every connection; None: calibration chooses
+    max_rate: float | None = None  # Hz, of the fastest neurons; None: likewise
+    min_potential: float | None = None  # of IF neurons' threshold; None: likewise
+    budget: float = BUDGET  # s, of a thorough calibration
     weight_bits: int = 8
 
     @property
@@ -52,18 +61,27 @@ class Compilation:
             *input shape); never test data.
         settings: how to compile.
         scales: of a fine-tuned Graph, which its integers were trained with.
+        corrections: population → what it is driven with on the core, from ``calibrate``
+            on.
+        choices: that calibration made.
         program: the integers, from ``quantize`` on.
         recording: of the samples on the reference, from ``simulate`` on.
         overflows: how near the samples come to overflowing, from ``simulate`` on.
+        score: of answers to the samples, higher is better; None: they have no labels.
+        announce: told how a long pass stands.
     """
 
     graph: Graph
     samples: Array
     settings: Settings
     scales: Mapping[str, Scales] | None = None
+    corrections: Mapping[str, Correction] = field(default_factory=dict)
+    choices: tuple[Choice, ...] = ()
     program: Program | None = None
     recording: Recording | None = None
     overflows: tuple[Overflow, ...] = ()
+    score: Callable[[FloatArray], float] | None = None
+    announce: Callable[[str], None] = lambda words: None
 
     @property
     def still(self) -> FloatArray:

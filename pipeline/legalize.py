@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..toolchain.passes.legalize.legalize import legalize
-from .compilation import Compilation
+from .compilation import PLAIN_TAU_SYN, Compilation
 
 
 def run(now: Compilation) -> Compilation:
     """Reads ``tau_syn``, and whether the input is sent as spikes."""
     chosen = now.settings
-    graph = legalize(now.graph, chosen.tau_syn, input_spikes=chosen.input_spikes)
+    tau_syn = chosen.tau_syn
+    if tau_syn is None:  # calibration chooses it later
+        tau_syn = PLAIN_TAU_SYN if chosen.calibrate == "none" else 0.0
+    graph = legalize(now.graph, tau_syn, input_spikes=chosen.input_spikes)
     return replace(now, graph=graph)

@@ -19,7 +19,7 @@ from snn_deploy.toolchain.bundle.bundle import Bundle, load_bundle, save_bundle
 from snn_deploy.toolchain.errors import BundleError, ModelError
 from snn_deploy.toolchain.graph import functions, nodes, preparation, rearranging
 from snn_deploy.toolchain.graph.graph import Graph
-from snn_deploy.toolchain.program import connections, host, program
+from snn_deploy.toolchain.program import connections, correction, host, program
 from snn_deploy.toolchain.program.connections import DenseConnection
 from snn_deploy.toolchain.program.host import Decoder, SpikeEncoder
 from snn_deploy.toolchain.program.program import Population, Program, SpikeInput, Timing
@@ -148,7 +148,10 @@ def test_random_programs_come_back(network, tmp_path_factory):
     assert same(network, load_bundle(path).program)
 
 
-FORMS = (nodes, preparation, rearranging, functions, connections, host, program)
+FORMS = (
+    *(nodes, preparation, rearranging, functions),
+    *(connections, correction, host, program),
+)
 
 
 def test_every_class_of_the_forms_can_be_stored():

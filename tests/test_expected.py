@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snn_deploy.calibration.balance import balance
-from snn_deploy.calibration.readout import calibrate_readout
+from snn_deploy.calibration.readout import fit_readout, wanted_of
 from snn_deploy.targets.contract import find_target
 from snn_deploy.toolchain.bundle.bundle import Bundle, save_bundle
 from snn_deploy.toolchain.errors import DataError
@@ -66,8 +66,10 @@ def built(graph: Graph, tau_syn: float = 0.005) -> tuple[Program, n.FloatArray]:
     legal = balance(legalize(graph, tau_syn), samples)
     program = quantize(legal, samples, steps=STEPS)
     with find_target("reference").load(program) as session:
-        wanted = interpret(graph, samples)["y"]
-        return calibrate_readout(program, session.run(samples), wanted), samples
+        spikes = session.run(samples).spikes
+    dt = program.timing.dt
+    found = fit_readout(program.decoder, spikes, dt, wanted_of(graph, samples))
+    return replace(program, decoder=found.decoder), samples
 
 
 def simulated(program: Program, samples: n.FloatArray) -> Recording:

@@ -120,9 +120,9 @@ def stages(name: str) -> str:
     assert program is not None
     texts["place"] = place(program, CORE, cores=16)
     if name == "leaky":
-        texts["with_time_constant, of balance"] = with_time_constant(now.graph, 0.01)
+        texts["with_time_constant, of calibrate"] = with_time_constant(now.graph, 0.01)
     if not program.inputs:
-        texts["dequantize, of calibrate"] = dequantize(program)
+        texts["dequantize, of readout"] = dequantize(program)
     if name == "convolutions":
         stored = Preprocessing(scale=(1 / 256,), channels_first=True)
         texts["with_preprocessing, of as read"] = with_preprocessing(graph, stored)

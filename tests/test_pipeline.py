@@ -53,7 +53,7 @@ def test_a_network_becomes_a_program_pass_by_pass():
     assert done.program is not None and done.recording is not None
     done.program.check()
     assert [o.population for o in done.overflows] == ["b"]
-    assert done.program.decoder.settle > 0  # what ``calibrate`` chose
+    assert done.program.decoder.settle > 0  # what ``readout`` chose
 
 
 def test_a_fine_tuned_network_keeps_its_rates_and_its_read_out():
@@ -61,7 +61,7 @@ def test_a_fine_tuned_network_keeps_its_rates_and_its_read_out():
     scales = scales_of(prepared.graph, SAMPLES)
     tuned = replace(prepared, scales=scales)
     done = compiled(tuned, passes_for(scales))
-    assert set(CONVERTED) - set(TUNED) == {"balance", "calibrate"}
+    assert set(CONVERTED) - set(TUNED) == {"calibrate", "readout"}
     assert str(done.graph) == str(prepared.graph)
     assert done.program is not None and done.program.decoder.settle == 0
 

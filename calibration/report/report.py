@@ -15,6 +15,7 @@ from ...toolchain.errors import DataError
 from ...toolchain.files import demand_regular, parse_json
 from ...toolchain.program.program import Program
 from ...toolchain.program.recording import Recording
+from ..choice import Choice
 from ..energy import DeviceProfile, EnergyProxy, energy_proxy
 from ..overflow import Overflow
 from ..statistics import (
@@ -113,6 +114,7 @@ class Report:
     confusion: Confusion | None = None
     notes: tuple[str, ...] = ()  # what a reader of the scores must know
     doubts: tuple[str, ...] = ()  # why the answers may be worth nothing
+    calibration: tuple[Choice, ...] = ()
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -208,6 +210,7 @@ def measure(
     confusion: Confusion | None = None,
     notes: tuple[str, ...] = (),
     doubts: tuple[str, ...] = (),
+    calibration: tuple[Choice, ...] = (),
 ) -> Report:
     """Program and Recording → Report.
 
@@ -223,6 +226,7 @@ def measure(
         confusion: of the classes, where there are any.
         notes: what a reader of the scores must know.
         doubts: why the answers may be worth nothing.
+        calibration: what it chose.
 
     Raises:
         DataError: the recording is empty or not one of this Program.
@@ -252,6 +256,7 @@ def measure(
         confusion=confusion,
         notes=notes,
         doubts=doubts,
+        calibration=calibration,
     )
 
 

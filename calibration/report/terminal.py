@@ -118,6 +118,7 @@ def _lines(report: Report) -> list[tuple[str, str]]:
     lines += [("score", line) for line in score_lines(report.scores)]
     if report.confusion is not None and report.confusion.worst:
         lines.append(("confused", _mistakes(report.confusion)))
+    lines += [("chosen", str(choice)) for choice in report.calibration]
     lines += [("note", note) for note in report.notes]
     lines += [("warning", warning) for warning in report.warnings]
     return lines

@@ -14,7 +14,11 @@ from ...toolchain.errors import TargetUnavailable
 from ...toolchain.graph.graph import Graph
 from ...toolchain.graph.nodes import FloatArray
 from ...toolchain.passes.place.limits import CONNECTIONS, Limits
-from ...toolchain.passes.quantize.dequantize import current_unit, dequantize
+from ...toolchain.passes.quantize.dequantize import (
+    current_unit,
+    dequantize,
+    without_correction,
+)
 from ...toolchain.passes.quantize.layers import layers
 from ...toolchain.program.host import BoolArray, Stimulus
 from ...toolchain.program.program import Program
@@ -59,8 +63,8 @@ class NengoDL(Target):
 
     def current(self, program: Program, stimulus: Stimulus) -> FloatArray:
         """J of the first population, (samples, neurons)."""
-        (current,) = stimulus.current.values()
-        return current
+        ((name, current),) = stimulus.current.items()
+        return without_correction(program, name, current)
 
 
 class NengoDLRounded(NengoDL):
@@ -77,7 +81,8 @@ class NengoDLRounded(NengoDL):
         ((name, bias),) = stimulus.bias.items()
         assert program.graph is not None
         (first,) = (x for x in layers(program.graph) if x.population.name == name)
-        return bias / current_unit(program, first)
+        current = bias / current_unit(program, first, bias.shape[1])
+        return without_correction(program, name, current)
 
 
 class NengoDLSession(Session):

@@ -21,7 +21,7 @@ from ..graph.graph import Graph
 from ..graph.nodes import Array, FloatArray, Shape
 from ..graph.preparation import ChannelsLast, Rescale
 from ..graph.rearranging import Pad2D, Permute, Slice
-from ..program import connections, host, program
+from ..program import connections, correction, host, program
 from ..program.arithmetic import IntArray
 
 CLASSES: Mapping[str, type] = {
@@ -35,6 +35,7 @@ CLASSES: Mapping[str, type] = {
         *(nodes.Sigmoid, nodes.Tanh, nodes.Softmax, nodes.LogSoftmax, nodes.Argmax),
         *(nodes.LIF, nodes.IF, nodes.SoftLIF, nodes.ReLU, nodes.Output),
         *(program.Program, program.SpikeInput, program.Population, program.Timing),
+        correction.Correction,
         *(connections.DenseConnection, connections.ConvConnection),
         *(connections.ConvTransposeConnection, connections.SparseConnection),
         *(host.BiasEncoder, host.BiasEncoders, host.SpikeEncoder, host.Decoder),

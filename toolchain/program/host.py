@@ -17,7 +17,7 @@ from ..errors import DataError
 from ..graph.graph import Graph
 from ..graph.interpret import interpret, readout_weights
 from ..graph.nodes import Array, FloatArray, Shape
-from ..graph.text import field_text, number_text
+from ..graph.text import array_text, field_text, number_text
 from .arithmetic import MAX_BIAS, IntArray, round_bias
 
 BoolArray = npt.NDArray[np.bool_]
@@ -32,11 +32,11 @@ class BiasEncoder:
 
     graph: Graph
     population: str
-    scale: float  # bias units for one unit of J
+    scale: float | FloatArray  # bias units for one unit of J; for all, or (channels,)
 
     def __str__(self) -> str:
         """Its line, and the Graph indented."""
-        title = f"BiasEncoder → {self.population}: scale {number_text(self.scale)}"
+        title = f"BiasEncoder → {self.population}: scale {array_text(self.scale)}"
         return f"{title}\n{textwrap.indent(str(self.graph), '    ')}"
 
 
@@ -123,9 +123,10 @@ def mean_over_steps(events: Array) -> FloatArray:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Decoder:
-    """graph(amplitude · weighted mean rate of ``population``).
+    """graph(gain · amplitude · weighted mean rate of ``population``).
 
-    The weights of the mean are ``interpret.readout_weights``.
+    The weights of the mean are ``interpret.readout_weights``; ``gain`` is what
+    calibration makes up for with what the core's neurons lose.
 
     ``graph`` is the host's last part of the network, from the population's output on;
     where there are ``others``, it takes the values of all, flat, one behind the other.
@@ -137,6 +138,7 @@ class Decoder:
     settle: float = 0.0  # s left out at the start
     tau_syn: float = 0.0  # s, 0: plain mean
     others: tuple[tuple[str, float], ...] = ()  # populations and their amplitudes
+    gain: float = 1.0
 
     @property
     def reads(self) -> tuple[tuple[str, float], ...]:
@@ -149,6 +151,8 @@ class Decoder:
         words = [f"{names} → Decoder:"]
         for name in ("amplitude", "settle", "tau_syn"):
             words += field_text(name, getattr(self, name))
+        if self.gain != 1:
+            words += field_text("gain", self.gain)
         return f"{' '.join(words)}\n{textwrap.indent(str(self.graph), '    ')}"
 
 
@@ -211,7 +215,7 @@ def encode(
 
 def _biases(encoder: BiasEncoder, current: FloatArray, number: int) -> IntArray:
     """Rounded biases, (samples, neurons), of currents J of the same shape."""
-    flat = current * encoder.scale
+    flat = current * np.resize(encoder.scale, current.shape[1])
     peaks = np.rint(np.abs(flat)).max(axis=1)
     if peaks.max() > MAX_BIAS:
         raise DataError(
@@ -289,6 +293,6 @@ def decode(decoder: Decoder, spikes: Mapping[str, BoolArray], dt: float) -> Floa
         sent = spikes[name]
         weights = readout_weights(decoder.settle, decoder.tau_syn, sent.shape[1], dt)
         rate = np.stack([weights @ s.astype(np.float64) for s in sent]) / dt  # Hz
-        values.append(amplitude * rate)
+        values.append(decoder.gain * amplitude * rate)
     value = values[0] if len(values) == 1 else np.concatenate(values, axis=1)
     return _apply(decoder.graph, value.reshape(-1, *decoder.graph.input.shape))

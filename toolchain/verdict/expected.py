@@ -45,6 +45,7 @@ from ..graph.nodes import FloatArray, Node
 from ..passes.quantize.dequantize import current_unit, dequantize, spike_unit
 from ..passes.quantize.layers import Layer, Synapses, layers
 from ..program import arithmetic as core
+from ..program.correction import Correction, across
 from ..program.host import Stimulus, encode
 from ..program.program import Population, Program
 from ..program.recording import Recording
@@ -139,11 +140,15 @@ def _currents(
     for layer in layers(graph):
         name = layer.population.name
         if name in stimulus.bias:
-            unit = current_unit(program, layer)
             bias = stimulus.bias[name].astype(np.float64)
-            off = _bias_step(bias) + np.abs(bias) * _threshold_error(program, layer)
+            size = bias.shape[1]
+            unit = current_unit(program, layer, size)
+            threshold = _threshold_error(program, layer, size)
+            off = _bias_step(bias) + np.abs(bias) * threshold
             node = layer.population.inputs[0]
             current = (bias + sign * off) / unit
+            if (correction := _correction(program, name)) is not None:
+                current = correction.removed(current)
             found[node] = current.reshape(-1, *graph.shapes[node])
     return found
 
@@ -166,7 +171,9 @@ def _errors(
 ) -> tuple[FloatArray, FloatArray]:
     """How far rounding may have moved each weight and bias of a de-quantised node."""
     node = synapses.node
-    unit, off = current_unit(program, layer), _threshold_error(program, layer)
+    size = node.weight.shape[-1]
+    unit = current_unit(program, layer, size)
+    off = _threshold_error(program, layer, size)
     spike = spike_unit(program, layer, synapses)
     (connection,) = (
         c
@@ -174,15 +181,30 @@ def _errors(
         if c.source == synapses.source
     )
     mantissa = 2.0 ** (core.WEIGHT_SHIFT + connection.exponent) / spike
-    weight = mantissa * (1 + off) + np.abs(node.weight) * off
-    bias = _bias_step(node.bias * unit) / unit + np.abs(node.bias) * off
-    return weight, bias
+    correction = _correction(program, layer.population.name)
+    gain, held = np.ones(1), node.bias
+    if correction is not None:
+        gain, held = correction.gain, correction.applied(node.bias)
+    weight = mantissa * (1 + off) / across(gain, node.weight)
+    weight = weight + np.abs(node.weight) * off
+    bias = _bias_step(held * unit) / unit + np.abs(held) * off
+    return weight, bias / across(gain, node.bias)
 
 
-def _threshold_error(program: Program, layer: Layer) -> float:
+def _correction(program: Program, name: str) -> Correction | None:
+    population = program[name]
+    assert isinstance(population, Population)
+    return population.correction
+
+
+def _threshold_error(program: Program, layer: Layer, size: int) -> FloatArray:
+    """Share by which rounding moved the threshold at most, of neurons in a row."""
     population = program[layer.population.name]
     assert isinstance(population, Population)
-    return (1 << core.THRESHOLD_SHIFT) / 2 / population.scale
+    error: FloatArray = (
+        (1 << core.THRESHOLD_SHIFT) / 2 / np.resize(population.scale, size)
+    )
+    return error
 
 
 def _bias_step(bias: FloatArray) -> FloatArray:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from ...graph.nodes import (
     Reshape,
     Shape,
 )
+from ...program.correction import Correction, across
 from ..legalize.compose import Weighted
 
 
@@ -45,6 +47,24 @@ class Layer:
     synapses: tuple[Synapses, ...]
     bias: FloatArray  # (neurons,), in units of J
     host: str | None = None
+    correction: Correction | None = None
+    """With which weights and bias have been driven, the host's part yet to be."""
+
+    @property
+    def last_axis(self) -> int:
+        """Its length; the axis is that of the population's channels."""
+        return self.shape[-1] if self.shape else 1
+
+    @property
+    def channels(self) -> int:
+        """How many neurons in a row may have scales and corrections of their own.
+
+        Neuron n has those of n mod channels: fewer than the last axis has where neurons
+        of several share their weights, behind a convolution that is flattened.
+        """
+        return math.gcd(
+            self.last_axis, *(s.node.weight.shape[-1] for s in self.synapses)
+        )
 
     @property
     def tau_syn(self) -> float:
@@ -69,6 +89,36 @@ def layers(graph: Graph) -> tuple[Layer, ...]:
         ModelError: the Graph is not legalised.
     """
     return tuple(_layer(graph, x) for x in graph.nodes if isinstance(x, Neurons))
+
+
+def corrected_layers(
+    graph: Graph, corrections: Mapping[str, Correction] | None
+) -> tuple[Layer, ...]:
+    """``layers``, each with its weights and bias as its correction says."""
+    corrections = corrections or {}
+    return tuple(
+        corrected(layer, corrections.get(layer.population.name))
+        for layer in layers(graph)
+    )
+
+
+def corrected(layer: Layer, correction: Correction | None) -> Layer:
+    """The layer with J′ = gain · J + offset, and the correction's least potential."""
+    if correction is None:
+        return layer
+    low = correction.min_potential
+    synapses = []
+    for each in layer.synapses:
+        node = each.node
+        gain = across(correction.gain, node.weight)
+        synapses.append(replace(each, node=replace(node, weight=node.weight * gain)))
+    return replace(
+        layer,
+        population=replace(layer.population, min_voltage=low),
+        synapses=tuple(synapses),
+        bias=correction.applied(layer.bias),
+        correction=correction,
+    )
 
 
 def _layer(graph: Graph, population: Neurons) -> Layer:

@@ -22,9 +22,10 @@ from ...graph.nodes import (
 )
 from ...graph.preparation import Rescale
 from ...graph.rearranging import Slice
+from ...program.correction import Correction, across
 from ...program.host import BiasEncoder, BiasEncoders, Decoder, Encoder, SpikeEncoder
 from ...program.program import Program, SpikeInput, Timing
-from .layers import Layer, layers
+from .layers import Layer, corrected_layers
 from .rounding import Scales, round_connection, round_population
 from .scales import choose_scales
 
@@ -41,7 +42,7 @@ def quantize(
     encoder: SpikeEncoder | None = None,
     weight_bits: int = 8,
     scales: Mapping[str, Scales] | None = None,
-    worth: Mapping[str, float] | None = None,
+    corrections: Mapping[str, Correction] | None = None,
 ) -> Program:
     """The Program that runs ``graph``, each of its populations with its own scales.
 
@@ -84,16 +85,14 @@ def quantize(
             None: the host sets the first population's bias.
         weight_bits: of the weights, with their sign.
         scales: population → scales to round with; None: ``scales_of`` chooses them.
-        worth: population → what one of its spikes is worth on the core, in the float
-            model's (``Population.worth``); 1 where it is not named.
+        corrections: population → what its neurons are driven with on the core instead.
 
     Raises:
         ModelError: the graph is not legalised, or not for this encoder.
         DataError: the samples are none, or not what the graph takes.
         DoesNotFit: a number is beyond what the core can hold.
     """
-    found, start = layers(graph), graph.prepared.name
-    worth = worth or {}
+    found, start = corrected_layers(graph, corrections), graph.prepared.name
     _check_encoder(graph, found, encoder, dt)
     if scales is None:
         scales = scales_of(
@@ -102,7 +101,7 @@ def quantize(
             dt=dt,
             encoder=encoder,
             weight_bits=weight_bits,
-            worth=worth,
+            corrections=corrections,
         )
     _check_scales(found, scales)
     program = Program(
@@ -112,7 +111,7 @@ def quantize(
         populations=tuple(
             replace(
                 round_population(layer, scales[layer.population.name], dt),
-                worth=worth.get(layer.population.name, 1.0),
+                correction=layer.correction,
             )
             for layer in found
         ),
@@ -122,11 +121,9 @@ def quantize(
             for synapses in layer.synapses
         ),
         encoder=(
-            replace(encoder, graph=_until(graph, start, f"{start}.sent"))
-            if encoder
-            else _bias_encoder(graph, found, scales)
+            sending(encoder, graph) if encoder else _bias_encoder(graph, found, scales)
         ),
-        decoder=_decoder(graph, worth),
+        decoder=decoder_of(graph),
         timing=Timing(dt=dt, steps=steps),
         graph=graph,
     )
@@ -142,7 +139,7 @@ def scales_of(
     encoder: SpikeEncoder | None = None,
     weight_bits: int = 8,
     moving: bool = False,
-    worth: Mapping[str, float] | None = None,
+    corrections: Mapping[str, Correction] | None = None,
 ) -> dict[str, Scales]:
     """Scales of every population of a legalised graph.
 
@@ -155,11 +152,8 @@ def scales_of(
         raise DoesNotFit(
             f"weights of {weight_bits} bits; {BITS[0]} … {BITS[1]} are allowed"
         )
-    worth = worth or {}
     amplitudes = {
-        node.name: node.amplitude * worth.get(node.name, 1.0)
-        for node in graph.nodes
-        if isinstance(node, Neurons)
+        node.name: node.amplitude for node in graph.nodes if isinstance(node, Neurons)
     }
     if encoder:
         amplitudes[graph.prepared.name] = 1 / encoder.max_rate
@@ -172,7 +166,7 @@ def scales_of(
             moving=moving,
             peak=HEADROOM * _peak(graph, layer, samples) if layer.host else 0.0,
         )
-        for layer in layers(graph)
+        for layer in corrected_layers(graph, corrections)
     }
 
 
@@ -185,6 +179,12 @@ def _check_scales(found: tuple[Layer, ...], scales: Mapping[str, Scales]) -> Non
             raise ModelError(
                 f"Population {layer.population.name!r}: its scales, or those of its "
                 f"synapses from {sorted(sources)}, are missing; fine-tune it again"
+            )
+        if len(mine.channels) not in (0, layer.channels):
+            raise ModelError(
+                f"Population {layer.population.name!r}: its scales are of "
+                f"{len(mine.channels)} channels, it has {layer.channels}; fine-tune it "
+                "again"
             )
 
 
@@ -223,7 +223,13 @@ def _check_encoder(
         )
 
 
-def _current(graph: Graph, layer: Layer) -> Graph:
+def sending(encoder: SpikeEncoder, graph: Graph) -> SpikeEncoder:
+    """The encoder with the host's preprocessing of this network."""
+    start = graph.prepared.name
+    return replace(encoder, graph=_until(graph, start, f"{start}.sent"))
+
+
+def host_current(graph: Graph, layer: Layer) -> Graph:
     """The host's part of the network, up to what it adds to the population's J.
 
     The host sets the whole bias, that of the layer's synapses too.
@@ -231,10 +237,13 @@ def _current(graph: Graph, layer: Layer) -> Graph:
     assert layer.host is not None
     name = f"{layer.population.name}.current"
     until = _until(graph, layer.host, name)
-    if not layer.bias.any():
+    if layer.correction is None and not layer.bias.any():
         return until
-    bias = layer.bias.reshape(graph.shapes[layer.host])
-    offset = Rescale(f"{name}.bias", (layer.host,), scale=np.ones(1), offset=bias)
+    shape = graph.shapes[layer.host]
+    bias, gain = layer.bias.reshape(shape), np.ones(1)
+    if layer.correction is not None:
+        gain = across(layer.correction.gain, layer.bias).reshape(shape)
+    offset = Rescale(f"{name}.bias", (layer.host,), scale=gain, offset=bias)
     return Graph((*until.nodes[:-1], offset, Output(name, (offset.name,))))
 
 
@@ -255,7 +264,7 @@ def _peak(graph: Graph, layer: Layer, samples: FloatArray) -> float:
         raise DataError("samples: there are none; give at least one for calibration")
     if not np.isfinite(samples).all():
         raise DataError("samples: they hold NaN or infinite values; remove them")
-    host = _current(graph, layer)
+    host = host_current(graph, layer)
     return float(np.abs(interpret(host, samples)[host.output.name]).max(initial=0))
 
 
@@ -264,17 +273,16 @@ def _bias_encoder(
 ) -> Encoder:
     parts = tuple(
         BiasEncoder(
-            graph=_current(graph, layer),
+            graph=host_current(graph, layer),
             population=layer.population.name,
-            scale=scales[layer.population.name].current,
+            scale=mine.spread(mine.current, layer.last_axis),
         )
-        for layer in found
-        if layer.host
+        for layer, mine in ((x, scales[x.population.name]) for x in found if x.host)
     )
     return parts[0] if len(parts) == 1 else BiasEncoders(parts=parts)
 
 
-def _decoder(graph: Graph, worth: Mapping[str, float]) -> Decoder:
+def decoder_of(graph: Graph) -> Decoder:
     """The host's part of the network from the last populations on.
 
     Of several, the Graph's Input holds one behind the other, and slices take them out.
@@ -289,9 +297,7 @@ def _decoder(graph: Graph, worth: Mapping[str, float]) -> Decoder:
             wanted |= set(node.inputs)
             kept.insert(0, node)
     read = [x for x in graph.nodes if isinstance(x, Neurons) and x.name in wanted]
-    (first, amplitude), *others = (
-        (x.name, x.amplitude * worth.get(x.name, 1.0)) for x in read
-    )
+    (first, amplitude), *others = ((x.name, x.amplitude) for x in read)
     return Decoder(
         graph=Graph((*_given(graph, [x.name for x in read]), *kept)),
         population=first,

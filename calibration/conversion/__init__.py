@@ -1,0 +1,1 @@
+"""Conversion: a trained network fires on the core as its ANN means it to, untrained."""
