@@ -50,7 +50,7 @@ def deployed(case) -> tuple[Graph, Program, np.ndarray]:
     wanted = np.asarray(model(x))
     atol = 1e-5 * np.abs(wanted).max()
     np.testing.assert_allclose(evaluate(graph, x), wanted, rtol=1e-5, atol=atol)
-    return graph, compiled(graph, x, case.steps), x
+    return graph, compiled(graph, x), x
 
 
 @every_case
