@@ -110,4 +110,5 @@ def _fixed(chosen: Settings) -> Fixed:
 
 def _simulated(program: Program, stimulus: Stimulus) -> Mapping[str, BoolArray]:
     with find_target("reference").open(program) as session:
+        session.demand_room(stimulus.samples, stimulus.steps)
         return session.simulate(stimulus)

@@ -272,3 +272,25 @@ def test_steps_are_chosen_where_they_are_asked_for():
     assert done.program.timing.steps in STEPS
     assert done.choices[0].name == "steps"
     assert str(done.program.timing.steps) == done.choices[0].value
+
+
+def test_one_weight_far_beyond_the_others_costs_its_own_channel_alone():
+    graph = stacked(3)
+    node = graph["d1"]
+    weight = node.weight.copy()
+    weight[3, 5] *= 400
+    damaged = Graph(
+        tuple(replace(node, weight=weight) if x is node else x for x in graph.nodes)
+    )
+    last = damaged["d2"]  # what the neuron sends is as small as it was
+    calm = last.weight.copy()
+    calm[5] /= 400
+    damaged = Graph(
+        tuple(replace(last, weight=calm) if x is last else x for x in damaged.nodes)
+    )
+    errors = [
+        float(np.square(answers(converted(g)) - evaluate(g, SAMPLES)).mean())
+        / float(evaluate(g, SAMPLES).var())
+        for g in (graph, damaged)
+    ]
+    assert errors[1] < 2 * errors[0] + 0.02
