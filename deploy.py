@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from .calibration.conversion.fewest_steps import STEPS
 from .calibration.energy import load_profile
 from .calibration.operations import with_macs
 from .calibration.overflow import Overflow
@@ -56,6 +57,7 @@ TUNED = ("fold", "legalize", "quantize", "simulate")
 learnt, and its read-out."""
 
 CALIBRATION_SAMPLES = 64
+AUTO_SAMPLES = 256  # on which a score tells numbers of steps apart
 FEW = 8  # test samples on a target that is slow
 SHOWN = 16  # test samples whose spikes are kept, for the picture
 STORED_SAMPLES = 32  # test samples that travel in the bundle, for `run` and `compare`
@@ -63,9 +65,11 @@ STORED_SAMPLES = 32  # test samples that travel in the bundle, for `run` and `co
 
 @dataclass(frozen=True)
 class Steps:
-    """Times the steps of a build; ``announce`` is told each one's name and its s."""
+    """Times the steps of a build; ``announce`` is told each one's name and its s,
+    ``progress`` how a long one stands."""
 
     announce: Callable[[str, float], None] = lambda name, seconds: None
+    progress: Callable[[str], None] = lambda words: None
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
@@ -134,12 +138,7 @@ def build(
     if not source.scales:
         with steps("run the float ANN on training samples"):
             notes += check_reading(task, source.graph, force=force)
-    calibration = task.calibration(
-        _fitting(CALIBRATION_SAMPLES, source.graph, settings)
-    )
-    start = Compilation(
-        graph=source.graph, samples=calibration, settings=settings, scales=source.scales
-    )
+    start = _start(source, task, settings, steps)
     done = compiled(start, passes_for(source.scales), steps)
     assert done.program is not None
     program = with_macs(done.program, source.macs(input_spikes=settings.input_spikes))
@@ -181,11 +180,25 @@ def build(
     )
 
 
+def _start(source: Model, task: Task, settings: Settings, steps: Steps) -> Compilation:
+    """The network as read, with calibration samples."""
+    asked = AUTO_SAMPLES if settings.auto_steps else CALIBRATION_SAMPLES
+    count = _fitting(asked, source.graph, settings)
+    return Compilation(
+        graph=source.graph,
+        samples=task.calibration(count),
+        settings=settings,
+        scales=source.scales,
+        score=task.judge(count),
+        announce=steps.progress,
+    )
+
+
 def _fitting(count: int, graph: Graph, settings: Settings) -> int:
     """So many samples, or of a large network as many as have ``RASTER_BYTES`` steps."""
     names = [node.name for node in graph.nodes if isinstance(node, Neurons)]
     neurons = sum(math.prod(graph.shapes[name]) for name in names)
-    steps = settings.steps or DEFAULT_STEPS
+    steps = STEPS[-1] if settings.auto_steps else settings.steps or DEFAULT_STEPS
     return max(1, min(count, RASTER_BYTES // (steps * max(neurons, 1))))
 
 
@@ -230,10 +243,7 @@ def network_after(
     with steps("read model and data"):
         source = read_model(model, output, rewrites)
         source, task, settings = _read(source, data, reading, preprocessing, settings)
-    samples = task.calibration(_fitting(CALIBRATION_SAMPLES, source.graph, settings))
-    start = Compilation(
-        graph=source.graph, samples=samples, settings=settings, scales=source.scales
-    )
+    start = _start(source, task, settings, steps)
     return str(compiled(start, passes_for(source.scales), steps, last=last))
 
 
@@ -254,7 +264,8 @@ def _read(
         data, source.graph, source.metadata, reading=reading, events=events
     )
     steps = settings.steps or task.question.steps  # as many as the data's events have
-    return source, task, replace(settings, steps=steps)
+    auto = settings.auto_steps and steps is None and not source.scales
+    return source, task, replace(settings, steps=steps, auto_steps=auto)
 
 
 def _bundle(program: Program, source: Model, task: Task) -> Bundle:

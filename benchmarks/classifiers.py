@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -87,10 +88,13 @@ def data_of(name: str, given: argparse.Namespace) -> Path:
 
 def trained(name: str, data: Path, seed: int, out: Path) -> float:
     """A small Keras classifier on the training part; its best epoch by validation."""
-    held = read_data(data)
-    parts = parts_of(held, {}, seed)
-    assert held.answers is not None
-    tf.keras.utils.set_random_seed(seed)
+    return fitted(
+        lambda classes: classifier(name, classes), data, seed, out, EPOCHS[name]
+    )
+
+
+def classifier(name: str, classes: int) -> tf.keras.Model:
+    """Strided 3×3 convolutions and two dense layers."""
     layers: list[Any] = [tf.keras.layers.Input(SHAPES[name])]
     for filters in FILTERS[name]:
         layers.append(
@@ -101,25 +105,42 @@ def trained(name: str, data: Path, seed: int, out: Path) -> float:
     layers += [
         tf.keras.layers.Flatten(),
         tf.keras.layers.Dense(64, activation="relu"),
-        tf.keras.layers.Dense(len(held.classes) or 10, activation="softmax"),
+        tf.keras.layers.Dense(classes, activation="softmax"),
     ]
-    model = tf.keras.Sequential(layers)
+    return tf.keras.Sequential(layers)
+
+
+def fitted(
+    make: Callable[[int], tf.keras.Model],
+    data: Path,
+    seed: int,
+    out: Path,
+    epochs: int,
+) -> float:
+    """What ``make`` gives for a number of classes, trained: its best epoch's accuracy
+    on the validation part. The file notes the split."""
+    held = read_data(data)
+    parts = parts_of(held, {}, seed)
+    assert held.answers is not None
+    tf.keras.utils.set_random_seed(seed)
+    model = make(len(held.classes) or 10)
     model.compile(
         tf.keras.optimizers.Adam(0.003),
         "sparse_categorical_crossentropy",
         metrics=["accuracy"],
     )
+    shape = model.input_shape[1:]
     x, y, v, w = (
         array
         for part in (parts.train, parts.validation)
-        for array in (held.read(part, SHAPES[name]), held.answers[part])
+        for array in (held.read(part, shape), held.answers[part])
     )
     best = tf.keras.callbacks.ModelCheckpoint(
         str(out), monitor="val_accuracy", save_best_only=True
     )
     model.fit(
         *(x, y),
-        epochs=EPOCHS[name],
+        epochs=epochs,
         validation_data=(v, w),
         callbacks=[best],
         verbose=0,

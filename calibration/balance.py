@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -51,7 +52,7 @@ def balance(
     samples: FloatArray,
     *,
     dt: float = 0.001,
-    max_rate: float | None = None,
+    max_rate: float | Mapping[str, float] | None = None,
     percentile: float = 99.9,
 ) -> Graph:
     """The same network with every IF and ReLU population's rates scaled.
@@ -87,7 +88,7 @@ def balance(
         graph: any Graph in which no weights are shared; a legalised one.
         samples: (samples, *input shape).
         dt: s, of the steps it will run with.
-        max_rate: Hz; None: ``SPIKES_A_STEP``.
+        max_rate: Hz, of all populations or of each; None: ``SPIKES_A_STEP``.
         percentile: of the rates, 0 … 100.
 
     Raises:
@@ -95,15 +96,12 @@ def balance(
             percentile are out of range.
         ModelError: a population has no weights of its own to scale.
     """
+    names = [node.name for node in graph.nodes if isinstance(node, IF | ReLU)]
     max_rate = SPIKES_A_STEP / dt if max_rate is None else max_rate
-    if not 0 < max_rate <= 1 / dt or not 0 < percentile <= 100:
-        raise DataError(
-            f"balance: max_rate {max_rate} Hz and percentile {percentile}; more than 0 "
-            f"and up to {1 / dt:g} Hz (one spike a step) and 100 are allowed"
-        )
+    each = max_rate if isinstance(max_rate, Mapping) else dict.fromkeys(names, max_rate)
+    _check_rates(each, percentile, dt)
     if not len(samples) or not np.isfinite(samples).all():
         raise DataError("samples: they are none, or hold NaN or infinite values")
-    names = [node.name for node in graph.nodes if isinstance(node, IF | ReLU)]
     activations = interpret(graph, samples, record=names)
     factors: dict[str, float] = {}  # node with weights, or population → s
     for name in names:
@@ -112,13 +110,22 @@ def balance(
         rates = activations[name] / node.amplitude
         top = float(np.percentile(rates, percentile)) or float(rates.max())
         if top > 0:
-            factors[name] = _factor(node, top, max_rate, dt)
+            factors[name] = _factor(node, top, each[name], dt)
             if is_fed_by_host(graph, name) and not _has_weights(graph, name):
                 graph = with_scale(graph, name)
             factors |= dict.fromkeys(weighted(graph, name), factors[name])
     return Graph(
         tuple(_scaled(node, factors.get(node.name, 1.0)) for node in graph.nodes)
     )
+
+
+def _check_rates(rates: Mapping[str, float], percentile: float, dt: float) -> None:
+    for rate in rates.values():
+        if not 0 < rate <= 1 / dt or not 0 < percentile <= 100:
+            raise DataError(
+                f"balance: max_rate {rate} Hz and percentile {percentile}; more than 0 "
+                f"and up to {1 / dt:g} Hz (one spike a step) and 100 are allowed"
+            )
 
 
 def _factor(node: IF | ReLU, top: float, max_rate: float, dt: float) -> float:

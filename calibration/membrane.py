@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -78,7 +79,7 @@ def quicken(
     samples: FloatArray,
     *,
     dt: float = 0.001,
-    max_rate: float,
+    max_rate: Mapping[str, float],
     percentile: float = 99.9,
 ) -> Graph:
     """The same network, its LIF populations k times as fast, near ``max_rate``.
@@ -94,10 +95,12 @@ def quicken(
         graph: legalised.
         samples: (samples, *input shape).
         dt: s.
-        max_rate: Hz.
+        max_rate: population → Hz.
         percentile: of the rates, 0 … 100.
     """
     leaky = [node.name for node in graph.nodes if isinstance(node, LIF)]
+    if not leaky:
+        return graph
     values = interpret(graph, samples, record=leaky)
 
     def changed(node: Node) -> Node:
@@ -105,7 +108,11 @@ def quicken(
             return node
         rates = values[node.name] / node.amplitude
         top = float(np.percentile(rates, percentile)) or float(rates.max())
-        k = _whole_steps(max_rate / top, node.tau_ref / dt) if top > 0 else 1.0
+        k = (
+            _whole_steps(max_rate[node.name] / top, node.tau_ref / dt)
+            if top > 0
+            else 1.0
+        )
         return replace(
             node,
             tau_rc=node.tau_rc / k,

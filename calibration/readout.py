@@ -35,6 +35,7 @@ class ReadOut:
     error: float
     """Mean squared error of the linear outputs, of their wanted variance; of outputs
     that a softmax or the like has gone through, that of these as well."""
+    answers: FloatArray  # the outputs
 
 
 def wanted_of(graph: Graph, still: FloatArray) -> Wanted:
@@ -101,10 +102,12 @@ def fit_readout(
         plain = replace(now, graph=linear)
         gain = _gain(decode(plain, spikes, dt), wanted.linear)
         now, plain = replace(now, gain=gain), replace(plain, gain=gain)
-        error = _error(decode(plain, spikes, dt), wanted.linear)
+        answers = decode(plain, spikes, dt)
+        error = _error(answers, wanted.linear)
         if linear is not decoder.graph:
-            error += _error(decode(now, spikes, dt), wanted.outputs)
-        found.append(ReadOut(decoder=now, error=error))
+            answers = decode(now, spikes, dt)
+            error += _error(answers, wanted.outputs)
+        found.append(ReadOut(decoder=now, error=error, answers=answers))
     return min(found, key=lambda each: each.error)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import click
 from ..toolchain.visible import visible_lines
 from .options import (
     AMOUNT,
+    AUTO,
     COUNT,
     DEVICE,
     OUTPUT,
@@ -17,6 +19,7 @@ from .options import (
     REWRITE,
     TARGET,
     WEIGHT,
+    CountOrAuto,
     consoles,
     json_option,
     preprocessing,
@@ -55,7 +58,10 @@ if TYPE_CHECKING:
     help="To test.  [default: all of the test part on reference, else 8]",
 )
 @click.option(
-    "--steps", type=COUNT, help="Per sample.  [default: as fine-tuned for, else 64]"
+    "--steps",
+    type=CountOrAuto(),
+    help="Per sample; auto: the fewest that answer as well as ever.  [default: as "
+    "fine-tuned for, else 64]",
 )
 @click.option("--dt", type=AMOUNT, default=0.001, show_default=True, help="A step, s.")
 @click.option(
@@ -82,10 +88,17 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--calibrate",
-    type=click.Choice(["none", "fast"]),
+    type=click.Choice(["none", "fast", "thorough"]),
     default="fast",
     show_default=True,
     help="How well to choose synapses and rates, and to make up for what spikes lose.",
+)
+@click.option(
+    "--budget",
+    type=AMOUNT,
+    default=300.0,
+    show_default=True,
+    help="That a thorough calibration may take, s.",
 )
 @click.option("--weight-bits", type=click.IntRange(2, 8), default=8, show_default=True)
 @click.option(
@@ -112,6 +125,7 @@ def build(
     samples: int | None,
     force: bool,
     last: str | None,
+    steps: int | str | None,
     device: str,
     as_json: bool,
     **choices: Any,
@@ -129,8 +143,12 @@ def build(
     how: dict[str, Any] = {
         "reading": taken_reading(choices),
         "preprocessing": taken_preprocessing(choices),
-        "settings": Settings(**choices),
-        "steps": deploy.Steps(_announcer(stderr)),
+        "settings": Settings(
+            **choices,
+            steps=steps if isinstance(steps, int) else None,
+            auto_steps=steps == AUTO,
+        ),
+        "steps": deploy.Steps(_announcer(stderr), progress=partial(say, stderr)),
         "output": output,
         "rewrites": rewrites,
     }

@@ -103,9 +103,24 @@ class Changes(click.ParamType):
 CHANGES = Changes()
 NAMES = Names()
 COUNTS = Counts()
+
+
+class CountOrAuto(click.ParamType):
+    """A number of 1 or more, or the word auto."""
+
+    name = "integer|auto"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, context: click.Context | None
+    ) -> int | str:
+        """The number, or the word."""
+        return AUTO if value == AUTO else int(COUNT.convert(value, param, context))
+
+
 NUMBERS = Numbers()
 PATH = click.Path(path_type=Path)
 COUNT = click.IntRange(1, 2**31 - 1)
+AUTO = "auto"
 AMOUNT = Finite(min=0, min_open=True)
 WEIGHT = Finite(min=0)
 SEED = click.IntRange(0, 2**32 - 1)

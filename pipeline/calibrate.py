@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
+
+import numpy as np
 
 from ..calibration.balance import balance
+from ..calibration.choice import Choice
 from ..calibration.conversion.choose import Fixed, choose
-from ..calibration.conversion.layerwise import Presentation
+from ..calibration.conversion.fewest_steps import choice_of as steps_choice
+from ..calibration.conversion.fewest_steps import fewest_steps
+from ..calibration.conversion.layerwise import Layerwise, Presentation
+from ..calibration.conversion.search import choice_of, search
 from ..calibration.readout import Wanted, wanted_of
 from ..targets.contract import find_target
+from ..toolchain.graph.interpret import evaluate
+from ..toolchain.graph.nodes import FloatArray
 from ..toolchain.program.host import BoolArray, Stimulus, spike_encoder
 from ..toolchain.program.program import Program
-from .compilation import DEFAULT_STEPS, Compilation
+from .compilation import DEFAULT_STEPS, Compilation, Settings
 
 
 def run(now: Compilation) -> Compilation:
@@ -21,7 +30,61 @@ def run(now: Compilation) -> Compilation:
     if chosen.calibrate == "none":
         rated = balance(now.graph, now.still, dt=chosen.dt, max_rate=chosen.max_rate)
         return replace(now, graph=rated)
-    shown = Presentation(
+    choices: tuple[Choice, ...] = ()
+    if chosen.auto_steps:
+        now, choices = _with_fewest_steps(now)
+    found, made = choose(now.graph, _shown(now), partial(_wanted, now), _fixed(chosen))
+    if chosen.calibrate == "thorough":
+        shown = _shown(now)
+        searched = search(
+            now.graph,
+            shown,
+            _wanted(now, shown),
+            _fixed(chosen),
+            found,
+            budget=chosen.budget,
+            progress=now.announce,
+        )
+        made = (*made, choice_of(searched, found, chosen.budget))
+        found = searched.trial
+    return replace(
+        now,
+        graph=found.graph,
+        corrections=found.corrections,
+        choices=(*choices, *made),
+    )
+
+
+def _with_fewest_steps(now: Compilation) -> tuple[Compilation, tuple[Choice, ...]]:
+    """With the number of steps that ``fewest_steps`` finds."""
+
+    def score_at(steps: int) -> float:
+        at = replace(now, settings=replace(now.settings, steps=steps))
+        shown = _shown(at)
+        trial, _ = choose(now.graph, shown, partial(_wanted, at), _fixed(at.settings))
+        found = _score(now, trial.answers)
+        now.announce(f"{steps} steps: score {found:.3f} on {len(shown.still)} samples")
+        return found
+
+    limit = _score(now, evaluate(now.graph, now.still))
+    latency = max(Layerwise(now.graph, _shown(now)).arrival.values(), default=0)
+    steps, curve = fewest_steps(score_at, latency, limit)
+    line = steps_choice(steps, curve, limit)
+    return replace(now, settings=replace(now.settings, steps=steps)), (line,)
+
+
+def _score(now: Compilation, answers: FloatArray) -> float:
+    """Of answers; without labels how much of the float answers' variance they tell."""
+    if now.score is not None:
+        return now.score(answers)
+    wanted = evaluate(now.graph, now.still)
+    spread = float(np.square(wanted - wanted.mean(axis=0)).mean())
+    return 1 - float(np.square(answers - wanted).mean()) / (spread or 1.0)
+
+
+def _shown(now: Compilation) -> Presentation:
+    chosen = now.settings
+    return Presentation(
         samples=now.samples,
         still=now.still,
         steps=chosen.steps or DEFAULT_STEPS,
@@ -30,18 +93,17 @@ def run(now: Compilation) -> Compilation:
         weight_bits=chosen.weight_bits,
         simulate=_simulated,
     )
-    fixed = Fixed(
+
+
+def _wanted(now: Compilation, shown: Presentation) -> Wanted:
+    return wanted_of(now.graph, shown.still)
+
+
+def _fixed(chosen: Settings) -> Fixed:
+    return Fixed(
         tau_syn=chosen.tau_syn,
         max_rate=chosen.max_rate,
         min_potential=chosen.min_potential,
-    )
-
-    def wanted(these: Presentation) -> Wanted:
-        return wanted_of(now.graph, these.still)
-
-    found, choices = choose(now.graph, shown, wanted, fixed)
-    return replace(
-        now, graph=found.graph, corrections=found.corrections, choices=choices
     )
 
 

@@ -25,7 +25,8 @@ from ..toolchain.program.program import Program
 from ..toolchain.program.recording import Recording
 
 DEFAULT_STEPS = 64
-EFFORTS = ("none", "fast")
+EFFORTS = ("none", "fast", "thorough")
+BUDGET = 300.0  # s that a thorough calibration may take
 PLAIN_TAU_SYN = 0.005  # s, where nothing is calibrated; the paper's
 
 
@@ -34,12 +35,14 @@ class Settings:
     """What a user may choose about compiling."""
 
     steps: int | None = None  # per sample; None: as trained for, else DEFAULT_STEPS
+    auto_steps: bool = False  # calibration chooses them
     dt: float = 0.001  # s
     encoder: str | None = None  # of ENCODERS; None: as fine-tuned with, else "bias"
     calibrate: str = "fast"  # of EFFORTS
     tau_syn: float | None = None  # s, of every connection; None: calibration chooses
     max_rate: float | None = None  # Hz, of the fastest neurons; None: likewise
     min_potential: float | None = None  # of IF neurons' threshold; None: likewise
+    budget: float = BUDGET  # s, of a thorough calibration
     weight_bits: int = 8
 
     @property
@@ -64,6 +67,8 @@ class Compilation:
         program: the integers, from ``quantize`` on.
         recording: of the samples on the reference, from ``simulate`` on.
         overflows: how near the samples come to overflowing, from ``simulate`` on.
+        score: of answers to the samples, higher is better; None: they have no labels.
+        announce: told how a long pass stands.
     """
 
     graph: Graph
@@ -75,6 +80,8 @@ class Compilation:
     program: Program | None = None
     recording: Recording | None = None
     overflows: tuple[Overflow, ...] = ()
+    score: Callable[[FloatArray], float] | None = None
+    announce: Callable[[str], None] = lambda words: None
 
     @property
     def still(self) -> FloatArray:

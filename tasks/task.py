@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,17 @@ class Task:
     def calibration(self, count: int) -> Array:
         """Samples of the training part, drawn at random, the same each time."""
         return self._sent(_drawn(self.parts.train, count))
+
+    def judge(self, count: int) -> Callable[[FloatArray], float] | None:
+        """The score of answers to ``calibration(count)``; None where not all of these
+        have labels."""
+        part, labelled = _drawn(self.parts.train, count), self.data.labelled
+        if self.kind is None or (labelled is not None and not labelled[part].all()):
+            return None
+        examples = self._examples(part)
+        if examples.y is None:
+            return None
+        return lambda answers: self.scores(examples, {"network": answers})[0].value
 
     def training(self, count: int) -> Examples:
         """Such samples with their answers."""

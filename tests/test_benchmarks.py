@@ -65,6 +65,35 @@ def test_the_tables_shown_are_those_of_the_results(load) -> None:
     rows = json.loads((results / "classifiers.json").read_text())
     assert (results / "classifiers.md").read_text() == classifiers.document(rows)
     assert "\n".join(classifiers.summary(rows)) in readme
+    conversion = load("conversion_table")
+    rows = json.loads((results / "conversion.json").read_text())
+    assert (results / "conversion.md").read_text() == conversion.document(rows)
+
+
+def test_conversion_is_scored_beside_its_ann(load, monkeypatch, tmp_path) -> None:
+    pytest.importorskip("tensorflow", reason="it trains")
+    pytest.importorskip("sklearn", reason="it holds the digits")
+    conversion, networks = load("conversion"), load("conversion_networks")
+    recipe = networks.Recipe(size=(8, 12, 3), channels=(2,), widths=(4,), epochs=1)
+    cases = {
+        "digits": replace(networks.plain(3), epochs=1),
+        "locnet": networks.Case("boxes", recipe),
+    }
+    monkeypatch.setattr(conversion, "CASES", cases)
+    monkeypatch.setattr(conversion, "STEPS", (16, 64))
+    monkeypatch.setattr(conversion, "RESULTS", tmp_path)
+    write_pictures(tmp_path / "boxes")
+    work = ["--data", str(tmp_path), "--work", str(tmp_path / "work")]
+    monkeypatch.setattr(sys, "argv", ["conversion.py", *work, "--seeds", "0"])
+    conversion.main()
+    digits, boxes = json.loads((tmp_path / "conversion.json").read_text())
+    assert digits["test samples"] == 270 and boxes["test samples"] == 3
+    assert digits["ANN"][0] > 0.5 > 0.2 > digits["trivial"]
+    after = digits["converted"]["before"]["64"]
+    assert after["score"][0] > 0.5 and 0.5 < after["slope"]["test"] < 1.2
+    assert f"{after['score'][0]:.3f}" in (tmp_path / "conversion.md").read_text()
+    monkeypatch.setattr(conversion, "scored", None)
+    conversion.main()  # all is there
 
 
 def test_paper_tables_come_from_trained_and_deployed_networks(load, tmp_path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from ...toolchain.graph.graph import Graph
-from ...toolchain.graph.nodes import LIF, Lowpass
+from ...toolchain.graph.nodes import IF, LIF, FloatArray, Lowpass
 from ...toolchain.passes.quantize.quantize import decoder_of
 from ...toolchain.program.correction import Correction
 from ..balance import balance
@@ -35,12 +35,19 @@ class Candidate:
     tau_syn: float  # s, of every connection
     max_rate: float  # Hz, of the 99.9th percentile
     min_potential: float = MIN_POTENTIAL  # of the threshold, of IF neurons
+    shares: tuple[tuple[str, float], ...] = ()
+    """Population → its own highest rate, of that; 1 where it is not named."""
 
     def applied(self, graph: Graph, shown: Presentation) -> Graph:
         """The same network with these synapses and rates."""
-        rated = balance(graph, shown.still, dt=shown.dt, max_rate=self.max_rate)
-        if any(isinstance(node, LIF) for node in rated.nodes):
-            rated = quicken(rated, shown.still, dt=shown.dt, max_rate=self.max_rate)
+        rates = {
+            node.name: min(self.max_rate * dict(self.shares).get(node.name, 1.0), most)
+            for node in graph.nodes
+            if isinstance(node, LIF | IF)
+            for most in [1 / shown.dt]
+        }
+        rated = balance(graph, shown.still, dt=shown.dt, max_rate=rates)
+        rated = quicken(rated, shown.still, dt=shown.dt, max_rate=rates)
         return Graph(
             tuple(
                 replace(node, tau_syn=self.tau_syn)
@@ -59,7 +66,8 @@ class Trial:
     graph: Graph  # with its synapses and rates
     corrections: Mapping[str, Correction]
     error: float
-    """Mean squared error of the answers, of the float answers' variance."""
+    """``ReadOut.error``"""
+    answers: FloatArray  # (samples, …)
 
 
 def tried(
@@ -71,7 +79,11 @@ def tried(
     corrections = correct(network, candidate.min_potential)
     found = fit_readout(decoder_of(rated), network.spikes, shown.dt, wanted)
     return Trial(
-        candidate=candidate, graph=rated, corrections=corrections, error=found.error
+        candidate=candidate,
+        graph=rated,
+        corrections=corrections,
+        error=found.error,
+        answers=found.answers,
     )
 
 

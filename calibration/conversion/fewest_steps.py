@@ -1,0 +1,65 @@
+"""Fewest steps: from which number of steps on a network answers as well as ever."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from ..choice import Choice
+
+STEPS = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
+WITHIN = 0.01  # of the limit
+BEYOND = 4  # times as many steps must not do better
+
+
+def fewest_steps(
+    score_at: Callable[[int], float], latency: int, limit: float
+) -> tuple[int, Mapping[int, float]]:
+    """The fewest steps from which the score stays within WITHIN of its limit.
+
+    The limit is the best score there is, the float network's or one with BEYOND times
+    as many steps. Steps that do not reach the last population, and leave it as many to
+    fire in, are not tried.
+
+    >>> found, curve = fewest_steps(lambda steps: 1 - 1 / steps**2, 3, 1.0)
+    >>> found, sorted(curve)
+    (12, [8, 12, 16, 24, 32, 48])
+
+    Args:
+        score_at: steps → score on calibration samples, higher is better.
+        latency: steps until the last population is reached.
+        limit: the float network's score.
+
+    Returns:
+        The steps, and steps → score of those that were tried.
+    """
+    curve: dict[int, float] = {}
+    possible = [steps for steps in STEPS if steps >= 2 * latency] or [STEPS[-1]]
+    for steps in possible:
+        if _good_since(curve, limit) * BEYOND < steps and _good_since(curve, limit):
+            break
+        curve[steps] = score_at(steps)
+    found = _good_since(curve, limit) or _good_since(curve, max(curve.values()))
+    return found, curve
+
+
+def _good_since(curve: Mapping[int, float], limit: float) -> int:
+    """The fewest steps from which all scores are near the limit; 0: none."""
+    found = 0
+    for steps in sorted(curve, reverse=True):
+        if curve[steps] < limit - WITHIN * abs(limit):
+            break
+        found = steps
+    return found
+
+
+def choice_of(steps: int, curve: Mapping[int, float], limit: float) -> Choice:
+    """The line of the report."""
+    scores = ", ".join(f"{n}: {score:.3f}" for n, score in sorted(curve.items()))
+    return Choice(
+        name="steps",
+        value=str(steps),
+        basis=f"score within {WITHIN:.0%} of the float network's {limit:.3f}"
+        if curve[steps] >= limit - WITHIN * abs(limit)
+        else f"best there was; the float network's is {limit:.3f}",
+        instead=scores,
+    )
