@@ -10,25 +10,24 @@ of spikes is not quite a rate is nobody's fault.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
-from ...toolchain.graph.graph import Graph
-from ...toolchain.graph.nodes import FloatArray, Input, Neurons, Output
+from ...toolchain.graph.nodes import FloatArray, Neurons
+from ...toolchain.passes.quantize.dequantize import amplitude_of
 from ...toolchain.passes.quantize.layers import Layer
 from ...toolchain.passes.quantize.scales import membrane_gain
 from ...toolchain.program.correction import across
 from ...toolchain.program.host import (
     BoolArray,
-    Decoder,
     SpikeEncoder,
     Stimulus,
     encode,
-    parts_of,
 )
-from ...toolchain.program.program import Population, Program, SpikeInput, Timing
-from ..conversion.layerwise import SETTLED, Simulate
+from ...toolchain.program.program import Population, Program
+from ..conversion.layerwise import SETTLED, Simulate, by_itself
 from ..overflow import summing
 from .flow import Flow
 
@@ -46,7 +45,6 @@ class Alone:
     fired: FloatArray  # of its spikes
     current: FloatArray  # J of the float layer
     held: FloatArray  # J that its integers bring
-    spikes: BoolArray  # (samples, steps, neurons)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -68,27 +66,21 @@ class Bench:
 
     def tried(self, layer: Layer) -> Alone:
         """A layer of the Program's float network, as the Program has it."""
-        name, flow, dt = layer.population.name, self.flow, self.program.timing.dt
-        sent = {source: self.train(source) for source in self._sources(name)}
+        name, flow = layer.population.name, self.flow
+        sent = {c.source: self.train(c.source) for c in self.program.incoming(name)}
         spikes = self._spikes(name, sent)
-        shares = {source: self._share(train) for source, train in sent.items()}
         given = {
-            source: (share / dt * self._amplitude(source)).reshape(
-                -1, *flow.graph.shapes[source]
-            )
-            for source, share in shares.items()
+            source: self._worth(source, train[:, self._start - 1 : -1])
+            for source, train in sent.items()
         }
-        current = flow.current(name, given)
-        held = self._held(layer, shares)
-        fired = spikes[:, self._start :].mean(axis=1) / dt * layer.population.amplitude
+        current, held = flow.current(name, given), self.held(layer, given)
         return Alone(
             ideal=_flat(flow.values[name]),
             wanted=_flat(flow.rates(name, current)),
             rounded=_flat(flow.rates(name, held)),
-            fired=fired,
+            fired=_flat(self._worth(name, spikes[:, self._start :])),
             current=current,
             held=held,
-            spikes=spikes,
         )
 
     def train(self, source: str) -> BoolArray:
@@ -101,51 +93,48 @@ class Bench:
         regular = SpikeEncoder(population=source, max_rate=1 / dt)
         return encode(regular, share, self.steps, dt).spikes[source]
 
-    def value(self, name: str, spikes: BoolArray) -> FloatArray:
-        """What a population's or spike input's spikes are worth, (samples, *shape)."""
-        rates = self._share(spikes) / self.program.timing.dt
-        return (rates * self._amplitude(name)).reshape(
-            -1, *self.flow.graph.shapes[name]
-        )
+    def settled(self, name: str, spikes: BoolArray) -> FloatArray:
+        """The worth of spikes of a run of the whole Program, (samples, *shape)."""
+        start = min(self._arrival[name] + self._start - 1, self.steps - 1)
+        return self._worth(name, spikes[:, start:])
+
+    def held(self, layer: Layer, given: Mapping[str, FloatArray]) -> FloatArray:
+        """The J that a layer's integers bring, (samples, neurons).
+
+        Args:
+            given: source → its value, (samples, *shape).
+        """
+        population, dt = self.program[layer.population.name], self.program.timing.dt
+        assert isinstance(population, Population)
+        total = self._bias(population)
+        lasting = 4096 / (1 + population.decay_u)  # u for a q of 1 in every step
+        for c in self.program.incoming(population.name):
+            share = _flat(given[c.source]) / amplitude_of(self.program, c.source) * dt
+            total = total + lasting * _flat(summing(c)(share))
+        unit = across(np.atleast_1d(population.threshold), total)
+        current = total / (unit * membrane_gain(layer, dt))
+        correction = population.correction
+        return current if correction is None else correction.removed(current)
 
     @property
     def _start(self) -> int:
         """The step from which on a layer's spikes are counted."""
         return min(1 + int(SETTLED * self.steps), self.steps - 1)
 
-    def _share(self, spikes: BoolArray) -> FloatArray:
-        """Spikes a step over the steps in which they reach a layer that is counted."""
-        share: FloatArray = spikes[:, self._start - 1 : -1 or None].mean(axis=1)
-        return share
+    @cached_property
+    def _arrival(self) -> Mapping[str, int]:
+        """Population → the step in which the last of its sources first reaches it."""
+        found: dict[str, int] = {}
+        for p in self.program.members:
+            ways = [found[c.source] + c.delay for c in self.program.incoming(p.name)]
+            found[p.name] = max(ways, default=0)
+        return found
 
-    def _sources(self, name: str) -> list[str]:
-        return [c.source for c in self.program.incoming(name)]
-
-    def _amplitude(self, name: str) -> float:
-        """Output of one spike, integrated over s."""
-        member = self.program[name]
-        if isinstance(member, Population):
-            return member.amplitude
-        (rate,) = (
-            part.max_rate
-            for part in parts_of(self.program.encoder)
-            if isinstance(part, SpikeEncoder) and part.population == name
-        )
-        return 1 / rate
-
-    def _held(self, layer: Layer, shares: Mapping[str, FloatArray]) -> FloatArray:
-        """The J that integers bring, for spikes a step of the sources."""
-        population = self.program[layer.population.name]
-        assert isinstance(population, Population)
-        total = self._bias(population)
-        settled = 4096 / (1 + population.decay_u)  # u for a q of 1 in every step
-        for c in self.program.incoming(population.name):
-            arrived = summing(c)(shares[c.source])
-            total = total + settled * _flat(arrived)
-        unit = across(np.atleast_1d(population.threshold), total)
-        current = total / (unit * membrane_gain(layer, self.program.timing.dt))
-        correction = population.correction
-        return current if correction is None else correction.removed(current)
+    def _worth(self, name: str, spikes: BoolArray) -> FloatArray:
+        """The value of spikes (samples, steps, neurons), (samples, *shape)."""
+        rates = spikes.mean(axis=1) / self.program.timing.dt
+        value: FloatArray = rates * amplitude_of(self.program, name)
+        return value.reshape(-1, *self.flow.graph.shapes[name])
 
     def _bias(self, population: Population) -> FloatArray:
         given = self.stimulus.bias.get(population.name, population.bias)
@@ -156,21 +145,15 @@ class Bench:
         """The population's own, run by itself."""
         program, timing = self.program, self.program.timing
         population = program[name]
-        here = Graph((Input(name, shape=population.shape), Output("rates", (name,))))
-        inputs = tuple(SpikeInput(name=s, shape=program[s].shape) for s in sent)
-        by_itself = Program(
-            inputs=inputs,
-            populations=(population,),
-            connections=tuple(program.incoming(name)),
-            encoder=SpikeEncoder(population=inputs[0].name if inputs else name),
-            decoder=Decoder(graph=here, population=name, amplitude=1.0),
-            timing=Timing(dt=timing.dt, steps=self.steps),
+        assert isinstance(population, Population)
+        alone = by_itself(
+            population, program.incoming(name), replace(timing, steps=self.steps)
         )
         bias = {n: b for n, b in self.stimulus.bias.items() if n == name}
         stimulus = Stimulus(
             samples=self.stimulus.samples, steps=self.steps, bias=bias, spikes=sent
         )
-        return self.simulate(by_itself, stimulus)[name]
+        return self.simulate(alone, stimulus)[name]
 
 
 def _flat(values: FloatArray) -> FloatArray:

@@ -46,15 +46,6 @@ def decibels(found: FloatArray, wanted: FloatArray) -> float:
     return float(np.clip(-10 * math.log10(ratio), -MOST_DB, MOST_DB))
 
 
-def distance(found: FloatArray, wanted: FloatArray) -> float:
-    """Mean squared error of answers (samples, …), of the wanted ones' variance.
-
-    1 is what the mean of the wanted answers would have.
-    """
-    spread = float(np.square(wanted - wanted.mean(axis=0)).mean())
-    return float(np.square(found - wanted).mean()) / (spread or 1.0)
-
-
 def _ratio(found: FloatArray, wanted: FloatArray) -> float:
     power = float(np.square(wanted).sum())
     return float(np.square(found - wanted).sum()) / (power or 1.0)
