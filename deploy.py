@@ -17,10 +17,13 @@ from typing import Any
 
 from .calibration.conversion.fewest_steps import STEPS
 from .calibration.energy import load_profile
+from .calibration.findings.evidence import Evidence
+from .calibration.findings.findings import find
 from .calibration.operations import with_macs
 from .calibration.overflow import Overflow
 from .calibration.report.picture import Answers, drawn
 from .calibration.report.report import Report, StepTime, measure, write_files
+from .mending import LONGEST, TRIED, changes, exam_of, mended
 from .model_files import Model, read_model
 from .models.data.formats.formats import AS_NAMED
 from .models.data.formats.reading import Reading
@@ -139,7 +142,8 @@ def build(
         with steps("run the float ANN on training samples"):
             notes += check_reading(task, source.graph, force=force)
     start = _start(source, task, settings, steps)
-    done = compiled(start, passes_for(source.scales), steps)
+    passes = passes_for(source.scales)
+    done = compiled(start, passes, steps)
     assert done.program is not None
     program = with_macs(done.program, source.macs(input_spikes=settings.input_spikes))
     notes += _depths(program)
@@ -150,13 +154,22 @@ def build(
         shown = session.run(test.x[:few])
         recording = shown if len(test) <= few else session.run(test.x, record="counts")
     answers = {network_on(place): recording.output}
+    still = task.question.still(test.x)
     if not source.scales:  # a fine-tuned network's rates are no answer of their own
         with steps("run the float ANN"):
-            still = task.question.still(test.x)
             answers["float ANN"] = evaluate(source.graph, still)
             if source.original is not None:
                 answers["float ANN before --rewrite"] = evaluate(source.original, still)
     scores = task.scores(test, answers) + source.before
+    evidence = Evidence.of(program, recording, still, answers.get("float ANN"))
+    findings = find(evidence, scores, network_on(place), task.trivial)
+    if findings:
+        with steps("look for what mends it"):
+            longest = replace(settings, steps=LONGEST * program.timing.steps)
+            count = _fitting(TRIED, source.graph, longest)
+            ann = None if source.scales else source.graph
+            exam = exam_of(task, count, ann, source.before)
+            findings = mended(findings, program, changes(start, passes), exam)
     report = measure(
         program,
         recording,
@@ -168,7 +181,7 @@ def build(
         timings=tuple(StepTime(name=n, seconds=s) for n, s in steps.seconds.items()),
         confusion=task.confusion(test, recording.output),
         notes=notes,
-        doubts=task.doubts(scores),
+        findings=findings,
         calibration=done.choices,
     )
     return Build(

@@ -241,7 +241,7 @@ def json_option(what: str) -> Any:
 
 def show(report: Report, stdout: Console, as_json: bool) -> None:
     """Print a report, as a table or as JSON, and warn where nobody may see it there."""
-    from ..calibration.report.terminal import print_report
+    from ..calibration.report.terminal import finding_lines, print_report
 
     if as_json:
         click.echo(visible_json(asdict(report)))
@@ -249,8 +249,8 @@ def show(report: Report, stdout: Console, as_json: bool) -> None:
         print_report(report, stdout)
     if as_json or not stdout.is_terminal:
         _, stderr = consoles()
-        for warning in report.warnings:
-            say(stderr, f"warning: {warning}")
+        for severity, words in finding_lines(report.findings):
+            say(stderr, f"{severity}: {words}")
 
 
 def learning(epochs: int, learning_rate: float) -> tuple[Callable[..., Any], ...]:

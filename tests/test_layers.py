@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ROOF = {
     "checking",
+    "mending",
     "deploy",
     "trials",
     "training",

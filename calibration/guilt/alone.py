@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 
 from ...toolchain.graph.nodes import FloatArray, Neurons
+from ...toolchain.passes.latency import arrivals
 from ...toolchain.passes.quantize.dequantize import amplitude_of
 from ...toolchain.passes.quantize.layers import Layer
 from ...toolchain.passes.quantize.scales import membrane_gain
@@ -95,7 +95,9 @@ class Bench:
 
     def settled(self, name: str, spikes: BoolArray) -> FloatArray:
         """The worth of spikes of a run of the whole Program, (samples, *shape)."""
-        start = min(self._arrival[name] + self._start - 1, self.steps - 1)
+        start = min(
+            arrivals(self.program).get(name, 0) + self._start - 1, self.steps - 1
+        )
         return self._worth(name, spikes[:, start:])
 
     def held(self, layer: Layer, given: Mapping[str, FloatArray]) -> FloatArray:
@@ -120,15 +122,6 @@ class Bench:
     def _start(self) -> int:
         """The step from which on a layer's spikes are counted."""
         return min(1 + int(SETTLED * self.steps), self.steps - 1)
-
-    @cached_property
-    def _arrival(self) -> Mapping[str, int]:
-        """Population → the step in which the last of its sources first reaches it."""
-        found: dict[str, int] = {}
-        for p in self.program.members:
-            ways = [found[c.source] + c.delay for c in self.program.incoming(p.name)]
-            found[p.name] = max(ways, default=0)
-        return found
 
     def _worth(self, name: str, spikes: BoolArray) -> FloatArray:
         """The value of spikes (samples, steps, neurons), (samples, *shape)."""
