@@ -23,10 +23,11 @@ from .calibration.operations import with_macs
 from .calibration.overflow import Overflow
 from .calibration.report.picture import Answers, drawn
 from .calibration.report.report import Report, StepTime, measure, write_files
-from .mending import LONGEST, TRIED, changes, exam_of, mended
+from .mending import exam_of, mended
 from .model_files import Model, read_model
 from .models.data.formats.formats import AS_NAMED
 from .models.data.formats.reading import Reading
+from .pipeline.changes import LONGEST, OPTIONS, TRIED, changes
 from .pipeline.compilation import (
     DEFAULT_STEPS,
     Compilation,
@@ -185,7 +186,7 @@ def build(
         calibration=done.choices,
     )
     return Build(
-        bundle=_bundle(program, source, task),
+        bundle=_bundle(program, source, task, settings),
         recording=recording,
         report=report,
         picture=task.picture(test.first(few), shown.output),
@@ -281,7 +282,7 @@ def _read(
     return source, task, replace(settings, steps=steps, auto_steps=auto)
 
 
-def _bundle(program: Program, source: Model, task: Task) -> Bundle:
+def _bundle(program: Program, source: Model, task: Task, settings: Settings) -> Bundle:
     """The Program with test samples, and their labels, to run again."""
     stored = task.test(STORED_SAMPLES)
     labels = None if stored.y is None else stored.y.tolist()
@@ -290,6 +291,7 @@ def _bundle(program: Program, source: Model, task: Task) -> Bundle:
         "data": task.source,
         "task": None if task.kind is None else task.kind.name,
         "reading": task.reading.noted(),
+        "settings": {name: getattr(settings, name) for name in OPTIONS},
         "labels": labels,
         "classes": list(stored.classes),
     }

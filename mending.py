@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+
+import numpy as np
 
 from .calibration.findings.evidence import Evidence
 from .calibration.findings.finding import Finding, worthless
 from .calibration.findings.findings import find
 from .calibration.report.report import Score
-from .pipeline.compilation import DEFAULT_STEPS, Compilation, Pass, Settings, compiled
+from .model_files import Model
+from .models.data.dataset import Dataset
+from .pipeline.changes import Change
 from .targets.contract import find_target
+from .tasks.built import Built
 from .tasks.contract import Examples
 from .tasks.task import Task
 from .toolchain.errors import SnnDeployError
@@ -19,19 +23,12 @@ from .toolchain.graph.graph import Graph
 from .toolchain.graph.interpret import evaluate
 from .toolchain.graph.nodes import Array, FloatArray
 from .toolchain.passes.latency import arrivals
+from .toolchain.passes.quantize.rounding import Scales
 from .toolchain.program.program import Program
+from .toolchain.program.recording import Recording
 
-TIMES = (2, 4, 8, LONGEST := 16)  # as many steps, which are tried
-TRIED = 32  # samples on which changes are tried, of large networks fewer
-OPTIONS: Mapping[str, tuple[Any, str]] = {  # setting → its default, in words
-    "calibrate": ("fast", "--calibrate fast"),
-    "weight_bits": (8, "--weight-bits 8"),
-    "tau_syn": (None, "leave out --tau-syn"),
-    "max_rate": (None, "leave out --max-rate"),
-    "min_potential": (None, "leave out --min-potential"),
-}
 ENOUGH = 3  # changes that are tried for what is no error
-INTEGER = "integer SNN"
+INTEGER, ANN = "integer SNN", "float ANN"  # in scores
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -52,18 +49,29 @@ class Exam:
     trivial: str | None
     network: Graph | None
 
-    def judged(self, program: Program) -> tuple[tuple[Finding, ...], Score | None]:
-        """What is wrong with a Program on these samples, and its score."""
+    def judged(
+        self, program: Program, recording: Recording, name: str
+    ) -> tuple[tuple[Score, ...], tuple[Finding, ...]]:
+        """Scores of a run of these samples, and what is wrong with it.
+
+        Args:
+            program: that ran.
+            recording: counts are enough.
+            name: of the network, in the scores.
+        """
+        answers = {name: recording.output}
+        if self.network is not None:
+            answers[ANN] = evaluate(self.network, self.still)
+        evidence = Evidence.of(program, recording, self.still, answers.get(ANN))
+        scores = self.scores(answers)
+        return scores, find(evidence, scores, name, self.trivial)
+
+    def tried(self, program: Program) -> tuple[Score | None, tuple[Finding, ...]]:
+        """Score of a Program on the reference, and what is wrong with it."""
         with find_target("reference").load(program) as session:
             recording = session.run(self.examples.x, record="counts")
-        answers = {INTEGER: recording.output}
-        if self.network is not None:
-            answers["float ANN"] = evaluate(self.network, self.still)
-        wanted = answers.get("float ANN")
-        evidence = Evidence.of(program, recording, self.still, wanted)
-        scores = self.scores(answers)
-        found = find(evidence, scores, INTEGER, self.trivial)
-        return found, scores[0] if scores and scores[0].name == INTEGER else None
+        scores, found = self.judged(program, recording, INTEGER)
+        return next((s for s in scores if s.name == INTEGER), None), found
 
 
 def exam_of(
@@ -87,68 +95,37 @@ def exam_of(
     )
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Change:
-    """Another build of the same network.
-
-    Attributes:
-        words: how the user says it.
-        start: with a Graph, and the settings as changed.
-        passes: that make the Program.
-    """
-
-    words: str
-    start: Compilation
-    passes: tuple[Pass, ...]
-
-    def program(self) -> Program:
-        """What it makes.
-
-        Raises:
-            SnnDeployError: it cannot be built so.
-        """
-        program = compiled(self.start, self.passes).program
-        assert program is not None
-        return program
-
-
-def changes(start: Compilation, passes: tuple[Pass, ...]) -> Iterator[Change]:
-    """What may be changed about a build, the least first.
-
-    First what the user chose, each by itself and all at once, then more steps.
+def exam_of_built(built: Built, data: Dataset, examples: Examples) -> Exam:
+    """Samples that a built Program runs.
 
     Args:
-        start: of the build, with the steps that it had.
-        passes: of the build.
+        built: what a build left.
+        data: that they are of.
+        examples: these.
     """
-    now = replace(start.settings, auto_steps=False)
-    if now.calibrate == "thorough":
-        now = replace(now, calibrate="fast")
-    now = replace(now, steps=now.steps or DEFAULT_STEPS)
-    few = replace(start, samples=start.samples[:TRIED])
+    constant, tuned = built.constant(examples), scales_of(built)
 
-    def to(words: str, settings: Settings) -> Change:
-        return Change(words=words, start=replace(few, settings=settings), passes=passes)
+    def scores(answers: Mapping[str, Array]) -> tuple[Score, ...]:
+        asked = dict(answers)
+        if constant is not None:
+            shape = (len(examples), *constant.answer.shape)
+            asked[constant.name] = np.broadcast_to(constant.answer, shape)
+        return built.scores(data, examples, asked)
 
-    free: dict[str, Any] = {}
-    if not start.scales:
-        for name, (default, words) in OPTIONS.items():
-            if getattr(now, name) != default:
-                free[name] = default
-                yield to(words, replace(now, **{name: default}))
-    freed = replace(now, **free)
-    all_words = ", ".join(OPTIONS[name][1] for name in free)
-    if len(free) > 1:
-        yield to(all_words, freed)
-    if now.encoder == "events":  # of which there are as many steps as there are
-        return
-    assert now.steps is not None
-    for times in TIMES:
-        steps = now.steps * times
-        yield to(f"--steps {steps}", replace(now, steps=steps))
-        if free:
-            words = f"--steps {steps}, {all_words}"
-            yield to(words, replace(freed, steps=steps))
+    return Exam(
+        examples=examples,
+        still=built.question.still(examples.x),
+        scores=scores,
+        trivial=None if constant is None else constant.name,
+        network=None if tuned else built.program.graph,
+    )
+
+
+def scales_of(built: Built) -> Mapping[str, Scales] | None:
+    """Of a fine-tuned network; None of others."""
+    if built.program.graph is None:
+        return None
+    return Model(built.program.graph, built.network).scales
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,8 +133,8 @@ class _Tried:
     """What became of a change."""
 
     change: Change
-    findings: tuple[Finding, ...]
     score: Score | None
+    findings: tuple[Finding, ...]
 
     @property
     def well(self) -> bool:
@@ -191,10 +168,9 @@ def mended(
     known: list[_Tried] = []
     for way in ways:
         try:
-            seen, score = exam.judged(way.program())
+            known.append(_Tried(way, *exam.tried(way.make())))
         except SnnDeployError:
             continue
-        known.append(_Tried(way, seen, score))
         open_ones = [
             f for f in findings if not any(t.well and t.mends(f) for t in known)
         ]
@@ -213,7 +189,7 @@ def _fixed(
 ) -> Finding:
     helping = [each for each in known if each.mends(finding)]
     one = next((each for each in helping if each.well), helping[0] if helping else None)
-    on = f"{count} training samples"
+    on = f"{count} samples"
     if one is None:
         words = "; ".join(each.change.words for each in known) or "nothing can be"
         last = "; fine-tune it (snn-deploy finetune)"

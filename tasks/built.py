@@ -21,7 +21,7 @@ from ..toolchain.graph.graph import Graph
 from ..toolchain.graph.nodes import Array
 from ..toolchain.program.host import SpikeEncoder, parts_of
 from ..toolchain.program.program import Program
-from .contract import Examples, Kind, Question, find_kind
+from .contract import Constant, Examples, Kind, Question, find_kind
 from .kinds import KINDS
 from .task import in_steps, question_of
 
@@ -37,6 +37,8 @@ class Built:
         stored: the samples that travel with it, and their labels.
         classes: names of the classes; None where answers are no classes.
         reading: how data are read.
+        network: metadata of the network that was built.
+        settings: with which, as far as they matter to what it answers.
     """
 
     program: Program
@@ -45,6 +47,8 @@ class Built:
     stored: Dataset
     classes: tuple[str, ...] | None
     reading: Reading
+    network: Mapping[str, Any]
+    settings: Mapping[str, Any]
 
     def examples(self, data: Dataset, count: int | None) -> Examples:
         """The first ``count`` samples, or all, as the Program takes them.
@@ -90,6 +94,12 @@ class Built:
                 )
         return data
 
+    def constant(self, examples: Examples) -> Constant | None:
+        """The trivial answer to these, which knows theirs; None without labels."""
+        if self.kind is None or examples.y is None:
+            return None
+        return self.kind.constant(examples.y, self.question)
+
     def scores(
         self, data: Dataset, examples: Examples, answers: Mapping[str, Array]
     ) -> tuple[Score, ...]:
@@ -127,7 +137,14 @@ def read_built(path: Path) -> Built:
         stored=stored,
         classes=classes if name == "classes" else None,
         reading=replace(reading, kind=name),
+        network=_mapping(bundle.metadata.get("model")),
+        settings=_mapping(bundle.metadata.get("settings")),
     )
+
+
+def _mapping(noted: object) -> Mapping[str, Any]:
+    """What a build noted; nothing where it is damaged."""
+    return noted if isinstance(noted, Mapping) else {}
 
 
 def _noted(

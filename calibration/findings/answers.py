@@ -67,7 +67,15 @@ def on_scores(scores: Sequence[Score], mine: str, trivial: str) -> Iterator[Find
     others = [s for s in scores[1:] if s.metric == first.metric]
     base = next((s.value for s in others if s.name == trivial), None)
     rivals = [s for s in others if s.name != trivial]
-    if base is None or not rivals:
+    if base is None:
+        return
+    if not rivals:
+        if _low(first) <= base:
+            yield Finding(
+                id="at-baseline",
+                severity="warning",
+                message=_at_baseline(first, base, trivial),
+            )
         return
     best = max(rivals, key=lambda score: score.value)
     at_chance, able = _low(first) <= base, _low(best) > base
@@ -76,11 +84,17 @@ def on_scores(scores: Sequence[Score], mine: str, trivial: str) -> Iterator[Find
         yield Finding(
             id="at-baseline",
             severity="error" if certain else "warning",
-            message=f"the {mine}'s {first.metric} is {first.value:.3f}"
-            f"{_interval(first)}, not above the {base:.3f} of a constant answer "
-            f"({trivial}) as far as {first.note} tell; the {best.name}'s is "
+            message=f"{_at_baseline(first, base, trivial)}; the {best.name}'s is "
             f"{best.value:.3f}",
         )
+
+
+def _at_baseline(first: Score, base: float, trivial: str) -> str:
+    return (
+        f"the {first.name}'s {first.metric} is {first.value:.3f}{_interval(first)}, "
+        f"not above the {base:.3f} of a constant answer ({trivial}) as far as "
+        f"{first.note} tell"
+    )
 
 
 def _all_same(evidence: Evidence) -> bool:
