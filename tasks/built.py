@@ -23,7 +23,7 @@ from ..toolchain.program.host import SpikeEncoder, parts_of
 from ..toolchain.program.program import Program
 from .contract import Constant, Examples, Kind, Question, find_kind
 from .kinds import KINDS
-from .task import in_steps, question_of
+from .task import SEED, in_steps, question_of
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -50,8 +50,12 @@ class Built:
     network: Mapping[str, Any]
     settings: Mapping[str, Any]
 
-    def examples(self, data: Dataset, count: int | None) -> Examples:
-        """The first ``count`` samples, or all, as the Program takes them.
+    def examples(
+        self, data: Dataset, count: int | None, *, drawn: bool = False
+    ) -> Examples:
+        """``count`` samples, or all, as the Program takes them.
+
+        They are the first ones, or drawn at random, the same each time.
 
         Raises:
             DataError: there are fewer, or they have another shape.
@@ -60,7 +64,10 @@ class Built:
             raise DataError(
                 f"{data.source}: {count} samples are asked for; it holds {len(data)}"
             )
-        chosen = np.arange(len(data) if count is None else count)
+        order = np.arange(len(data))
+        if drawn:
+            order = np.random.default_rng(SEED).permutation(order)
+        chosen = order[:count]
         question = self.question
         if question.steps:
             question = in_steps(question, data, question.steps)

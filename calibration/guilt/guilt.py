@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from ...toolchain.errors import ModelError
-from ...toolchain.graph.nodes import Array, FloatArray, Neurons
+from ...toolchain.graph.nodes import Array, FloatArray
 from ...toolchain.passes.quantize.layers import Layer, layers
 from ...toolchain.program.host import (
     SpikeEncoder,
@@ -24,7 +24,7 @@ from ..conversion.layerwise import Simulate
 from ..overflow import Overflow, find_overflow
 from ..readout import distance, linear_part
 from ..statistics import LayerStatistics, layer_statistics
-from .alone import Bench
+from .alone import Alone, Bench
 from .flow import Flow
 from .layer import LayerGuilt, Noise, margins_of, noise_of, rates_of
 from .likeness import likeness
@@ -126,6 +126,21 @@ def bench_of(program: Program, samples: Array, steps: int, simulate: Simulate) -
     )
 
 
+def lost_alone(bench: Bench, layer: Layer) -> float:
+    """What a layer loses of the answers, all others in float (``LayerGuilt.lost``)."""
+    alone, flow = bench.tried(layer), bench.flow
+    (linear,) = linear_part(flow.graph).output.inputs
+    given = {layer.population.name: inserted(bench, layer, alone.fired, alone)}
+    return distance(flow.changed(given)[linear], flow.values[linear])
+
+
+def inserted(bench: Bench, layer: Layer, found: FloatArray, alone: Alone) -> FloatArray:
+    """The float network's value of a layer with the error that was found added."""
+    shape = bench.flow.values[layer.population.name].shape
+    value: FloatArray = np.maximum(alone.ideal + found - alone.wanted, 0.0)
+    return value.reshape(shape)
+
+
 @dataclass(frozen=True, eq=False)
 class _Court:
     """A Program's layers, and what is known of all of them."""
@@ -158,8 +173,10 @@ class _Court:
     def layer(self, layer: Layer) -> LayerGuilt:
         """Of a population."""
         name, alone = layer.population.name, self.bench.tried(layer)
-        lost, score = self.lost(name, alone.ideal + alone.fired - alone.wanted)
-        rounding, _ = self.lost(name, alone.ideal + alone.rounded - alone.wanted)
+        fired = inserted(self.bench, layer, alone.fired, alone)
+        lost, score = self.lost(name, fired)
+        rounded = inserted(self.bench, layer, alone.rounded, alone)
+        rounding, _ = self.lost(name, rounded)
         return replace(
             self.spike_input(name),
             alone=likeness(alone.fired, alone.wanted),
@@ -194,9 +211,7 @@ class _Court:
     def lost(self, name: str, value: FloatArray) -> tuple[float, float | None]:
         """What is lost of answers and score where one node has such a value."""
         flow, last = self.bench.flow, self.bench.flow.graph.output.name
-        if isinstance(flow.graph[name], Neurons):
-            value = np.maximum(value, 0.0)
-        found = flow.changed({name: value.reshape(flow.values[name].shape)})
+        found = flow.changed({name: value})
         lost = distance(found[self.linear], flow.values[self.linear])
         if self.score is None:
             return lost, None
