@@ -177,10 +177,11 @@ def mended(
         if not worthless(open_ones) and (not open_ones or len(known) >= ENOUGH):
             break
     latest = max(arrivals(program).values(), default=0)
-    reached = f"the last population is reached after {latest} of {program.timing.steps}"
+    reached = ""
+    if latest:
+        reached = f"the last population is reached after {latest} steps, and "
     return tuple(
-        _fixed(finding, known, len(exam.still), f"{reached} steps, and ")
-        for finding in findings
+        _fixed(finding, known, len(exam.still), reached) for finding in findings
     )
 
 

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parent.parent
 ROOF = {
     "checking",
     "mending",
+    "calibrating",
     "deploy",
     "trials",
     "training",
