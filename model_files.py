@@ -48,7 +48,8 @@ class Model:
         found = self.metadata.get("finetuned")
         if not isinstance(found, dict):
             return None
-        return {name: Scales(**given) for name, given in found["scales"].items()}
+        scales: dict[str, Scales] = _scales(found["scales"])
+        return scales
 
     @property
     def choices(self) -> Metadata | None:
@@ -196,7 +197,7 @@ def _checked(path: Path, model: Model) -> Model:
     """The model, where what is read of its metadata is of the right form."""
     try:
         revive(tuple[str, ...], model.metadata.get("remarks", []), "remarks")
-        for name, kind in (("finetuned", _tuned), ("scores", _scores)):
+        for name, kind in (("finetuned", _tuned), ("scores", _known)):
             if name in model.metadata:
                 kind(_table(model.metadata[name], name))
         revive(float, model.recipe.get("crops", 1.0), "recipe.crops")
@@ -211,11 +212,15 @@ def _tuned(found: Metadata) -> None:
     choices = _table(found.get("choices"), "finetuned.choices")
     known = {field.name for field in fields(Tuned)} & set(choices)
     revive(Tuned, {name: choices[name] for name in known}, "finetuned.choices")
-    revive(Mapping[str, Scales], found.get("scales"), "finetuned.scales")
+    _scales(found.get("scales"))
     revive(tuple[Score, ...], found.get("ann", []), "finetuned.ann")
 
 
-def _scores(found: Metadata) -> None:
+def _scales(found: object) -> Any:
+    return revive(Mapping[str, Scales], found, "finetuned.scales")
+
+
+def _known(found: Metadata) -> None:
     test = _table(found.get("test", {}), "scores.test")
     for name in METRICS.keys() & test.keys():
         revive(float, test[name], f"scores.test.{name}")

@@ -39,7 +39,11 @@ from snn_deploy.toolchain.graph.nodes import FloatArray, Input, Output, Sigmoid,
 RESULTS = Path(__file__).parent / "results"
 SEEDS = (0, 1, 2)
 STEPS = (16, 32, 64, 128)
-METHODS = {"before": Settings(tau_syn=0.005)}
+METHODS = {
+    "before": Settings(tau_syn=0.005, calibrate="none"),
+    "fast": Settings(),
+    "thorough": Settings(calibrate="thorough", budget=120.0),
+}
 """Conversion → its settings, to which the steps come. "before" is what build did by
 default in the commit that its results name."""
 
@@ -149,7 +153,9 @@ def scored(exam: Exam, settings: Settings, wanted: Mapping[str, FloatArray]) -> 
     """The network, converted with these settings, on all samples.
 
     "slope" is that of its outputs against the ANN's, in least squares over samples and
-    outputs, before a last softmax or sigmoid.
+    outputs, before a last softmax or sigmoid; "slope within" the same of what each
+    output deviates from its own mean. Where outputs differ much, as coordinates of a
+    box do, the first is near 1 even if no output follows its sample.
     """
     start = time.process_time()
     program, _ = compile_program(
@@ -168,6 +174,10 @@ def scored(exam: Exam, settings: Settings, wanted: Mapping[str, FloatArray]) -> 
         "score": [score.value, score.low, score.high],
         "slope": {
             part: slope(recording.output, wanted[part])
+            for part, recording in recordings.items()
+        },
+        "slope within": {
+            part: slope(deviating(recording.output), deviating(wanted[part]))
             for part, recording in recordings.items()
         },
         "hz": total_statistics(program, recordings["test"]).mean_rate.hz,
@@ -198,6 +208,11 @@ def slope(mine: FloatArray, theirs: FloatArray) -> float:
     """Of the straight line that fits ``mine`` over ``theirs`` best; all of them."""
     x, y = theirs.ravel() - theirs.mean(), mine.ravel() - mine.mean()
     return float(x @ y / (x @ x))
+
+
+def deviating(outputs: FloatArray) -> FloatArray:
+    """Each output less its mean over the samples."""
+    return outputs - outputs.mean(axis=0)
 
 
 def commit() -> str:

@@ -29,7 +29,7 @@ Row = dict[str, Any]
 
 
 def document(rows: list[Row]) -> str:
-    """Three tables: scores and slopes over the seeds, and every network's scores."""
+    """Tables: scores and slopes over the seeds, and every network's scores."""
     return "\n".join(
         [
             "Untrained conversion, 8-bit integers on `reference`, 64 calibration",
@@ -38,7 +38,9 @@ def document(rows: list[Row]) -> str:
             *("", *summary(rows)),
             *("", "Slope of the outputs against the ANN's, before a last softmax or"),
             "sigmoid, on test samples / on calibration samples:",
-            *("", *slopes(rows)),
+            *("", *slopes(rows, "slope")),
+            *("", "The same of what each output deviates from its mean:"),
+            *("", *slopes(rows, "slope within")),
             *("", "Each network, with its 95 % interval:", "", *every(rows), ""),
         ]
     )
@@ -71,13 +73,13 @@ def summary(rows: list[Row]) -> list[str]:
     )
 
 
-def slopes(rows: list[Row]) -> list[str]:
+def slopes(rows: list[Row], key: str) -> list[str]:
     """Slopes, likewise."""
 
     def both(cells: list[Row]) -> str:
         parts = ("test", "calibration")
         return " / ".join(
-            f"{np.mean([cell['slope'][part] for cell in cells]):.2f}" for part in parts
+            f"{np.mean([cell[key][part] for cell in cells]):.2f}" for part in parts
         )
 
     return _lines(rows, [], lambda mine: [], both)

@@ -25,7 +25,7 @@ from snn_deploy.targets.reference.target import Reference, make_batch
 from snn_deploy.targets.reference.tiles import TILE_SIZE
 
 STEPS = 64
-STATE_BYTES = 3 * 8 + 2 + 4 + 1  # a neuron: q, u, v, rest read and written; bias; spike
+STATE_BYTES = 3 * 8 + 2 + 2 * 4 + 1  # of a neuron: q, u, v, rest; bias and θ; spike
 ADD_BYTES = 3 * 4  # an addition of the yardstick: two numbers read, one written
 COPIED = 2**28  # bytes
 
@@ -70,7 +70,9 @@ def update_all(net, batch, q, u, v, rest, fired):
         n, begin = tile.size, batch.bias_base[tile.population] + tile.first
         for _ in range(batch.steps):
             bias = batch.bias[begin : begin + n]
-            kernels.update(tile, q[:n], u[:n], v[:n], rest[:n], bias, fired[:n])
+            above = net.thresholds[tile.threshold : tile.threshold + n]
+            state = q[:n], u[:n], v[:n], rest[:n]
+            kernels.update(tile, above, *state, bias, fired[:n])
 
 
 def profile(case: Case, repeats: int = 20) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from ..toolchain.graph.interpret import evaluate
 from ..toolchain.graph.nodes import FloatArray, Readout
 from ..toolchain.program.host import BoolArray, Decoder, decode
 
-GAINS = (0.8, 1.25)  # least and most
+GAINS = (0.67, 1.5)  # least and most
 RELATED = 0.5  # r² of linear outputs from which their slope is trusted
 
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from ..calibration.balance import balance
 from ..calibration.choice import Choice
-from ..calibration.conversion.choose import Fixed, choose
+from ..calibration.conversion.choose import choose
+from ..calibration.conversion.descent import Fixed
 from ..calibration.conversion.fewest_steps import choice_of as steps_choice
 from ..calibration.conversion.fewest_steps import fewest_steps
 from ..calibration.conversion.layerwise import Layerwise, Presentation
@@ -45,7 +46,7 @@ def run(now: Compilation) -> Compilation:
             budget=chosen.budget,
             progress=now.announce,
         )
-        made = (*made, choice_of(searched, found, chosen.budget))
+        made = (*made, choice_of(searched, chosen.budget))
         found = searched.trial
     return replace(
         now,
@@ -110,4 +111,5 @@ def _fixed(chosen: Settings) -> Fixed:
 def simulated(program: Program, stimulus: Stimulus) -> Mapping[str, BoolArray]:
     """A Program's spikes on the reference."""
     with find_target("reference").open(program) as session:
+        session.demand_room(stimulus.samples, stimulus.steps)
         return session.simulate(stimulus)

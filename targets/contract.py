@@ -84,18 +84,22 @@ class Session(ABC):
         size, neurons = len(samples), sum(p.size for p in self.program.members)
         if record == "counts":
             size = max(1, RASTER_BYTES // (steps * neurons))
-        at_once = min(size, len(samples))
-        demand_memory(
-            f"Target {self.target.name!r}: {at_once} samples × {steps} steps × "
-            f"{neurons} neurons",
-            at_once * steps * neurons,
-            "run fewer steps or samples, or a smaller network",
-        )
+        self.demand_room(min(size, len(samples)), steps)
         parts = [
             self._run(samples[start : start + size], steps, record, start)
             for start in range(0, max(len(samples), 1), max(size, 1))
         ]
         return parts[0] if len(parts) == 1 else join(parts)
+
+    def demand_room(self, samples: int, steps: int) -> None:
+        """Raise DataError where the spikes of so many samples take too much memory."""
+        neurons = sum(p.size for p in self.program.members)
+        demand_memory(
+            f"Target {self.target.name!r}: {samples} samples × {steps} steps × "
+            f"{neurons} neurons",
+            samples * steps * neurons,
+            "run fewer steps or samples, or a smaller network",
+        )
 
     def _run(
         self, samples: FloatArray, steps: int, record: str, number: int

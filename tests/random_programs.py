@@ -235,11 +235,22 @@ def population(
         shape=shape,
         decay_u=draw(DECAYS),
         decay_v=draw(DECAYS),
-        threshold=min(int(threshold) >> 6 << 6, core.MAX_THRESHOLD),
+        threshold=draw(thresholds(rng, shape[-1], threshold)),
         bias=core.round_bias(rng.uniform(-level, level, size)),
         refractory=draw(st.integers(1, 4)),
         v_min=draw(V_MINS),
     )
+
+
+@st.composite
+def thresholds(
+    draw: Drawn, rng: np.random.Generator, channels: int, level: float
+) -> int | core.IntArray:
+    """One for all, or one a channel, of as many as a core holds, around ``level``."""
+    kinds = draw(st.sampled_from((0, 1, 2, core.MAX_THRESHOLDS)))
+    around = level * rng.choice((0.1, 0.5, 1, 2, 8), kinds) if kinds else level
+    held = np.minimum(around, core.MAX_THRESHOLD).astype(np.int32) >> 6 << 6
+    return rng.choice(held, channels) if kinds else int(held)
 
 
 @st.composite

@@ -26,6 +26,7 @@ from snn_deploy.toolchain.passes.quantize.dequantize import current_unit, dequan
 from snn_deploy.toolchain.passes.quantize.layers import layers
 from snn_deploy.toolchain.passes.quantize.quantize import quantize, scales_of
 from snn_deploy.toolchain.passes.quantize.rounding import Scales
+from snn_deploy.toolchain.program.arithmetic import IntArray
 from snn_deploy.toolchain.program.host import SpikeEncoder
 from snn_deploy.toolchain.program.program import Program
 
@@ -45,17 +46,20 @@ def quantized(graph: Graph) -> tuple[Program, FloatArray]:
         raise
 
 
-def rounded(scales: Scales, threshold: int) -> Scales:
-    """The same for a membrane scale that is the rounded threshold itself.
+def rounded(scales: Scales, threshold: int | IntArray) -> Scales:
+    """The same for membrane scales that are the rounded thresholds themselves.
 
     De-quantised weights are in units of the integers' threshold.
     """
-    factor = threshold / scales.membrane
+    first = float(np.ravel(threshold)[0])
+    factors = np.divide(threshold, first)
+    factor = first / scales.membrane
     return replace(
         scales,
-        membrane=float(threshold),
+        membrane=first,
         current=scales.current * factor,
         weights={source: scale * factor for source, scale in scales.weights.items()},
+        channels=tuple(factors.tolist()) if factors.ndim else (),
     )
 
 
@@ -70,11 +74,8 @@ def test_quantising_it_again_gives_the_same_integers(graph):
         assert (a.source, a.target, a.exponent) == (b.source, b.target, b.exponent)
         np.testing.assert_array_equal(a.weight, b.weight)
     for p, q in zip(program.populations, again.populations, strict=True):
-        assert (p.threshold, p.decay_u, p.decay_v) == (
-            q.threshold,
-            q.decay_u,
-            q.decay_v,
-        )
+        assert (p.decay_u, p.decay_v) == (q.decay_u, q.decay_v)
+        np.testing.assert_array_equal(p.thresholds, q.thresholds)
         np.testing.assert_array_equal(p.bias, q.bias)
 
 
@@ -89,14 +90,16 @@ def test_it_is_off_by_half_a_step_of_rounding_at_most(graph):
         name = before.population.name
         assert before.population is after.population
         scales = chosen[name]
-        off = program[name].threshold / scales.membrane
         for a, b in zip(before.synapses, after.synapses, strict=True):
-            step = 2 / scales.weights[a.source]
-            error = np.abs(b.node.weight * off - a.node.weight).max()
-            assert error <= 0.5 * step * (1 + 1e-9)
+            size = a.node.weight.shape[-1]
+            threshold = np.resize(program[name].threshold, size)
+            off = threshold / scales.spread(scales.membrane, size)
+            step = 2 / scales.spread(scales.weights[a.source], size)
+            error = np.abs(b.node.weight * off - a.node.weight)
+            assert (error <= 0.5 * step * (1 + 1e-9)).all()
             assert (a.source, a.tau_syn) == (b.source, b.tau_syn)
         if before.synapses:
-            unit = current_unit(program, after)
+            unit = current_unit(program, after, after.bias.size)
             np.testing.assert_allclose(after.bias * unit, program[name].bias, atol=1e-6)
 
 
@@ -154,7 +157,7 @@ def test_biases_of_channels_that_a_reshape_mixes():
     for biases in ((three, 0 * four), (0 * three, four), (three, four)):
         program, _ = quantized(mixed(*biases))
         found = layers(dequantize(program))[-1]
-        unit = current_unit(program, found)
+        unit = current_unit(program, found, found.bias.size)
         np.testing.assert_allclose(found.bias * unit, program["third"].bias, atol=1e-6)
 
 

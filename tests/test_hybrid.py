@@ -340,16 +340,18 @@ def _plain_core(net: HybridNetwork, x, spikes):
         name = layer.population.name
         p, scales = net.populations[name], net.scales[name]
         if sent is not None:
-            mantissa = net.kernel("b") * scales.weights["A"]
-            weight = mantissa * 2.0 ** (6 + scales.exponents["A"]) / p.threshold
+            mantissa = net.kernel("b") * scales.spread(scales.weights["A"], 5)
+            weight = mantissa * 2.0 ** (6 + scales.exponents["A"]) / p.thresholds
             j = net.bias_of("b")
+        unit = scales.spread(scales.current, p.size) / p.thresholds
+        floor = tf.constant(p.v_min / p.thresholds, tf.float32)
         u = v = tf.zeros((3, p.size))
         trains, rest = [], np.zeros((3, p.size))
         for t in range(STEPS):
             q = sent[t - 1] @ weight if sent is not None and t else 0.0
             u = u * (4095 - p.decay_u) / 4096 + q
-            v = v * (4096 - p.decay_v) / 4096 + u + j * scales.current / p.threshold
-            clipped = tf.where(v > p.v_min / p.threshold, v, p.v_min / p.threshold)
+            v = v * (4096 - p.decay_v) / 4096 + u + j * unit
+            clipped = tf.where(v > floor, v, floor)
             v = tf.where(rest > 0, 0.0, clipped)
             fired = _surrogate(v, spikes[name][t])
             fired = tf.where(rest > 0, 0.0, fired)

@@ -105,7 +105,8 @@ def test_the_host_does_it_before_the_core_whatever_the_encoder(wanted):
     by_hand = interpret(graph, x, record=(graph.prepared.name,))[graph.prepared.name]
     program, plain = built(graph, x), built(network(), by_hand)
     for mine, theirs in zip(program.populations, plain.populations):
-        assert (mine.threshold, mine.scale) == (theirs.threshold, theirs.scale)
+        assert np.array_equal(mine.threshold, theirs.threshold)
+        assert np.array_equal(mine.scale, theirs.scale)
     mine, theirs = (
         simulate_oracle(p, encode(p.encoder, given, 8, DT))
         for p, given in ((program, x), (plain, by_hand))

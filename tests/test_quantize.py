@@ -41,8 +41,11 @@ def built(graph: Graph, tau: float, spikes: bool, **options: object) -> Program:
     return quantize(legal, samples, steps=20, encoder=encoder, **options)
 
 
-def unit(program: Program, layer: Layer, c: Connection) -> float:
-    """The weight that a mantissa of 1 stands for, its gains written down once more."""
+def unit(program: Program, layer: Layer, c: Connection, size: int) -> n.FloatArray:
+    """The weight that a mantissa of 1 stands for, its gains written down once more.
+
+    Of each of so many filters, the last axis of the weights.
+    """
     population, source = program[layer.population.name], c.source
     q = 2.0 ** (6 + c.exponent)
     u = q / (1 - (4095 - population.decay_u) / 4096)
@@ -50,7 +53,7 @@ def unit(program: Program, layer: Layer, c: Connection) -> float:
     v = u / (1 - (4096 - population.decay_v) / 4096) if lif else u / DT
     sends = {p.name for p in program.inputs}
     spike = 1 / 500.0 if source in sends else program[source].amplitude
-    return v / population.scale / (spike / DT)
+    return v / np.resize(population.scale, size) / (spike / DT)
 
 
 @settings(deadline=None, max_examples=60)
@@ -62,19 +65,20 @@ def test_integers_stand_for_the_floats(
     program.check()
     for layer in layers(program.graph):
         population = program[layer.population.name]
-        assert abs(population.threshold - population.scale) <= 32
+        assert np.abs(population.threshold - population.scale).max() <= 32
         largest = 0
         for synapses, c in zip(layer.synapses, program.incoming(population.name)):
             assert synapses.source == c.source
             largest = max(largest, np.abs(c.weight).max())
-            one = unit(program, layer, c)
-            held = one * c.weight
+            wanted = synapses.node.weight
+            held = c.weight
             if isinstance(c, SparseConnection):
-                held = np.zeros(synapses.node.weight.shape)
-                held[c.sender, c.receiver] = one * c.weight
-            assert np.abs(held - synapses.node.weight).max() <= one * 1.001
+                held = np.zeros(wanted.shape)
+                held[c.sender, c.receiver] = c.weight
+            one = unit(program, layer, c, wanted.shape[-1])
+            assert (np.abs(one * held - wanted) <= one * 1.001).all()
         weighted = [s for s in layer.synapses if np.any(s.node.weight)]
-        if weighted and population.threshold < core.MAX_THRESHOLD - 64:
+        if weighted and np.max(population.threshold) < core.MAX_THRESHOLD - 64:
             bias = np.abs(population.bias).max()
             assert largest == 2**bits - 2 or bias > 0.99 * core.MAX_BIAS
 
@@ -232,7 +236,7 @@ def test_given_scales_give_the_same_integers() -> None:
     again = quantize(legal, x[:0], steps=20, scales=scales)  # no samples needed
     assert encoder_scale(again) == encoder_scale(once)
     for one, other in zip(once.populations, again.populations):
-        assert one.threshold == other.threshold
+        assert np.array_equal(one.threshold, other.threshold)
         assert np.array_equal(one.bias, other.bias)
     for one, other in zip(once.connections, again.connections):
         assert one.exponent == other.exponent

@@ -245,11 +245,11 @@ def test_a_report_says_that_nothing_fires_and_the_advice_helps(
 ):
     """In the report, and where standard output is a file on standard error too."""
     monkeypatch.chdir(folder)
-    assert run_cli(*BUILD[:-2], "--steps", 1) == 0
+    assert run_cli(*BUILD[:-2], "--steps", 1, "--max-rate", 50) == 0
     shown = capsys.readouterr()
     assert "warning   population" in shown.out
     assert "never fires in 6 samples of 1 steps, so what it feeds" in shown.err
-    for advice in (("--steps", 64), ("--steps", 2, "--max-rate", 1000)):
+    for advice in (("--steps", 64), ("--steps", 2)):
         assert run_cli(*BUILD[:-2], *advice) == 0
         shown = capsys.readouterr()
         assert "never fires in" not in shown.out + shown.err

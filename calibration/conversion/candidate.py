@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ...toolchain.graph.graph import Graph
@@ -14,14 +14,6 @@ from ..membrane import quicken
 from ..readout import Wanted, fit_readout
 from .correct import correct
 from .layerwise import Layerwise, Presentation
-
-RATES = (0.5, 0.7, 1.0, 0.35)
-"""Spikes a step, of the fastest neurons, most promising first. On the networks of
-benchmarks/conversion.py each was the best for one number of steps or another."""
-
-SYNAPSES = (0.0, 2.0)
-"""Synaptic time constants, steps. None is quickest; some smooth what few synapses
-bring, which a depthwise network needs (0.66 of a slope instead of 0.9)."""
 
 MIN_POTENTIAL = -1.0
 """Of the threshold. At 0 what excites before what inhibits arrives fires for nothing;
@@ -85,8 +77,3 @@ def tried(
         error=found.error,
         answers=found.answers,
     )
-
-
-def best(trials: Iterable[Trial]) -> Trial:
-    """The one whose answers are nearest; the first in a tie."""
-    return min(trials, key=lambda trial: trial.error)

@@ -1,45 +1,34 @@
-"""Choose: the conversion whose answers are nearest, of a few that are tried."""
+"""Choose: the conversion whose answers are nearest, of a few that are tried (``fast``).
+
+Synaptic time constant and highest rate, in turn, until neither has a better value. What
+suits a network is not to be told beforehand: a depthwise one needs synapses that smooth
+what few inputs bring, one of twenty convolutions has no time for them.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ...toolchain.graph.graph import Graph
 from ...toolchain.graph.nodes import Neurons
 from ..choice import Choice
 from ..readout import Wanted
-from .candidate import MIN_POTENTIAL, RATES, SYNAPSES, Candidate, Trial, tried
+from .candidate import MIN_POTENTIAL, Candidate, Trial, tried
+from .descent import Descent, Fixed, descend, moves_of
 from .layerwise import Presentation
 
+RATES = (0.5, 0.7, 1.0, 0.35, 0.25)  # spikes a step, of the fastest neurons
+TAUS = (2.0, 0.0, 5.0)  # synaptic time constants, steps
 WORK = 1e9
-"""Neuron updates that finding the best candidate may take, about: some four seconds on
-one core. Larger networks are tried on fewer samples, the largest with fewer candidates;
-no clock has a say in it, so that the same network always becomes the same Program."""
+"""Neuron updates that finding the best conversion may take, about: some four seconds on
+one core. Larger networks are tried on fewer samples, the largest in fewer ways; no
+clock has a say in it, so that the same network always becomes the same Program."""
 
-RUNS = 5  # of each layer, for a candidate
-FEWEST = 4  # samples that tell candidates apart
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fixed:
-    """What the user has chosen already; None: calibration does."""
-
-    tau_syn: float | None = None  # s
-    max_rate: float | None = None  # Hz
-    min_potential: float | None = None  # of the threshold
-
-
-def candidates(fixed: Fixed, dt: float) -> tuple[Candidate, ...]:
-    """All that may be tried, the most promising first."""
-    rates, taus = [rate / dt for rate in RATES], [steps * dt for steps in SYNAPSES]
-    low = MIN_POTENTIAL if fixed.min_potential is None else fixed.min_potential
-    return tuple(
-        Candidate(tau_syn=tau, max_rate=rate, min_potential=low)
-        for rate in (rates if fixed.max_rate is None else [fixed.max_rate])
-        for tau in (taus if fixed.tau_syn is None else [fixed.tau_syn])
-    )
+RUNS = 5  # of each layer, for a conversion
+WAYS = 10  # conversions that are usually tried
+FEWEST = 4  # samples that tell conversions apart
 
 
 def choose(
@@ -48,7 +37,7 @@ def choose(
     wanted: Callable[[Presentation], Wanted],
     fixed: Fixed,
 ) -> tuple[Trial, tuple[Choice, ...]]:
-    """The candidate with the least error on calibration samples, and why it is that.
+    """The best conversion on calibration samples, and why it is that.
 
     Args:
         graph: legalised.
@@ -57,74 +46,84 @@ def choose(
         fixed: what is not to be chosen.
 
     Raises:
-        DoesNotFit, ModelError: no candidate can be quantized.
+        DoesNotFit, ModelError: it cannot be quantized.
     """
-    rivals = candidates(fixed, shown.dt)
-    count, number = _affordable(graph, shown, len(rivals))
-    rivals = rivals[:number]
-    few = _first(shown, count)
-    trials = [tried(rival, graph, few, wanted(few)) for rival in rivals]
-    found = min(trials, key=lambda trial: trial.error)
+    count, ways = affordable(graph, shown)
+    few = replace(shown, samples=shown.samples[:count], still=shown.still[:count])
+    answers = wanted(few)
+    dt = shown.dt
+    moves = moves_of(
+        fixed, taus=[n * dt for n in TAUS], rates=[rate / dt for rate in RATES]
+    )
+    found = descend(
+        tried(first(fixed, dt), graph, few, answers),
+        list(moves),
+        lambda candidate: tried(candidate, graph, few, answers),
+        gain=0.0,
+        may_go_on=lambda trials: len(trials) < ways,
+    )
+    best = found.trial
     if count < len(shown.samples):
-        found = tried(found.candidate, graph, shown, wanted(shown))
-    return found, _choices(found, trials, count, fixed, shown.dt)
+        best = tried(best.candidate, graph, shown, wanted(shown))
+    return best, choices_of(found, count, fixed)
 
 
-def _affordable(graph: Graph, shown: Presentation, rivals: int) -> tuple[int, int]:
-    """How many samples, and how many candidates, ``WORK`` is enough for."""
+def first(fixed: Fixed, dt: float) -> Candidate:
+    """Where the choice begins: what is fixed, and the first values of the others."""
+    low = fixed.min_potential
+    return Candidate(
+        tau_syn=TAUS[0] * dt if fixed.tau_syn is None else fixed.tau_syn,
+        max_rate=RATES[0] / dt if fixed.max_rate is None else fixed.max_rate,
+        min_potential=MIN_POTENTIAL if low is None else low,
+    )
+
+
+def affordable(graph: Graph, shown: Presentation) -> tuple[int, int]:
+    """How many samples, and how many ways to convert, ``WORK`` is enough for."""
     names = [node.name for node in graph.nodes if isinstance(node, Neurons)]
     neurons = sum(math.prod(graph.shapes[name]) for name in names)
-    sample = neurons * shown.steps * RUNS
-    count = int(WORK / (sample * rivals))
-    samples = min(max(count, FEWEST), len(shown.samples))
-    return samples, max(min(rivals, int(WORK / (sample * samples))), 1)
+    work = neurons * shown.steps * RUNS  # of a sample
+    count = min(max(int(WORK / (work * WAYS)), FEWEST), len(shown.samples))
+    enough = 2 * WAYS  # no network needs more
+    return count, max(min(int(WORK / (work * count)), enough), 1)
 
 
-def _first(shown: Presentation, count: int) -> Presentation:
-    return replace(shown, samples=shown.samples[:count], still=shown.still[:count])
-
-
-def _choices(
-    found: Trial, trials: Sequence[Trial], count: int, fixed: Fixed, dt: float
-) -> tuple[Choice, ...]:
+def choices_of(found: Descent, count: int, fixed: Fixed) -> tuple[Choice, ...]:
     """A line for each thing that was chosen."""
-    basis = f"least error of {len(trials)} ways on {count} samples"
-    if len(trials) == 1:
-        basis = "the only way tried"
-    chosen = found.candidate
+    named = (
+        ("synaptic time constant", "tau_syn", "{:g} ms", 1e3),
+        ("highest rate", "max_rate", "{:g} Hz", 1.0),
+    )
+    ways = len(found.trials)
+    basis = f"error {found.trial.error:.3f}, the least of {ways} ways"
+    if ways == 1:
+        basis = f"error {found.trial.error:.3f}, the only way tried"
     lines = []
-    if fixed.tau_syn is None:
-        others = sorted({t.candidate.tau_syn for t in trials} - {chosen.tau_syn})
-        lines.append(
-            Choice(
-                name="synaptic time constant",
-                value=f"{1e3 * chosen.tau_syn:g} ms",
-                basis=basis,
-                instead=", ".join(
-                    f"{1e3 * tau:g} ms ({_least(trials, tau_syn=tau):.3f})"
-                    for tau in others
-                ),
+    for name, field, form, scale in named:
+        if getattr(fixed, field) is None:
+            chosen = getattr(found.trial.candidate, field)
+            others = _least(found.trials, field, chosen)
+            lines.append(
+                Choice(
+                    name=name,
+                    value=form.format(scale * chosen),
+                    basis=f"{basis}, on {count} calibration samples",
+                    instead=", ".join(
+                        f"{form.format(scale * value)} ({error:.3f})"
+                        for value, error in others
+                    ),
+                )
             )
-        )
-    if fixed.max_rate is None:
-        others = sorted({t.candidate.max_rate for t in trials} - {chosen.max_rate})
-        lines.append(
-            Choice(
-                name="highest rate",
-                value=f"{chosen.max_rate:g} Hz",
-                basis=basis,
-                instead=", ".join(
-                    f"{rate:g} Hz ({_least(trials, max_rate=rate):.3f})"
-                    for rate in others
-                ),
-            )
-        )
     return tuple(lines)
 
 
-def _least(trials: Sequence[Trial], **same: float) -> float:
-    return min(
-        trial.error
-        for trial in trials
-        if all(getattr(trial.candidate, key) == value for key, value in same.items())
-    )
+def _least(
+    trials: Sequence[Trial], field: str, chosen: float
+) -> list[tuple[float, float]]:
+    """The least error with each other value."""
+    found: dict[float, float] = {}
+    for trial in trials:
+        value = getattr(trial.candidate, field)
+        found[value] = min(trial.error, found.get(value, math.inf))
+    found.pop(chosen)
+    return sorted(found.items())

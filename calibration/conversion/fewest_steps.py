@@ -16,9 +16,9 @@ def fewest_steps(
 ) -> tuple[int, Mapping[int, float]]:
     """The fewest steps from which the score stays within WITHIN of its limit.
 
-    The limit is the best score there is, the float network's or one with BEYOND times
-    as many steps. Steps that do not reach the last population, and leave it as many to
-    fire in, are not tried.
+    The limit is the float network's score or, where that is never reached, the score
+    at the most steps. Nothing is tried beyond BEYOND times as many steps as were
+    enough, nor steps that do not reach the last population and leave as many to it.
 
     >>> found, curve = fewest_steps(lambda steps: 1 - 1 / steps**2, 3, 1.0)
     >>> found, sorted(curve)
@@ -35,11 +35,10 @@ def fewest_steps(
     curve: dict[int, float] = {}
     possible = [steps for steps in STEPS if steps >= 2 * latency] or [STEPS[-1]]
     for steps in possible:
-        if _good_since(curve, limit) * BEYOND < steps and _good_since(curve, limit):
+        if 0 < BEYOND * _good_since(curve, limit) < steps:
             break
         curve[steps] = score_at(steps)
-    found = _good_since(curve, limit) or _good_since(curve, max(curve.values()))
-    return found, curve
+    return _good_since(curve, limit) or _good_since(curve, curve[max(curve)]), curve
 
 
 def _good_since(curve: Mapping[int, float], limit: float) -> int:
@@ -60,6 +59,6 @@ def choice_of(steps: int, curve: Mapping[int, float], limit: float) -> Choice:
         value=str(steps),
         basis=f"score within {WITHIN:.0%} of the float network's {limit:.3f}"
         if curve[steps] >= limit - WITHIN * abs(limit)
-        else f"best there was; the float network's is {limit:.3f}",
+        else f"as good as most steps; the float network's is {limit:.3f}",
         instead=scores,
     )

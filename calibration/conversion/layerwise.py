@@ -17,7 +17,7 @@ from ...toolchain.graph.graph import Graph
 from ...toolchain.graph.interpret import interpret
 from ...toolchain.graph.nodes import IF, LIF, Array, FloatArray, Input, Output
 from ...toolchain.passes.quantize.layers import Layer, corrected, layers
-from ...toolchain.passes.quantize.quantize import HEADROOM, host_current
+from ...toolchain.passes.quantize.quantize import HEADROOM, host_current, sending
 from ...toolchain.passes.quantize.rounding import (
     Scales,
     round_connection,
@@ -77,10 +77,10 @@ class Layerwise:
     def __post_init__(self) -> None:
         encoder = self.shown.encoder
         if encoder is not None:
-            sent = encode(
-                encoder, self.shown.samples, self.shown.steps, self.shown.dt
-            ).spikes
-            self.spikes.update(sent)
+            encoder = sending(encoder, self.graph)
+            shown = self.shown
+            sent = encode(encoder, shown.samples, shown.steps, shown.dt)
+            self.spikes.update(sent.spikes)
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
@@ -132,7 +132,8 @@ class Layerwise:
         program = self._program(driven, scales)
         bias = {}
         if current is not None:
-            bias[name] = core.round_bias(current * scales.current)
+            unit = scales.spread(scales.current, current.shape[1])
+            bias[name] = core.round_bias(current * unit)
         sent = {s.source: self.spikes[s.source] for s in layer.synapses}
         stimulus = Stimulus(
             samples=len(self.shown.samples),

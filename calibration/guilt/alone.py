@@ -16,10 +16,9 @@ import numpy as np
 
 from ...toolchain.graph.nodes import FloatArray, Neurons
 from ...toolchain.passes.latency import arrivals
+from ...toolchain.passes.quantize.bounds import membrane_gain
 from ...toolchain.passes.quantize.dequantize import amplitude_of
 from ...toolchain.passes.quantize.layers import Layer
-from ...toolchain.passes.quantize.scales import membrane_gain
-from ...toolchain.program.correction import across
 from ...toolchain.program.host import (
     BoolArray,
     SpikeEncoder,
@@ -113,7 +112,7 @@ class Bench:
         for c in self.program.incoming(population.name):
             share = _flat(given[c.source]) / amplitude_of(self.program, c.source) * dt
             total = total + lasting * _flat(summing(c)(share))
-        unit = across(np.atleast_1d(population.threshold), total)
+        unit = population.thresholds
         current = total / (unit * membrane_gain(layer, dt))
         correction = population.correction
         return current if correction is None else correction.removed(current)

@@ -38,7 +38,7 @@ HEADERS = (
 PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 JOULES = ((1.0, "J"), (1e-3, "mJ"), (1e-6, "µJ"), (1e-9, "nJ"), (1e-12, "pJ"))
 MISTAKES = 3  # pairs of classes that are named
-KEY = 12  # columns of the words before the lines
+KEY = 10  # columns of the words before the lines
 
 
 def print_report(
@@ -119,7 +119,7 @@ def _lines(report: Report) -> list[tuple[str, str]]:
     lines += [("score", line) for line in score_lines(report.scores)]
     if report.confusion is not None and report.confusion.worst:
         lines.append(("confused", _mistakes(report.confusion)))
-    lines += [("calibrated", str(choice)) for choice in report.calibration]
+    lines += [("chosen", str(choice)) for choice in report.calibration]
     lines += [("note", note) for note in report.notes]
     lines += finding_lines(report.findings)
     return lines

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from ...toolchain.graph.nodes import IF, LIF
@@ -55,6 +56,7 @@ def core_spikes(
             t arrives at step t + 1.
     """
     shape = tf.shape(sums[0])[1:] if sums else tf.shape(bias)
+    threshold = tf.constant(population.thresholds)
     keep_u, keep_v = 4095 - population.decay_u, 4096 - population.decay_v
 
     def arriving(t: tf.Tensor) -> tf.Tensor:
@@ -68,10 +70,10 @@ def core_spikes(
         v = _decay(v, keep_v) + _wrap(u + bias, core.U_BITS)
         v = tf.clip_by_value(v, population.v_min, population.v_max)
         if record:
-            seen = tf.cast(v, tf.float32) / population.threshold
+            seen = tf.cast(v, tf.float32) / tf.cast(threshold, tf.float32)
             potential = potential.write(t, tf.where(rest > 0, RESTING, seen))
         v = tf.where(rest > 0, 0, v)
-        fired = v > population.threshold
+        fired = v > threshold
         v = tf.where(fired, 0, v)
         rest = tf.maximum(tf.where(fired, population.refractory, rest) - 1, 0)
         spikes = tf.cast(fired, tf.float32)
@@ -117,7 +119,7 @@ def core_gradient(
     """
     keep_u = (4095 - population.decay_u) / 4096
     keep_v = (4096 - population.decay_v) / 4096
-    floor = population.v_min / population.threshold
+    floor = tf.constant(population.v_min / population.thresholds, tf.float32)
     zero = tf.zeros_like(upstream[0])
 
     def body(k, to_u, to_v, to_q, to_j):  # type: ignore[no-untyped-def]
@@ -156,6 +158,8 @@ def trained_spikes(
         partial(core_gradient, population, steps), jit_compile=compiled, autograph=False
     )
 
+    threshold = population.thresholds.astype(np.float32)
+
     @tf.custom_gradient
     def spikes(real: tf.Tensor, bias: tf.Tensor, *sums: tf.Tensor) -> Any:
         still = (tf.stop_gradient(total) for total in sums)
@@ -163,10 +167,10 @@ def trained_spikes(
 
         def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor | None, ...]:
             to_q, to_j = backward(upstream, found.train, found.potential)
-            to_j /= population.threshold
+            to_j /= threshold
             if real.shape[0] == 1:
                 to_j = tf.reduce_sum(to_j, axis=0, keepdims=True)
-            to_sums = (to_q[1:] * (2.0**k / population.threshold) for k in bits)
+            to_sums = (to_q[1:] * (2.0**k / threshold) for k in bits)
             return to_j, None, *to_sums
 
         return found.train, gradient

@@ -33,7 +33,8 @@ def currents(
         if net.gradient == "rate":
             train, half = tf.stop_gradient(train), tf.stop_gradient(half)
         sums.append(through_time(s, train, half, current.shape[1]))
-    bias = tf.stop_gradient(current) * net.scales[layer.population.name].current
+    scales = net.scales[layer.population.name]
+    bias = tf.stop_gradient(current) * scales.spread(scales.current, current.shape[1])
     return tf.cast(current, tf.float32), round_bias(bias), sums
 
 
@@ -46,7 +47,9 @@ def mean_current(
     """J̄, (samples, neurons), of the sources' mean values."""
     mean = constant
     for s in layer.synapses:
-        unit = 2 / net.scales[layer.population.name].weights[s.source]
+        scales, size = net.scales[layer.population.name], s.node.weight.shape[-1]
+        scale = scales.spread(scales.weights[s.source], size)
+        unit = tf.constant(2 / scale, tf.float32)
         seen = tf.reshape(values[s.source], (-1, *s.shape))
         sums = linear(s.node, seen, net.half_mantissas(layer, s) * unit)
         mean += tf.reshape(sums, (-1, constant.shape[1]))

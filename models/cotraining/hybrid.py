@@ -135,9 +135,12 @@ class HybridNetwork(tf.Module):
             for s in layer.synapses:
                 kernel, bias = self.kernels[s.node.name], self.biases[s.node.name]
                 unit = self.units[s.node.name]
-                most = 2 * self.limit / scales.weights[s.source] / unit
+                size = s.node.weight.shape[-1]
+                scale = scales.spread(scales.weights[s.source], size)
+                most = tf.constant(2 * self.limit / scale / unit, tf.float32)
                 kernel.assign(tf.clip_by_value(kernel, -most, most))
-                most = MAX_BIAS / scales.current / len(layer.synapses) / unit
+                scale = scales.spread(scales.current, size) * len(layer.synapses)
+                most = tf.constant(MAX_BIAS / scale / unit, tf.float32)
                 bias.assign(tf.clip_by_value(bias, -most, most))
 
     def kernel(self, name: str) -> tf.Tensor:
@@ -160,9 +163,9 @@ class HybridNetwork(tf.Module):
     def half_mantissas(self, layer: Layer, s: Synapses) -> tf.Tensor:
         """Half of the mantissas as ``round_connection`` rounds, straight through."""
         kernel = self.kernel(s.node.name)
-        exact = tf.cast(kernel, tf.float64) * (
-            self.scales[layer.population.name].weights[s.source] / 2
-        )
+        scales, size = self.scales[layer.population.name], s.node.weight.shape[-1]
+        scale = scales.spread(scales.weights[s.source], size)
+        exact = tf.cast(kernel, tf.float64) * (scale / 2)
         real, rounded = tf.cast(exact, tf.float32), tf.cast(tf.round(exact), tf.float32)
         return tf.stop_gradient(rounded) + (real - tf.stop_gradient(real))
 

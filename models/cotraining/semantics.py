@@ -96,7 +96,10 @@ def loihi(net: HybridNetwork, x: tf.Tensor, steps: int) -> Run:
             (name, steps, net.gradient), partial(_core, net, layer, steps)
         )
         if net.gradient == "time":
-            trains[name] = recursion(current * net.scales[name].current, bias, *sums)
+            scales = net.scales[name]
+            unit = scales.spread(scales.current, current.shape[1])
+            real = current * tf.constant(unit, tf.float32)
+            trains[name] = recursion(real, bias, *sums)
             mean = tf.tensordot(window, trains[name], 1) / net.dt
             rates[name], soft = tf.reduce_mean(trains[name], axis=0) / net.dt, 0.0
         else:

@@ -151,7 +151,7 @@ class NeuronsModel(Presentation):
         j = wrap(u + self.bias[sample], U_BITS)
         np.clip(decay(v, 4096 - p.decay_v) + j, p.v_min, p.v_max, out=v)
         v[self.counter > 0] = 0
-        spikes = v > p.threshold
+        spikes = v > p.thresholds
         v[spikes] = 0
         self.counter[spikes] = p.refractory
         np.maximum(self.counter - 1, 0, out=self.counter)

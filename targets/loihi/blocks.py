@@ -66,9 +66,9 @@ def _configure(block: LoihiBlock, population: Population, neurons: IntArray) -> 
         ("decay_u", population.decay_u),
         ("decay_v", population.decay_v),
         ("refract_delay", population.refractory),
-        ("vth", population.threshold),
     ):
         setattr(compartment, name, np.full(len(neurons), value, np.int32))
+    compartment.vth = population.thresholds[neurons]
     compartment.bias = population.bias[neurons].astype(np.int32)
     compartment.vmin = population.v_min
     compartment.vmax = population.v_max

@@ -81,7 +81,8 @@ class NengoDLRounded(NengoDL):
         ((name, bias),) = stimulus.bias.items()
         assert program.graph is not None
         (first,) = (x for x in layers(program.graph) if x.population.name == name)
-        return without_correction(program, name, bias / current_unit(program, first))
+        current = bias / current_unit(program, first, bias.shape[1])
+        return without_correction(program, name, current)
 
 
 class NengoDLSession(Session):

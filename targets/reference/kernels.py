@@ -62,9 +62,9 @@ TILE = np.dtype(
         ("state", np.int64),  # where its state begins
         ("link", np.int64),  # its first incoming link
         ("links", np.int64),  # how many it has
+        ("threshold", np.int64),  # where its thresholds begin
         ("keep_u", np.int32),  # 4095 − δ_u
         ("keep_v", np.int32),  # 4096 − δ_v
-        ("threshold", np.int32),
         ("rest", np.int32),  # steps of rest after a spike, r − 1
         ("v_min", np.int32),
         ("v_max", np.int32),
@@ -305,10 +305,10 @@ def wrap(x, spare):
 
 
 @compiled
-def update(tile, q, u, v, rest, bias, fired):
+def update(tile, threshold, q, u, v, rest, bias, fired):
     """One step of ``program.step`` for a tile; q is cleared for the next."""
     keep_u, keep_v, after = tile.keep_u, tile.keep_v, np.int8(tile.rest)
-    v_min, v_max, threshold = tile.v_min, tile.v_max, tile.threshold
+    v_min, v_max = tile.v_min, tile.v_max
     for i in range(fired.size):
         current = wrap(np.int32(decay(u[i], keep_u) + wrap(q[i], 10)), 8)
         q[i] = 0
@@ -317,7 +317,7 @@ def update(tile, q, u, v, rest, bias, fired):
         y = np.int32(decay(v[i], keep_v) + j)
         y = min(max(y, v_min), v_max)
         y = np.int32(0) if rest[i] > 0 else y
-        spike = y > threshold
+        spike = y > threshold[i]
         v[i] = np.int32(0) if spike else y
         rest[i] = after if spike else max(np.int8(rest[i] - 1), np.int8(0))
         fired[i] = spike
@@ -370,4 +370,5 @@ def simulate(net, batch, sample):
                 begin = batch.base[p] + row * batch.sizes[p] + tile.first
                 fired = batch.raster[begin : begin + tile.size]
                 receive(net, batch, sample, t, tile, active, wide, total, q[s:e])
-                update(tile, q[s:e], u[s:e], v[s:e], rest[s:e], bias, fired)
+                above = net.thresholds[tile.threshold : tile.threshold + tile.size]
+                update(tile, above, q[s:e], u[s:e], v[s:e], rest[s:e], bias, fired)

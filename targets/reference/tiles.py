@@ -4,12 +4,12 @@ A *tile* is a piece of a population whose state stays in a core's cache; a *link
 connection into one tile. Tiles run one after the other, each over all steps of a
 sample; only those of populations that form a loop take their steps together.
 
-**What was known.** A step reads and writes 31 bytes of every neuron (q, u, v, counter,
-bias, spike) and does little with them. Step by step through the whole network, a state
-larger than the cache goes through memory at every step. But a neuron needs of others
-nothing but their spikes, one step late or more: where there is no loop, a tile can run
-through *all* steps once its sources have, and its state is read once a sample. Spikes
-are a byte each, of all steps, and the only thing that is kept.
+**What was known.** A step reads and writes 35 bytes of every neuron (q, u, v, counter,
+bias, threshold, spike) and does little with them. Step by step through the whole
+network, a state larger than the cache goes through memory at every step. But a neuron
+needs of others nothing but their spikes, one step late or more: where there is no loop,
+a tile can run through *all* steps once its sources have, and its state is read once a
+sample. Spikes are a byte each, of all steps, and the only thing that is kept.
 
 **Why these tables.** Compiled code reads flat arrays of records; the objects of a
 Program would be Python's. Weights are stored twice: as *runs*, in the order in which
@@ -54,7 +54,7 @@ from .runs import (
     windows_of,
 )
 
-TILE_SIZE = 8192  # neurons; q, u, v and bias of a tile are 128 KiB
+TILE_SIZE = 8192  # neurons; q, u, v, bias and threshold of a tile are 160 KiB
 CACHE_LINE = 64  # bytes
 # ns, fitted to timings of single links on an AMD EPYC (Zen 4); they choose between two
 # ways to the same sum, never a result.
@@ -71,6 +71,7 @@ class Network(NamedTuple):
 
     tiles: Ints  # (tiles,) TILE
     groups: Ints  # (groups + 1,) tile
+    thresholds: Ints  # int32, of every neuron
     links: Ints  # (links,) LINK
     starts: Ints  # source pixel → its first run
     runs: Ints  # (runs, 3): first neuron of the tile, first weight, length
@@ -130,7 +131,7 @@ class _Tables:
         self.program = program
         self.index = {p.name: i for i, p in enumerate(members(program))}
         self.tiles, self.links = _Column(TILE), _Column(LINK)
-        self.groups = [0]
+        self.thresholds, self.groups = _Column("i4"), [0]
         self.state = self.most_state = 0  # neurons of the group, of the largest one
         self.starts, self.windows = _Column("i4"), _Column("i4")
         self.runs = _Column("i4", 3)
@@ -140,6 +141,7 @@ class _Tables:
         """The tiles of a population, in one group or each in its own."""
         incoming = [_Layout(c, self) for c in self.program.incoming(p.name)]
         size = tile_size(p.size, [layout.connection for layout in incoming])
+        thresholds = self.thresholds.add(p.thresholds)
         pieces = [split(layout.runs, size, -(-p.size // size)) for layout in incoming]
         for k, first in enumerate(range(0, p.size, size)):
             tile, link = min(size, p.size - first), self.links.size
@@ -157,7 +159,7 @@ class _Tables:
                     links=self.links.size - link,
                     keep_u=4095 - p.decay_u,
                     keep_v=4096 - p.decay_v,
-                    threshold=p.threshold,
+                    threshold=thresholds + first,
                     rest=p.refractory - 1,
                     v_min=p.v_min,
                     v_max=p.v_max,
@@ -186,6 +188,7 @@ class _Tables:
         return Network(
             tiles=self.tiles.array(),
             groups=np.array(self.groups, np.int64),
+            thresholds=self.thresholds.array(),
             links=links,
             starts=self.starts.array(),
             runs=self.runs.array(),

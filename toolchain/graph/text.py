@@ -57,7 +57,7 @@ def field_text(name: str, value: object) -> list[str]:
     )
 
 
-def array_text(array: Array) -> str:
+def array_text(array: Array | float) -> str:
     """The numbers of an array, in brackets where they differ.
 
     >>> array_text(np.zeros(9)), array_text(np.array([1, 2.5]))
@@ -65,7 +65,7 @@ def array_text(array: Array) -> str:
     >>> array_text(np.arange(9.0))
     '0…8 #3bd34c'
     """
-    flat = array.ravel()
+    flat = np.ravel(array)
     if not flat.size:
         return "none"
     if (flat == flat[0]).all():

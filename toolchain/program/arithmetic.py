@@ -18,6 +18,7 @@ MAX_EXPONENT = 7  # weight exponents are −7 … 7
 MAX_MANTISSA = 254  # |mantissa| of a signed 8-bit weight, even
 THRESHOLD_SHIFT = 6  # thresholds are mantissa · 2^6
 MAX_THRESHOLD = (2**17 - 1) << THRESHOLD_SHIFT
+MAX_THRESHOLDS = 7  # different ones of a core (nengo-loihi: hardware/builder.py)
 MAX_BIAS_MANTISSA = 2**12 - 1
 MAX_BIAS_EXPONENT = 7
 MAX_BIAS = MAX_BIAS_MANTISSA << MAX_BIAS_EXPONENT

@@ -17,7 +17,7 @@ from ..errors import DataError
 from ..graph.graph import Graph
 from ..graph.interpret import interpret, readout_weights
 from ..graph.nodes import Array, FloatArray, Shape
-from ..graph.text import field_text, number_text
+from ..graph.text import array_text, field_text, number_text
 from .arithmetic import MAX_BIAS, IntArray, round_bias
 
 BoolArray = npt.NDArray[np.bool_]
@@ -32,11 +32,11 @@ class BiasEncoder:
 
     graph: Graph
     population: str
-    scale: float  # bias units for one unit of J
+    scale: float | FloatArray  # bias units for one unit of J; for all, or (channels,)
 
     def __str__(self) -> str:
         """Its line, and the Graph indented."""
-        title = f"BiasEncoder → {self.population}: scale {number_text(self.scale)}"
+        title = f"BiasEncoder → {self.population}: scale {array_text(self.scale)}"
         return f"{title}\n{textwrap.indent(str(self.graph), '    ')}"
 
 
@@ -215,7 +215,7 @@ def encode(
 
 def _biases(encoder: BiasEncoder, current: FloatArray, number: int) -> IntArray:
     """Rounded biases, (samples, neurons), of currents J of the same shape."""
-    flat = current * encoder.scale
+    flat = current * np.resize(encoder.scale, current.shape[1])
     peaks = np.rint(np.abs(flat)).max(axis=1)
     if peaks.max() > MAX_BIAS:
         raise DataError(

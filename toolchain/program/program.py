@@ -10,13 +10,13 @@ import numpy as np
 
 from ..errors import DoesNotFit, ModelError
 from ..graph.graph import Graph
-from ..graph.nodes import Shape
+from ..graph.nodes import Array, FloatArray, Shape
 from ..graph.text import array_text, number_text, shape_text
 from . import arithmetic as core
 from .arithmetic import IntArray
 from .connections import Connection, SparseConnection, WindowConnection
 from .correction import Correction
-from .host import CODINGS, Decoder, Encoder, SpikeEncoder, parts_of
+from .host import CODINGS, BiasEncoder, Decoder, Encoder, SpikeEncoder, parts_of
 
 STEP = (1e-9, 1e3)  # s, shortest and longest
 
@@ -42,23 +42,28 @@ class SpikeInput:
 class Population:
     """Neurons of the core that share their constants; see ``step``.
 
-    ``scale`` (integer membrane units for one unit of the float model's threshold) and
-    ``amplitude`` (output of one spike, integrated over s) lead back to the float model.
-    ``correction`` is what calibration did to its weights and bias. ``macs`` (what of
-    multiply-accumulates its synapses take the place of, ``calibration.operations``;
-    None: not known) leads to the network that it was made of. No target reads them.
+    The last axis of ``shape`` is the channels'; each has its own threshold, of 7
+    different ones at most, so that no core has more, however the population is cut. A
+    core has one v_min.
+
+    ``scale`` (integer membrane units for one unit of the float model's threshold, of
+    each channel or of all) and ``amplitude`` (output of one spike, integrated over s)
+    lead back to the float model. ``correction`` is what calibration did to its weights
+    and bias. ``macs`` (what of multiply-accumulates its synapses take the place of,
+    ``calibration.operations``; None: not known) leads to the network that it was made
+    of. No target reads them.
     """
 
     name: str
     shape: Shape
     decay_u: int  # δ_u, 0 … 4095
     decay_v: int  # δ_v, 0 … 4095
-    threshold: int  # θ, a multiple of 64
+    threshold: int | IntArray  # θ, multiples of 64; one for all or (channels,) int32
     bias: IntArray  # (neurons,) int32, 12-bit mantissa · 2^(0 … 7)
     refractory: int = 1  # r, 1: no refractory step
     v_min: int = 0
     v_max: int = core.V_LIMIT
-    scale: float = 1.0
+    scale: float | FloatArray = 1.0
     amplitude: float = 1.0
     correction: Correction | None = None
     macs: int | None = None
@@ -68,12 +73,17 @@ class Population:
         """Number of neurons."""
         return math.prod(self.shape)
 
+    @cached_property
+    def thresholds(self) -> IntArray:
+        """θ of every neuron, (neurons,) int32; neuron n's channel is n mod channels."""
+        return np.resize(self.threshold, self.size).astype(np.int32)
+
     def __str__(self) -> str:
         """One line of its integers; v_max where it is not the core's own limit."""
         top = "" if self.v_max == core.V_LIMIT else f" v_max {self.v_max}"
         return (
             f"{self.name}: Population {shape_text(self.shape)} δ_u {self.decay_u} "
-            f"δ_v {self.decay_v} θ {self.threshold} r {self.refractory} "
+            f"δ_v {self.decay_v} θ {array_text(self.threshold)} r {self.refractory} "
             f"v_min {self.v_min}{top} bias {array_text(self.bias)}"
         )
 
@@ -176,6 +186,13 @@ def _demand(holds: bool, what: str, value: object, allowed: str) -> None:
         raise DoesNotFit(f"{what} is {value}; allowed is {allowed}")
 
 
+def _demand_each(what: str, value: float | Array, shape: Shape) -> None:
+    """Of a population of this shape: one number, or one for each channel."""
+    given, channels = np.shape(value), shape[-1:] or (1,)
+    allowed = f"one number, or one a channel, {channels}"
+    _demand(given in ((), channels), f"{what}, shape", given, allowed)
+
+
 def _check_host(program: Program) -> None:
     """The encoder feeds, and the decoder reads, populations of their graphs' sizes."""
     given = [p.name for p in program.inputs]
@@ -191,6 +208,9 @@ def _check_host(program: Program) -> None:
                 f"Program: its {type(part).__name__} feeds {part.population!r}; it can "
                 f"feed one of {fed}"
             )
+        if isinstance(part, BiasEncoder):
+            to = program[part.population]
+            _demand_each(f"BiasEncoder → {to.name!r}: scale", part.scale, to.shape)
         if part.graph is not None:
             out = part.graph.shapes[part.graph.output.name]
             _check_size(program, part.population, "encoder gives", out)
@@ -258,13 +278,7 @@ def _check_population(p: Population) -> None:
     what = f"Population {p.name!r}"
     _demand(0 <= p.decay_u <= 4095, f"{what}: δ_u", p.decay_u, "0 … 4095")
     _demand(0 <= p.decay_v <= 4095, f"{what}: δ_v", p.decay_v, "0 … 4095")
-    _demand(
-        0 <= p.threshold <= core.MAX_THRESHOLD
-        and p.threshold % (1 << core.THRESHOLD_SHIFT) == 0,
-        f"{what}: threshold",
-        p.threshold,
-        f"a multiple of 64 up to {core.MAX_THRESHOLD}",
-    )
+    _check_thresholds(what, p)
     _demand(
         1 <= p.refractory <= core.MAX_REFRACTORY,
         f"{what}: refractory counter",
@@ -290,6 +304,26 @@ def _check_population(p: Population) -> None:
         f"{what}: bias",
         p.bias[~held][:1],
         "a 12-bit mantissa · 2^(0 … 7)",
+    )
+
+
+def _check_thresholds(what: str, p: Population) -> None:
+    _demand_each(f"{what}: threshold", p.threshold, p.shape)
+    _demand_each(f"{what}: scale", p.scale, p.shape)
+    found = np.unique(p.threshold)
+    held = (found >= 0) & (found <= core.MAX_THRESHOLD)
+    held &= found % (1 << core.THRESHOLD_SHIFT) == 0
+    _demand(
+        bool(held.all()) and found.dtype.kind == "i",
+        f"{what}: threshold",
+        found[~held][:1] if found.size > 1 else p.threshold,
+        f"a multiple of 64 up to {core.MAX_THRESHOLD}",
+    )
+    _demand(
+        found.size <= core.MAX_THRESHOLDS,
+        f"{what}: number of different thresholds",
+        found.size,
+        f"{core.MAX_THRESHOLDS} a core",
     )
 
 

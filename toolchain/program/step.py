@@ -30,7 +30,7 @@ def step(
         spike where v > θ; there v = 0, counter = r; last counter = max(counter − 1, 0)
 
     Args:
-        population: constants (δ_u, δ_v, θ, r, v_min, v_max).
+        population: constants (δ_u, δ_v, r, v_min, v_max), θ of each neuron.
         q: sum of the weights whose spikes arrive in this step, before wrapping.
         bias: (neurons,) bias current.
         u: current, v: membrane potential, counter: refractory steps left; (neurons,).
@@ -41,7 +41,7 @@ def step(
     v = decay(v, 4096 - population.decay_v) + j
     v = np.clip(v, population.v_min, population.v_max)
     v = np.where(counter > 0, 0, v)
-    spikes = v > population.threshold
+    spikes = v > population.thresholds
     v = np.where(spikes, 0, v)
     counter = np.where(spikes, population.refractory, counter)
     return spikes, u, v, np.maximum(counter - 1, 0)

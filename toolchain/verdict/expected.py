@@ -140,9 +140,11 @@ def _currents(
     for layer in layers(graph):
         name = layer.population.name
         if name in stimulus.bias:
-            unit = current_unit(program, layer)
             bias = stimulus.bias[name].astype(np.float64)
-            off = _bias_step(bias) + np.abs(bias) * _threshold_error(program, layer)
+            size = bias.shape[1]
+            unit = current_unit(program, layer, size)
+            threshold = _threshold_error(program, layer, size)
+            off = _bias_step(bias) + np.abs(bias) * threshold
             node = layer.population.inputs[0]
             current = (bias + sign * off) / unit
             if (correction := _correction(program, name)) is not None:
@@ -169,7 +171,9 @@ def _errors(
 ) -> tuple[FloatArray, FloatArray]:
     """How far rounding may have moved each weight and bias of a de-quantised node."""
     node = synapses.node
-    unit, off = current_unit(program, layer), _threshold_error(program, layer)
+    size = node.weight.shape[-1]
+    unit = current_unit(program, layer, size)
+    off = _threshold_error(program, layer, size)
     spike = spike_unit(program, layer, synapses)
     (connection,) = (
         c
@@ -193,10 +197,14 @@ def _correction(program: Program, name: str) -> Correction | None:
     return population.correction
 
 
-def _threshold_error(program: Program, layer: Layer) -> float:
+def _threshold_error(program: Program, layer: Layer, size: int) -> FloatArray:
+    """Share by which rounding moved the threshold at most, of neurons in a row."""
     population = program[layer.population.name]
     assert isinstance(population, Population)
-    return (1 << core.THRESHOLD_SHIFT) / 2 / population.scale
+    error: FloatArray = (
+        (1 << core.THRESHOLD_SHIFT) / 2 / np.resize(population.scale, size)
+    )
+    return error
 
 
 def _bias_step(bias: FloatArray) -> FloatArray:

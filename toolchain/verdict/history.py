@@ -109,7 +109,8 @@ def membrane_history(
         sent[delay:] = _received(connection, neuron, spikes[connection.source])[:-delay]
         q += sent
     own = (target.bias if bias is None else bias)[neuron : neuron + 1]
-    one = replace(target, shape=(1,), bias=own)
+    threshold = int(target.thresholds[neuron])
+    one = replace(target, shape=(1,), bias=own, threshold=threshold)
     calm = replace(one, threshold=V_LIMIT)  # never spikes
     state = [np.zeros(1, np.int64) for _ in ("u", "v", "counter")]
     rows = []
@@ -122,7 +123,7 @@ def membrane_history(
     return History(
         population=population,
         neuron=neuron,
-        threshold=target.threshold,
+        threshold=threshold,
         step=np.arange(len(q)),
         q=wrap(q, Q_BITS),
         spikes=recorded,

@@ -14,8 +14,8 @@ from ...program.connections import Connection, SparseConnection
 from ...program.correction import across
 from ...program.host import SpikeEncoder, parts_of
 from ...program.program import Population, Program
+from .bounds import membrane_gain, synaptic_gain
 from .layers import Layer, Synapses, layers
-from .scales import membrane_gain, synaptic_gain
 
 
 def dequantize(program: Program) -> Graph:
@@ -79,11 +79,16 @@ def dequantize(program: Program) -> Graph:
     return Graph(tuple(changed.get(node.name, node) for node in graph.nodes))
 
 
-def current_unit(program: Program, layer: Layer) -> float:
-    """Bias units for one unit of the de-quantised Graph's J, whose threshold is 1."""
+def current_unit(program: Program, layer: Layer, size: int) -> FloatArray:
+    """Bias units for one unit of the de-quantised Graph's J, whose threshold is 1.
+
+    Of each of so many neurons or filters in a row, (size,).
+    """
     population = program[layer.population.name]
     assert isinstance(population, Population)
-    return population.threshold * membrane_gain(layer, program.timing.dt)
+    thresholds = np.resize(population.threshold, size)
+    unit: FloatArray = thresholds * membrane_gain(layer, program.timing.dt)
+    return unit
 
 
 def without_correction(program: Program, name: str, current: FloatArray) -> FloatArray:
@@ -94,12 +99,14 @@ def without_correction(program: Program, name: str, current: FloatArray) -> Floa
     return current if correction is None else correction.removed(current)
 
 
-def spike_unit(program: Program, layer: Layer, synapses: Synapses) -> float:
-    """Integer units for a weight of 1 in the de-quantised Graph, before correction."""
+def spike_unit(program: Program, layer: Layer, synapses: Synapses) -> FloatArray:
+    """Integer units for a weight of 1 in the de-quantised Graph, before correction.
+
+    One a filter, as the last axis of the weights is.
+    """
     amplitude = amplitude_of(program, synapses.source)
-    return current_unit(program, layer) * synaptic_gain(
-        layer, amplitude, program.timing.dt
-    )
+    unit = current_unit(program, layer, synapses.node.weight.shape[-1])
+    return unit * synaptic_gain(layer, amplitude, program.timing.dt)
 
 
 def amplitude_of(program: Program, name: str) -> float:
@@ -134,14 +141,14 @@ def _layer(program: Program, layer: Layer) -> list[Node]:
     """The layer's linear nodes, with the numbers that its integers stand for."""
     population = program[layer.population.name]
     assert isinstance(population, Population)
-    unit = current_unit(program, layer)
     holder = _holder(layer, population)
     found: list[Node] = []
     for synapses in layer.synapses:
         node = synapses.node
         bias = np.zeros_like(node.bias)
         if synapses is holder:
-            held = population.bias.reshape(-1, node.bias.size)[0] / unit
+            held = population.bias.reshape(-1, node.bias.size)[0]
+            held = held / current_unit(program, layer, held.size)
             if population.correction is not None:
                 held = population.correction.removed(held)
             bias = held.reshape(node.bias.shape)

@@ -51,10 +51,20 @@ class Layer:
     """With which weights and bias have been driven, the host's part yet to be."""
 
     @property
+    def last_axis(self) -> int:
+        """Its length; the axis is that of the population's channels."""
+        return self.shape[-1] if self.shape else 1
+
+    @property
     def channels(self) -> int:
-        """How many it has that all of its weights tell apart, side by side."""
-        sizes = [s.node.weight.shape[-1] for s in self.synapses] or [self.shape[-1]]
-        return min(sizes) if all(n % min(sizes) == 0 for n in sizes) else 1
+        """How many neurons in a row may have scales and corrections of their own.
+
+        Neuron n has those of n mod channels: fewer than the last axis has where neurons
+        of several share their weights, behind a convolution that is flattened.
+        """
+        return math.gcd(
+            self.last_axis, *(s.node.weight.shape[-1] for s in self.synapses)
+        )
 
     @property
     def tau_syn(self) -> float:

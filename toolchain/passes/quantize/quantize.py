@@ -121,9 +121,7 @@ def quantize(
             for synapses in layer.synapses
         ),
         encoder=(
-            replace(encoder, graph=_until(graph, start, f"{start}.sent"))
-            if encoder
-            else _bias_encoder(graph, found, scales)
+            sending(encoder, graph) if encoder else _bias_encoder(graph, found, scales)
         ),
         decoder=decoder_of(graph),
         timing=Timing(dt=dt, steps=steps),
@@ -182,6 +180,12 @@ def _check_scales(found: tuple[Layer, ...], scales: Mapping[str, Scales]) -> Non
                 f"Population {layer.population.name!r}: its scales, or those of its "
                 f"synapses from {sorted(sources)}, are missing; fine-tune it again"
             )
+        if len(mine.channels) not in (0, layer.channels):
+            raise ModelError(
+                f"Population {layer.population.name!r}: its scales are of "
+                f"{len(mine.channels)} channels, it has {layer.channels}; fine-tune it "
+                "again"
+            )
 
 
 def _check_encoder(
@@ -217,6 +221,12 @@ def _check_encoder(
             f"SpikeEncoder: max_rate is {encoder.max_rate} Hz; a neuron sends at most "
             f"one spike a step, more than 0 and up to {1 / dt:g} Hz is allowed"
         )
+
+
+def sending(encoder: SpikeEncoder, graph: Graph) -> SpikeEncoder:
+    """The encoder with the host's preprocessing of this network."""
+    start = graph.prepared.name
+    return replace(encoder, graph=_until(graph, start, f"{start}.sent"))
 
 
 def host_current(graph: Graph, layer: Layer) -> Graph:
@@ -265,10 +275,9 @@ def _bias_encoder(
         BiasEncoder(
             graph=host_current(graph, layer),
             population=layer.population.name,
-            scale=scales[layer.population.name].current,
+            scale=mine.spread(mine.current, layer.last_axis),
         )
-        for layer in found
-        if layer.host
+        for layer, mine in ((x, scales[x.population.name]) for x in found if x.host)
     )
     return parts[0] if len(parts) == 1 else BiasEncoders(parts=parts)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import DoesNotFit, ModelError
-from ...graph.nodes import IF, LIF, Conv2D, Windowed
+from ...graph.nodes import IF, LIF, Conv2D, FloatArray, Windowed
 from ...program import arithmetic as core
 from ...program.arithmetic import IntArray
 from ...program.connections import (
@@ -33,12 +33,28 @@ SLOWEST = 4096  # steps; a current that keeps 4095/4096 of itself has that tau_s
 
 @dataclass(frozen=True, kw_only=True)
 class Scales:
-    """A population's scales: from the same floats they make the same integers."""
+    """A population's scales: from the same floats they make the same integers.
+
+    Those of a channel are ``channels`` times as large, all but the exponents: its
+    threshold, biases and weights grow together, and its spikes stay the same.
+    """
 
     membrane: float  # integer membrane units in one float threshold, S_v
     current: float  # bias units in one unit of J
     weights: Mapping[str, float]  # source → mantissa for a weight of 1
     exponents: Mapping[str, int]  # source → exponent of its connection
+    channels: tuple[float, ...] = ()  # factor of each channel, 1 … ; (): 1
+
+    def spread(self, scale: float, size: int) -> float | FloatArray:
+        """``scale`` of each of so many neurons or filters in a row, (size,).
+
+        The number itself where all channels share it.
+
+        >>> one = dict(membrane=640.0, current=1.0, weights={}, exponents={})
+        >>> Scales(**one, channels=(1.0, 2.0)).spread(3.0, 4)
+        array([3., 6., 3., 6.])
+        """
+        return scale * np.resize(self.channels, size) if self.channels else scale
 
 
 def round_population(layer: Layer, scales: Scales, dt: float) -> Population:
@@ -50,14 +66,15 @@ def round_population(layer: Layer, scales: Scales, dt: float) -> Population:
     """
     node = layer.population
     what = f"Population {node.name!r}"
-    shift = core.THRESHOLD_SHIFT
-    threshold = round(scales.membrane / (1 << shift)) << shift
-    if not 0 < threshold <= core.MAX_THRESHOLD:
-        raise DoesNotFit(
-            f"{what}: its threshold would be {threshold}; 64 … {core.MAX_THRESHOLD} is "
-            f"allowed. {_outlier(layer) or UNEVEN}"
-        )
-    bias = scales.current * layer.bias
+    membrane = scales.spread(scales.membrane, layer.last_axis)
+    threshold = rounded_threshold(membrane)
+    for wrong in (threshold.min(), threshold.max()):
+        if not 0 < wrong <= core.MAX_THRESHOLD:
+            raise DoesNotFit(
+                f"{what}: its threshold would be {wrong:.0f}; 64 … "
+                f"{core.MAX_THRESHOLD} is allowed. {_outlier(layer) or UNEVEN}"
+            )
+    bias = scales.spread(scales.current, layer.bias.size) * layer.bias
     if bias.size and np.abs(bias).max() > core.MAX_BIAS * (1 + 1e-9):
         raise DoesNotFit(
             f"{what}: its largest bias would be {np.abs(bias).max():.0f}, the core "
@@ -68,13 +85,19 @@ def round_population(layer: Layer, scales: Scales, dt: float) -> Population:
         shape=layer.shape,
         decay_u=synaptic_decay(layer, dt),
         decay_v=membrane_decay(node, dt),
-        threshold=threshold,
+        threshold=threshold.astype(np.int32) if threshold.ndim else int(threshold),
         bias=core.round_bias(bias),
         refractory=_refractory(node, dt),
-        v_min=_v_min(node, scales.membrane),
-        scale=scales.membrane,
+        v_min=_v_min(node, float(np.max(membrane))),
+        scale=membrane,
         amplitude=node.amplitude,
     )
+
+
+def rounded_threshold(membrane: float | FloatArray) -> FloatArray:
+    """The multiple of 64 next to each membrane scale."""
+    grain = 1 << core.THRESHOLD_SHIFT
+    return np.asarray(grain * np.rint(np.divide(membrane, grain)))
 
 
 def _outlier(layer: Layer) -> str:
@@ -92,6 +115,14 @@ def _outlier(layer: Layer) -> str:
     return ""
 
 
+def rounded_weight(synapses: Synapses, scales: Scales) -> FloatArray:
+    """The even mantissa next to each weight, in the form of the node's weight."""
+    weight = synapses.node.weight
+    scale = scales.spread(scales.weights[synapses.source], weight.shape[-1])
+    mantissa: FloatArray = 2.0 * np.rint(weight * (scale / 2))
+    return mantissa
+
+
 def round_connection(layer: Layer, synapses: Synapses, scales: Scales) -> Connection:
     """The connection's integers: even mantissas, the nearest ones.
 
@@ -99,7 +130,7 @@ def round_connection(layer: Layer, synapses: Synapses, scales: Scales) -> Connec
         DoesNotFit: a weight is beyond the largest mantissa.
     """
     source, target, node = synapses.source, layer.population.name, synapses.node
-    weight = 2 * np.rint(node.weight * (scales.weights[source] / 2))
+    weight = rounded_weight(synapses, scales)
     largest = np.abs(weight).max(initial=0)
     if largest > core.MAX_MANTISSA:
         raise DoesNotFit(
@@ -121,8 +152,8 @@ def round_connection(layer: Layer, synapses: Synapses, scales: Scales) -> Connec
             groups=node.groups,
             dilation=node.dilation,
         )
-    sender, receiver = np.nonzero(mantissa)
-    if 0 < sender.size < SPARSE * mantissa.size:
+    if 0 < np.count_nonzero(mantissa) < SPARSE * mantissa.size:
+        sender, receiver = np.nonzero(mantissa)
         return SparseConnection(
             **ends,
             weight=mantissa[sender, receiver],
@@ -179,6 +210,10 @@ def _refractory(node: LIF | IF, dt: float) -> int:
 
 
 def _v_min(node: LIF | IF, membrane: float) -> int:
+    """Of all channels, since a core has one: that of the largest membrane scale.
+
+    No neuron's floor is above the float neuron's; those of other channels are below.
+    """
     if node.min_voltage > 0:
         raise ModelError(
             f"{type(node).__name__} {node.name!r}: min_voltage is {node.min_voltage}; "

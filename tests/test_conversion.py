@@ -1,0 +1,274 @@
+"""Conversion without training: the core's neurons fire as the ANN means them to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from random_graphs import graphs, samples_for
+
+from snn_deploy.calibration.conversion.candidate import Candidate, tried
+from snn_deploy.calibration.conversion.choose import affordable, choose
+from snn_deploy.calibration.conversion.correct import slopes, steady_gain
+from snn_deploy.calibration.conversion.descent import Fixed
+from snn_deploy.calibration.conversion.fewest_steps import STEPS, fewest_steps
+from snn_deploy.calibration.conversion.layerwise import Layerwise, Presentation
+from snn_deploy.calibration.conversion.search import search
+from snn_deploy.calibration.membrane import quicken
+from snn_deploy.calibration.readout import wanted_of
+from snn_deploy.deploy import CONVERTED, passes_for
+from snn_deploy.pipeline.compilation import Compilation, Settings, compiled
+from snn_deploy.targets.contract import find_target
+from snn_deploy.toolchain.errors import SnnDeployError
+from snn_deploy.toolchain.graph import nodes as n
+from snn_deploy.toolchain.graph.graph import Graph
+from snn_deploy.toolchain.graph.interpret import evaluate
+from snn_deploy.toolchain.passes.legalize.legalize import legalize
+from snn_deploy.toolchain.passes.quantize.dequantize import dequantize
+from snn_deploy.toolchain.passes.quantize.quantize import quantize
+from snn_deploy.toolchain.program.host import spike_encoder
+from snn_deploy.toolchain.program.program import Program
+
+DT = 0.001  # s
+SAMPLES = np.random.default_rng(1).random((48, 12))
+
+
+def simulated(program, stimulus):
+    with find_target("reference").open(program) as session:
+        return session.simulate(stimulus)
+
+
+def presented(x, steps=32, encoder=None):
+    return Presentation(
+        samples=x, still=x, steps=steps, dt=DT, simulate=simulated, encoder=encoder
+    )
+
+
+def stacked(populations: int, neurons: type = n.ReLU, **constants: float) -> Graph:
+    """So many populations of 40 neurons, and a linear answer of both signs."""
+    rng, nodes = np.random.default_rng(0), [n.Input("x", shape=(12,))]
+    for i in range(populations):
+        size = 40 if i else 12
+        weight = rng.normal(0, np.sqrt(2 / size), (size, 40))
+        bias = np.full(40, 0.1)
+        if neurons is not n.ReLU:  # LIF neurons fire beyond 1
+            weight, bias = weight * 3, bias + 1.5
+        nodes.append(n.Dense(f"d{i}", (nodes[-1].name,), weight=weight, bias=bias))
+        nodes.append(neurons(f"n{i}", (f"d{i}",), **constants))
+    last = n.Dense(
+        "d", (nodes[-1].name,), weight=rng.normal(size=(40, 3)), bias=np.zeros(3)
+    )
+    return Graph((*nodes, last, n.Output("y", ("d",))))
+
+
+def converted(graph: Graph, **chosen: object) -> Program:
+    start = Compilation(
+        graph=graph, samples=SAMPLES, settings=Settings(**{"steps": 64, **chosen})
+    )
+    done = compiled(start, passes_for(None)).program
+    assert done is not None
+    return done
+
+
+def answers(program: Program) -> np.ndarray:
+    with find_target("reference").load(program) as session:
+        return session.run(SAMPLES, record="counts").output
+
+
+def slope(found: np.ndarray, wanted: np.ndarray) -> float:
+    return float(np.polyfit(wanted.ravel(), found.ravel(), 1)[0])
+
+
+@settings(max_examples=25, deadline=None)
+@given(graphs(), st.integers(0, 99), st.sampled_from([0.0, 0.002]), st.booleans())
+def test_layers_run_alone_fire_as_in_the_whole_program(graph, seed, tau_syn, sends):
+    try:
+        legal = legalize(graph, tau_syn, input_spikes=sends)
+        encoder = spike_encoder("spikes", legal.prepared.name, DT) if sends else None
+        x = np.clip(samples_for(legal, seed), 0, 1 if sends else None)
+        shown = presented(x, 20, encoder)
+        network = Layerwise(legal, shown)
+        trial = tried(
+            Candidate(tau_syn=tau_syn, max_rate=400.0),
+            legal,
+            shown,
+            wanted_of(legal, x),
+        )
+    except SnnDeployError:
+        assume(False)
+    network = Layerwise(trial.graph, shown)
+    for layer in network.layers:
+        name = layer.population.name
+        network.spikes[name] = network.run(layer, trial.corrections[name])
+    program = quantize(
+        trial.graph, x, steps=20, encoder=encoder, corrections=trial.corrections
+    )
+    with find_target("reference").load(program) as session:
+        whole = session.run(x).spikes
+    for name in whole:
+        np.testing.assert_array_equal(network.spikes[name], whole[name], err_msg=name)
+
+
+@settings(max_examples=25, deadline=None)
+@given(graphs(), st.integers(0, 99))
+def test_a_correction_is_the_cores_and_not_the_float_networks(graph, seed):
+    try:
+        legal = legalize(graph)
+        x = samples_for(legal, seed)
+        found = tried(
+            Candidate(tau_syn=0.0, max_rate=400.0),
+            legal,
+            presented(x, 20),
+            wanted_of(legal, x),
+        )
+    except SnnDeployError:
+        assume(False)
+    program = quantize(found.graph, x, steps=20, corrections=found.corrections)
+    meant, back = (evaluate(g, x) for g in (found.graph, dequantize(program)))
+    bound = 0.1 * np.abs(meant).max() + 1e-6  # eight bits, layer after layer
+    assert np.abs(back - meant).max() <= bound
+
+
+@pytest.mark.parametrize("neurons", [n.ReLU, n.SoftLIF])
+@pytest.mark.parametrize("populations", [1, 4, 8])
+def test_real_values_come_back_whole_through_any_depth(populations, neurons):
+    graph = stacked(populations, neurons, amplitude=1.0 if neurons is n.ReLU else 0.01)
+    wanted = evaluate(graph, SAMPLES)
+    plain = answers(converted(graph, calibrate="none"))
+    found = answers(converted(graph))
+    assert slope(found, wanted) == pytest.approx(1, abs=0.05)
+    errors = [float(np.square(output - wanted).mean()) for output in (plain, found)]
+    assert errors[1] < (1.5 if populations == 1 else 0.7) * errors[0]
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(st.floats(1, 300), min_size=1, max_size=20),
+    st.sampled_from([0.0005, 0.001, 0.002]),
+)
+def test_the_closed_form_brings_a_steady_input_back(meant, dt):
+    rates = np.array(meant)[:, None]
+    fired = rates / (1 + rates * dt / 2)
+    gain = steady_gain(rates, dt)
+    error = lambda k: float(np.square(k * fired - rates).sum())  # noqa: E731
+    assert 1 <= gain <= 1 + rates.max() * dt / 2 + 1e-9
+    assert all(error(gain) <= error(gain * f) + 1e-9 for f in (0.99, 1.01))
+
+
+def test_a_slope_is_a_channels_own_and_of_a_weak_one_the_populations():
+    meant = np.array([[100.0, 0.1], [200.0, 0.2]])
+    found = slopes(meant * [0.8, 0.1], meant)
+    np.testing.assert_allclose(found[0], 0.8, atol=0.01)
+    np.testing.assert_allclose(found[1], 0.8, atol=0.01)
+    assert (slopes(meant, 0 * meant) == 1).all()
+
+
+@pytest.mark.parametrize("tau_ref", [0.0, 0.001, 0.002, 0.003])
+@pytest.mark.parametrize("rate", [100.0, 400.0, 1000.0])
+def test_quicker_neurons_compute_the_same(tau_ref, rate):
+    graph = legalize(stacked(2, n.LIF, tau_ref=tau_ref, amplitude=0.01))
+    changed = quicken(graph, SAMPLES, max_rate={"n0": rate, "n1": rate})
+    np.testing.assert_allclose(evaluate(changed, SAMPLES), evaluate(graph, SAMPLES))
+    for name in ("n0", "n1"):
+        before, after = graph[name], changed[name]
+        k = before.tau_rc / after.tau_rc
+        np.testing.assert_allclose(before.amplitude / after.amplitude, k)
+        if tau_ref:  # half a step more than a whole number of them
+            steps = after.tau_ref / DT
+            assert steps == pytest.approx(np.floor(steps) + 0.5, abs=1e-6)
+            assert round(steps) == np.floor(steps)
+
+
+def test_the_best_of_what_was_tried_is_kept_and_told():
+    graph, shown = legalize(stacked(4), 0.0), presented(SAMPLES, 64)
+    wanted = lambda these: wanted_of(graph, these.still)  # noqa: E731
+    found, choices = choose(graph, shown, wanted, Fixed())
+    for tau, rate in ((0.0, 500.0), (0.005, 500.0), (0.0, 1000.0)):
+        other = Candidate(tau_syn=tau, max_rate=rate)
+        assert found.error <= tried(other, graph, shown, wanted(shown)).error
+    assert [choice.name for choice in choices] == [
+        "synaptic time constant",
+        "highest rate",
+    ]
+    assert f"{found.candidate.max_rate:g} Hz (error {found.error:.3f}" in str(
+        choices[1]
+    )
+
+
+def test_what_the_user_fixed_is_not_chosen():
+    graph, shown = legalize(stacked(3), 0.0), presented(SAMPLES)
+    wanted = lambda these: wanted_of(graph, these.still)  # noqa: E731
+    fixed = Fixed(tau_syn=0.003, max_rate=321.0, min_potential=-2.0)
+    found, choices = choose(graph, shown, wanted, fixed)
+    assert vars(found.candidate) == {**vars(fixed), "shares": ()}
+    assert choices == ()
+
+
+def test_a_large_network_is_tried_on_fewer_samples_and_the_largest_in_one_way():
+    graph = legalize(stacked(2), 0.0)
+    assert affordable(graph, presented(SAMPLES, 16)) == (len(SAMPLES), 20)
+    assert affordable(graph, presented(SAMPLES, 10**5))[0] < len(SAMPLES)
+    assert affordable(graph, presented(SAMPLES, 10**8)) == (4, 1)
+
+
+def test_a_search_never_ends_worse_and_is_the_same_again():
+    graph, shown = legalize(stacked(3), 0.0), presented(SAMPLES[:6], 12)
+    wanted = wanted_of(graph, shown.still)
+    start = tried(Candidate(tau_syn=0.005, max_rate=250.0), graph, shown, wanted)
+    told: list[str] = []
+    ask = (graph, shown, wanted, Fixed(), start)
+    found = search(*ask, budget=600.0, progress=told.append)
+    again = search(*ask, budget=600.0)
+    assert found.whole and found.trial.error < 0.5 * start.error
+    assert found.trial.candidate == again.trial.candidate
+    assert found.trial.error == again.trial.error
+    assert f"least error {found.trial.error:.4f}" in told[-1]
+    none = search(*ask, budget=0.0)
+    assert none.trial is start and not none.whole
+
+
+@given(
+    st.lists(st.floats(0, 1), min_size=len(STEPS), max_size=len(STEPS)),
+    st.floats(0, 1),
+    st.integers(0, 40),
+)
+def test_fewest_steps_are_those_from_which_the_score_stays(scores, limit, latency):
+    at = dict(zip(STEPS, scores))
+    found, curve = fewest_steps(at.__getitem__, latency, limit)
+    assert found in curve and found >= 2 * latency
+    reached = [
+        s for s in curve if all(curve[t] >= 0.99 * limit for t in curve if t >= s)
+    ]
+    top = 0.99 * max(curve.values())
+    reached = reached or [
+        s for s in curve if all(curve[t] >= top for t in curve if t >= s)
+    ]
+    assert found == (min(reached) if reached else found)
+    tried_until = max(curve)
+    assert tried_until == STEPS[-1] or tried_until > 2 * found
+
+
+def test_the_same_build_gives_the_same_program_again():
+    one, other = (converted(stacked(3), steps=24) for _ in range(2))
+    assert str(one) == str(other)
+
+
+def test_nothing_is_corrected_where_nothing_is_calibrated():
+    program = converted(stacked(2), calibrate="none")
+    assert all(p.correction is None and p.v_min == 0 for p in program.populations)
+    assert all(p.decay_u != 4095 for p in program.populations[1:])
+    assert "calibrate" in CONVERTED
+
+
+def test_steps_are_chosen_where_they_are_asked_for():
+    start = Compilation(
+        graph=stacked(2), samples=SAMPLES[:8], settings=Settings(auto_steps=True)
+    )
+    done = compiled(replace(start), passes_for(None))
+    assert done.program is not None
+    assert done.program.timing.steps in STEPS
+    assert done.choices[0].name == "steps"
+    assert str(done.program.timing.steps) == done.choices[0].value
