@@ -17,6 +17,7 @@ from snn_deploy.calibration.conversion.descent import Fixed
 from snn_deploy.calibration.conversion.fewest_steps import STEPS, fewest_steps
 from snn_deploy.calibration.conversion.layerwise import Layerwise, Presentation
 from snn_deploy.calibration.conversion.search import search
+from snn_deploy.calibration.equalize import channel_factors, equalize
 from snn_deploy.calibration.membrane import quicken
 from snn_deploy.calibration.readout import wanted_of
 from snn_deploy.deploy import CONVERTED, passes_for
@@ -254,6 +255,22 @@ def test_fewest_steps_are_those_from_which_the_score_stays(scores, limit, latenc
 def test_the_same_build_gives_the_same_program_again():
     one, other = (converted(stacked(3), steps=24) for _ in range(2))
     assert str(one) == str(other)
+
+
+@settings(max_examples=40, deadline=None)
+@given(graphs(), st.integers(0, 99))
+def test_channels_of_like_rates_compute_the_same(graph, seed):
+    x = samples_for(graph, seed)
+    changed = equalize(graph, x)
+    changed.check()
+    meant = evaluate(graph, x)
+    bound = 1e-9 * (1 + np.abs(meant).max())
+    np.testing.assert_allclose(evaluate(changed, x), meant, atol=bound)
+
+
+def test_a_channel_far_beyond_the_others_is_drawn_to_them():
+    values = np.ones((64, 5)) * [1.0, 1.0, 0.25, 400.0, 0.0]
+    np.testing.assert_allclose(channel_factors(values), [1, 1, 2, 0.005, 1])
 
 
 def test_nothing_is_corrected_where_nothing_is_calibrated():
