@@ -75,8 +75,8 @@ def trial(built: Built, seed: int, *, follow: bool) -> Row:
         ways = rebuilt(program, samples, scales_of(built), built.settings)
         made = ((way.words, way.make()) for way in ways)
         (helped, *_) = with_remedies(guilt, made, samples, simulated, most=1).layers
-        assert helped.remedy is not None
-        row |= {"advice": helped.remedy.change, "left": helped.remedy.lost}
+        if helped.remedy is not None:
+            row |= {"advice": helped.remedy.change, "left": helped.remedy.lost}
     return row
 
 
