@@ -1,6 +1,7 @@
 """The whole line, and the file to read first: a trained network becomes a report.
 
-model file → Graph → fold → legalize → calibrate → quantize → Program  (CONVERTED)
+model file → Graph → fold → equalize → legalize → calibrate → quantize → Program
+Program → simulate → readout → Program  (CONVERTED)
 Program → target → Recording → Report
 """
 
@@ -17,13 +18,17 @@ from typing import Any
 
 from .calibration.conversion.fewest_steps import STEPS
 from .calibration.energy import load_profile
+from .calibration.findings.evidence import Evidence
+from .calibration.findings.findings import find
 from .calibration.operations import with_macs
 from .calibration.overflow import Overflow
 from .calibration.report.picture import Answers, drawn
 from .calibration.report.report import Report, StepTime, measure, write_files
+from .mending import exam_of, mended
 from .model_files import Model, read_model
 from .models.data.formats.formats import AS_NAMED
 from .models.data.formats.reading import Reading
+from .pipeline.changes import LONGEST, OPTIONS, TRIED, changes
 from .pipeline.compilation import (
     DEFAULT_STEPS,
     Compilation,
@@ -51,7 +56,10 @@ from .toolchain.passes.quantize.rounding import Scales
 from .toolchain.program.program import Program
 from .toolchain.program.recording import Recording
 
-CONVERTED = ("fold", "legalize", "calibrate", "quantize", "simulate", "readout")
+CONVERTED = (
+    *("fold", "equalize", "legalize", "calibrate"),
+    *("quantize", "simulate", "readout"),
+)
 TUNED = ("fold", "legalize", "quantize", "simulate")
 """Passes, files in pipeline/, in order; a fine-tuned network keeps its rates, which it
 learnt, and its read-out."""
@@ -139,7 +147,8 @@ def build(
         with steps("run the float ANN on training samples"):
             notes += check_reading(task, source.graph, force=force)
     start = _start(source, task, settings, steps)
-    done = compiled(start, passes_for(source.scales), steps)
+    passes = passes_for(source.scales)
+    done = compiled(start, passes, steps)
     assert done.program is not None
     program = with_macs(done.program, source.macs(input_spikes=settings.input_spikes))
     notes += _depths(program)
@@ -150,13 +159,22 @@ def build(
         shown = session.run(test.x[:few])
         recording = shown if len(test) <= few else session.run(test.x, record="counts")
     answers = {network_on(place): recording.output}
+    still = task.question.still(test.x)
     if not source.scales:  # a fine-tuned network's rates are no answer of their own
         with steps("run the float ANN"):
-            still = task.question.still(test.x)
             answers["float ANN"] = evaluate(source.graph, still)
             if source.original is not None:
                 answers["float ANN before --rewrite"] = evaluate(source.original, still)
     scores = task.scores(test, answers) + source.before
+    evidence = Evidence.of(program, recording, still, answers.get("float ANN"))
+    findings = find(evidence, scores, network_on(place), task.trivial)
+    if findings:
+        with steps("look for what mends it"):
+            longest = replace(settings, steps=LONGEST * program.timing.steps)
+            count = _fitting(TRIED, source.graph, longest)
+            ann = None if source.scales else source.graph
+            exam = exam_of(task, count, ann, source.before)
+            findings = mended(findings, program, changes(start, passes), exam)
     report = measure(
         program,
         recording,
@@ -168,11 +186,11 @@ def build(
         timings=tuple(StepTime(name=n, seconds=s) for n, s in steps.seconds.items()),
         confusion=task.confusion(test, recording.output),
         notes=notes,
-        doubts=task.doubts(scores),
+        findings=findings,
         calibration=done.choices,
     )
     return Build(
-        bundle=_bundle(program, source, task),
+        bundle=_bundle(program, source, task, settings),
         recording=recording,
         report=report,
         picture=task.picture(test.first(few), shown.output),
@@ -268,7 +286,7 @@ def _read(
     return source, task, replace(settings, steps=steps, auto_steps=auto)
 
 
-def _bundle(program: Program, source: Model, task: Task) -> Bundle:
+def _bundle(program: Program, source: Model, task: Task, settings: Settings) -> Bundle:
     """The Program with test samples, and their labels, to run again."""
     stored = task.test(STORED_SAMPLES)
     labels = None if stored.y is None else stored.y.tolist()
@@ -277,6 +295,7 @@ def _bundle(program: Program, source: Model, task: Task) -> Bundle:
         "data": task.source,
         "task": None if task.kind is None else task.kind.name,
         "reading": task.reading.noted(),
+        "settings": {name: getattr(settings, name) for name in OPTIONS},
         "labels": labels,
         "classes": list(stored.classes),
     }

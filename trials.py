@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from .calibration.energy import load_profile
 from .calibration.report.report import Report, Score, measure
 from .deploy import SHOWN, network_on
+from .mending import Exam, exam_of_built, mended, scales_of
+from .pipeline.changes import TRIED, Change, longer, rebuilt
 from .targets.contract import find_target
-from .tasks.built import read_built
+from .tasks.built import Built, read_built
 from .tasks.predictions import check_predictions, save_predictions
+from .toolchain.program.recording import Recording
 from .toolchain.verdict.compare import FLOAT, Tolerances, Verdict
 from .toolchain.verdict.compare import compare as compare_recordings
 from .toolchain.verdict.expected import expected_counts
@@ -49,22 +52,39 @@ def run(
     asked = built.read(data) if data else built.stored
     if samples is None and data is None:
         samples = min(SHOWN, len(asked))
-    exam = built.examples(asked, samples)
+    examples = built.examples(asked, samples)
     with place.load(built.program) as session:
-        recording = session.run(exam.x, steps, record="counts")
+        recording = session.run(examples.x, steps, record="counts")
         utilization = session.utilization
     if predictions is not None:
         save_predictions(
-            predictions, exam.unit, recording.output, built.question, built.classes
+            predictions,
+            examples.unit,
+            recording.output,
+            built.question,
+            built.classes,
         )
+    exam = exam_of_built(built, asked, examples)
+    scores, findings = exam.judged(built.program, recording, network_on(place))
+    if findings:
+        few = exam_of_built(built, asked, examples.first(TRIED))
+        findings = mended(findings, built.program, _ways(built, few, recording), few)
     return measure(
         built.program,
         recording,
         profile,
         source=f"samples in {data or bundle}",
-        scores=built.scores(asked, exam, {network_on(place): recording.output}),
+        scores=scores,
         utilization=utilization,
+        findings=findings,
     )
+
+
+def _ways(built: Built, exam: Exam, recording: Recording) -> Iterator[Change]:
+    """To run or build a Program otherwise; a longer run is the least of them."""
+    program, scales = built.program, scales_of(built)
+    yield from longer(program, recording.steps)
+    yield from rebuilt(program, exam.examples.x, scales, built.settings)
 
 
 @dataclass(frozen=True, eq=False)

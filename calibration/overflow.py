@@ -150,7 +150,7 @@ def synaptic_sums(connection: Connection, spikes: BoolArray) -> IntArray:
     """
     steps = len(spikes)
     sums = np.zeros((steps, math.prod(connection.target_shape)), np.int64)
-    arrive = _summing(connection)
+    arrive = summing(connection)
     visited = connection.taps.source.size * connection.inputs
     chunk = max(1, _CHUNK // max(1, visited))
     for start in range(0, steps - connection.delay, chunk):
@@ -162,7 +162,7 @@ def synaptic_sums(connection: Connection, spikes: BoolArray) -> IntArray:
     return sums
 
 
-def _summing(c: Connection) -> Callable[[FloatArray], FloatArray]:
+def summing(c: Connection) -> Callable[[FloatArray], FloatArray]:
     """(steps, source neurons) → what arrives, (steps, …) in the targets' order."""
     if isinstance(c, SparseConnection):
         source, target, _ = (index.ravel() for index in c.synapses())

@@ -103,10 +103,10 @@ def fit_readout(
         gain = _gain(decode(plain, spikes, dt), wanted.linear)
         now, plain = replace(now, gain=gain), replace(plain, gain=gain)
         answers = decode(plain, spikes, dt)
-        error = _error(answers, wanted.linear)
+        error = distance(answers, wanted.linear)
         if linear is not decoder.graph:
             answers = decode(now, spikes, dt)
-            error += _error(answers, wanted.outputs)
+            error += distance(answers, wanted.outputs)
         found.append(ReadOut(decoder=now, error=error, answers=answers))
     return min(found, key=lambda each: each.error)
 
@@ -120,6 +120,10 @@ def _gain(found: FloatArray, wanted: FloatArray) -> float:
     return float(np.clip(power / both, *GAINS))
 
 
-def _error(found: FloatArray, wanted: FloatArray) -> float:
+def distance(found: FloatArray, wanted: FloatArray) -> float:
+    """Mean squared error of answers (samples, …), of the wanted ones' variance.
+
+    1 is what the mean of the wanted answers would have.
+    """
     spread = float(np.square(wanted - wanted.mean(axis=0)).mean())
     return float(np.square(found - wanted).mean()) / (spread or 1.0)

@@ -235,6 +235,11 @@ def _operations(counts: Counts, outgoing: list[Connection]) -> float:
     return sum(int(total @ c.fan_out) for c in outgoing) / len(counts)
 
 
+def saturating(program: Program, name: str, steps: int) -> float:
+    """Spikes of a presentation from which on a population's neuron is saturated."""
+    return SATURATED * _most_spikes(program[name], steps, _latency(program))
+
+
 def _latency(program: Program) -> dict[str, int]:
     """Steps until the sample first reaches a population, by the fastest way."""
     latency = {part.population: 0 for part in parts_of(program.encoder)}

@@ -21,6 +21,7 @@ from .options import (
     WEIGHT,
     CountOrAuto,
     consoles,
+    end,
     json_option,
     preprocessing,
     reading,
@@ -104,14 +105,15 @@ if TYPE_CHECKING:
 @click.option(
     "--force",
     is_flag=True,
-    help="Go on where the float network is no better than a constant answer.",
+    help="Go on where the float network is no better than a constant answer, and exit "
+    "with 0 where the built one's answers are worth nothing.",
 )
 @click.option(
     "--stop-after",
     "last",
     metavar="PASS",
     help="End there and print the network as text, or write it to OUT/PASS.txt: "
-    "fold, legalize, calibrate, quantize, simulate or readout.",
+    "fold, equalize, legalize, calibrate, quantize, simulate or readout.",
 )
 @DEVICE
 @json_option("the report")
@@ -132,7 +134,8 @@ def build(
 ) -> None:
     """Compile a trained network, run it on a target, report firing rates and energy.
 
-    Writes program.snn, report.json and report.png.
+    Writes program.snn, report.json and report.png. Exit code 1 where the answers are
+    worth nothing: the findings say why, and what mends it.
     """
     from .. import deploy
     from ..pipeline.compilation import Settings
@@ -170,6 +173,7 @@ def build(
         f"next: snn-deploy compare {folder}/program.snn "
         "--targets reference,loihi-emulator",
     )
+    end(made.report.findings, force)
 
 
 def _announcer(stderr: Console) -> Any:

@@ -6,7 +6,7 @@ import errno
 import math
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from fractions import Fraction
 from functools import reduce
@@ -24,6 +24,7 @@ from ..toolchain.visible import visible, visible_json
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from ..calibration.findings.finding import Finding
     from ..calibration.report.report import Report
     from ..models.data.formats.reading import Reading
     from ..toolchain.passes.preprocess import Preprocessing
@@ -205,6 +206,9 @@ MODEL_OUT = click.option(
     required=True,
     help="Keras .h5 to write, or .keras (TensorFlow 2.16 or newer).",
 )
+FORCE = click.option(
+    "--force", is_flag=True, help="Exit with 0 though the answers are worth nothing."
+)
 PIPED_WIDTH = 110  # columns, where standard output is no terminal
 
 
@@ -241,7 +245,7 @@ def json_option(what: str) -> Any:
 
 def show(report: Report, stdout: Console, as_json: bool) -> None:
     """Print a report, as a table or as JSON, and warn where nobody may see it there."""
-    from ..calibration.report.terminal import print_report
+    from ..calibration.report.terminal import finding_lines, print_report
 
     if as_json:
         click.echo(visible_json(asdict(report)))
@@ -249,8 +253,18 @@ def show(report: Report, stdout: Console, as_json: bool) -> None:
         print_report(report, stdout)
     if as_json or not stdout.is_terminal:
         _, stderr = consoles()
-        for warning in report.warnings:
-            say(stderr, f"warning: {warning}")
+        for severity, words in finding_lines(report.findings):
+            say(stderr, f"{severity}: {words}")
+
+
+def end(findings: Iterable[Finding], force: bool) -> None:
+    """Exit with 1 where findings make the answers worth nothing, unless forced."""
+    from ..calibration.findings.finding import worthless
+
+    if worthless(findings) and not force:
+        _, stderr = consoles()
+        say(stderr, "exit code 1: the answers are worth nothing (--force: 0)")
+        sys.exit(1)
 
 
 def learning(epochs: int, learning_rate: float) -> tuple[Callable[..., Any], ...]:

@@ -10,10 +10,12 @@ from .options import (
     BUNDLE,
     COUNT,
     DEVICE,
+    FORCE,
     PATH,
     STEPS,
     TARGET,
     consoles,
+    end,
     json_option,
     say,
     show,
@@ -35,6 +37,7 @@ from .options import (
 )
 @STEPS
 @DEVICE
+@FORCE
 @json_option("the report")
 def run(
     bundle: Path,
@@ -44,9 +47,13 @@ def run(
     predictions: Path | None,
     steps: int | None,
     device: str,
+    force: bool,
     as_json: bool,
 ) -> None:
-    """Run samples through a BUNDLE on a target; report firing rates and energy."""
+    """Run samples through a BUNDLE on a target; report firing rates and energy.
+
+    Exit code 1 where the answers are worth nothing.
+    """
     from .. import trials
 
     stdout, stderr = consoles()
@@ -63,3 +70,4 @@ def run(
     show(report, stdout, as_json)
     if predictions is not None:
         say(stderr, f"wrote {predictions}")
+    end(report.findings, force)

@@ -92,7 +92,7 @@ def _shown(now: Compilation) -> Presentation:
         dt=chosen.dt,
         encoder=spike_encoder(chosen.encoder, now.graph.prepared.name, chosen.dt),
         weight_bits=chosen.weight_bits,
-        simulate=_simulated,
+        simulate=simulated,
     )
 
 
@@ -108,7 +108,8 @@ def _fixed(chosen: Settings) -> Fixed:
     )
 
 
-def _simulated(program: Program, stimulus: Stimulus) -> Mapping[str, BoolArray]:
+def simulated(program: Program, stimulus: Stimulus) -> Mapping[str, BoolArray]:
+    """A Program's spikes on the reference."""
     with find_target("reference").open(program) as session:
         session.demand_room(stimulus.samples, stimulus.steps)
         return session.simulate(stimulus)

@@ -21,9 +21,9 @@ from ..toolchain.graph.graph import Graph
 from ..toolchain.graph.nodes import Array
 from ..toolchain.program.host import SpikeEncoder, parts_of
 from ..toolchain.program.program import Program
-from .contract import Examples, Kind, Question, find_kind
+from .contract import Constant, Examples, Kind, Question, find_kind
 from .kinds import KINDS
-from .task import in_steps, question_of
+from .task import SEED, in_steps, question_of
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -37,6 +37,8 @@ class Built:
         stored: the samples that travel with it, and their labels.
         classes: names of the classes; None where answers are no classes.
         reading: how data are read.
+        network: metadata of the network that was built.
+        settings: with which, as far as they matter to what it answers.
     """
 
     program: Program
@@ -45,9 +47,15 @@ class Built:
     stored: Dataset
     classes: tuple[str, ...] | None
     reading: Reading
+    network: Mapping[str, Any]
+    settings: Mapping[str, Any]
 
-    def examples(self, data: Dataset, count: int | None) -> Examples:
-        """The first ``count`` samples, or all, as the Program takes them.
+    def examples(
+        self, data: Dataset, count: int | None, *, drawn: bool = False
+    ) -> Examples:
+        """``count`` samples, or all, as the Program takes them.
+
+        They are the first ones, or drawn at random, the same each time.
 
         Raises:
             DataError: there are fewer, or they have another shape.
@@ -56,7 +64,10 @@ class Built:
             raise DataError(
                 f"{data.source}: {count} samples are asked for; it holds {len(data)}"
             )
-        chosen = np.arange(len(data) if count is None else count)
+        order = np.arange(len(data))
+        if drawn:
+            order = np.random.default_rng(SEED).permutation(order)
+        chosen = order[:count]
         question = self.question
         if question.steps:
             question = in_steps(question, data, question.steps)
@@ -89,6 +100,12 @@ class Built:
                     f"{self.question.output}; {self.kind.name} want {self.kind.asks}"
                 )
         return data
+
+    def constant(self, examples: Examples) -> Constant | None:
+        """The trivial answer to these, which knows theirs; None without labels."""
+        if self.kind is None or examples.y is None:
+            return None
+        return self.kind.constant(examples.y, self.question)
 
     def scores(
         self, data: Dataset, examples: Examples, answers: Mapping[str, Array]
@@ -127,7 +144,14 @@ def read_built(path: Path) -> Built:
         stored=stored,
         classes=classes if name == "classes" else None,
         reading=replace(reading, kind=name),
+        network=_mapping(bundle.metadata.get("model")),
+        settings=_mapping(bundle.metadata.get("settings")),
     )
+
+
+def _mapping(noted: object) -> Mapping[str, Any]:
+    """What a build noted; nothing where it is damaged."""
+    return noted if isinstance(noted, Mapping) else {}
 
 
 def _noted(

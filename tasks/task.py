@@ -96,6 +96,11 @@ class Task:
         return self.kind.constant(self.data.answers[self.learned], self.question)
 
     @property
+    def trivial(self) -> str | None:
+        """Name of the trivial answer in the scores; None without labels."""
+        return None if self.constant is None else self.constant.name
+
+    @property
     def learned(self) -> IndexArray:
         """The training part's samples that have an answer; the test part's where none
         of those has (SNN Toolbox's data)."""
@@ -124,24 +129,6 @@ class Task:
         )
         asked = {**answers, constant.name: trivial}
         return self.kind.scores(examples, asked, self.question, self.data)
-
-    def doubts(self, scores: tuple[Score, ...]) -> tuple[str, ...]:
-        """That the first network is no better than the trivial answer, where the float
-        network is."""
-        constant = self.constant
-        if constant is None or not scores:
-            return ()
-        first = scores[0]
-        values = {s.name: s.value for s in scores if s.metric == first.metric}
-        trivial = values.pop(constant.name)
-        if not first.value <= trivial < max(values.values()):
-            return ()
-        return (
-            f"the {first.name}'s {first.metric} is {first.value:.3f}, no better than "
-            f"the {trivial:.3f} of a constant answer ({constant.name}), and the float "
-            f"network's is {max(values.values()):.3f}; run more steps (--steps), or "
-            "fine-tune it (snn-deploy finetune)",
-        )
 
     def picture(self, examples: Examples, output: FloatArray) -> Answers | None:
         """The first samples with the network's answers."""

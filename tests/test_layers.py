@@ -14,6 +14,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ROOF = {
     "checking",
+    "mending",
+    "calibrating",
     "deploy",
     "trials",
     "training",

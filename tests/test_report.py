@@ -14,6 +14,7 @@ from random_programs import identity
 from rich.console import Console
 
 from snn_deploy.calibration.energy import load_profile
+from snn_deploy.calibration.findings.finding import Finding
 from snn_deploy.calibration.overflow import Overflow
 from snn_deploy.calibration.report.report import (
     LABELS,
@@ -267,12 +268,24 @@ def test_below_the_table_stands_what_the_figures_are(report):
         assert part in text, part
 
 
-def test_advice_names_the_layers_that_need_it(report):
-    silent = replace(report.layers[2], silent=0.75, saturated=0.0)
-    others = (replace(layer, silent=0.0, saturated=0.0) for layer in report.layers[:2])
-    text = shown(replace(report, layers=(*others, silent)), 120)
-    assert "next      silent (dense 75 %): neurons never fire" in text
-    assert "next      saturated" not in text
+def test_findings_are_told_once_for_layers_of_which_the_same_holds(report):
+    def saturated(layer: str) -> Finding:
+        return Finding(
+            id="saturated-layer",
+            severity="warning",
+            layer=layer,
+            message=f"what {layer} does",
+            fix="no --max-rate mends it",
+        )
+
+    dead = Finding(id="constant-answers", severity="error", message="all the same")
+    found = (dead, saturated("a"), saturated("b"), saturated("c"))
+    text = shown(replace(report, findings=found), 120)
+    assert "error     all the same [constant-answers]" in text
+    assert (
+        "warning   a: what a does; likewise b, c; no --max-rate mends it "
+        "[saturated-layer]" in text
+    )
 
 
 def test_a_report_without_cores_or_scores_prints(report):

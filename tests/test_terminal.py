@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -245,11 +246,15 @@ def test_a_report_says_that_nothing_fires_and_the_advice_helps(
 ):
     """In the report, and where standard output is a file on standard error too."""
     monkeypatch.chdir(folder)
-    assert run_cli(*BUILD[:-2], "--steps", 1, "--max-rate", 50) == 0
+    assert run_cli(*BUILD[:-2], "--steps", 1, "--max-rate", 50) == 1
     shown = capsys.readouterr()
-    assert "warning   population" in shown.out
+    assert "no spike in 6 samples of 1 steps" in " ".join(shown.out.split())
     assert "never fires in 6 samples of 1 steps, so what it feeds" in shown.err
-    for advice in (("--steps", 64), ("--steps", 2)):
-        assert run_cli(*BUILD[:-2], *advice) == 0
-        shown = capsys.readouterr()
-        assert "never fires in" not in shown.out + shown.err
+    assert "exit code 1: the answers are worth nothing" in shown.err
+    steps, rest = re.search(r"--steps (\d+), (.*?) mends it", shown.err).groups()
+    assert rest == "no --max-rate"
+    assert run_cli(*BUILD[:-2], "--steps", steps) == 0
+    shown = capsys.readouterr()
+    assert "never fires in" not in shown.out + shown.err and "error" not in shown.err
+    forced = ("--steps", 1, "--max-rate", 50, "--force")
+    assert run_cli(*BUILD[:-2], *forced) == 0

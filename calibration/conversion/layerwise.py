@@ -7,7 +7,7 @@ a Program of one population. The integers are those that ``quantize`` chooses.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -25,6 +25,7 @@ from ...toolchain.passes.quantize.rounding import (
 )
 from ...toolchain.passes.quantize.scales import choose_scales
 from ...toolchain.program import arithmetic as core
+from ...toolchain.program.connections import Connection
 from ...toolchain.program.correction import Correction
 from ...toolchain.program.host import (
     BoolArray,
@@ -33,7 +34,7 @@ from ...toolchain.program.host import (
     Stimulus,
     encode,
 )
-from ...toolchain.program.program import Program, SpikeInput, Timing
+from ...toolchain.program.program import Population, Program, SpikeInput, Timing
 
 Simulate = Callable[[Program, Stimulus], Mapping[str, BoolArray]]
 """A Program's spikes, population → (samples, steps, neurons), on an integer target."""
@@ -171,19 +172,26 @@ class Layerwise:
         return None if found is None else correction.applied(found)
 
     def _program(self, layer: Layer, scales: Scales) -> Program:
-        """The layer by itself; its sources are given their spikes."""
-        name, shown = layer.population.name, self.shown
-        here = Graph((Input(name, shape=layer.shape), Output("rates", (name,))))
-        inputs = tuple(
-            SpikeInput(name=s.source, shape=s.source_shape) for s in layer.synapses
+        dt = self.shown.dt
+        return by_itself(
+            round_population(layer, scales, dt),
+            [round_connection(layer, s, scales) for s in layer.synapses],
+            Timing(dt=dt, steps=self.shown.steps),
         )
-        return Program(
-            inputs=inputs,
-            populations=(round_population(layer, scales, shown.dt),),
-            connections=tuple(
-                round_connection(layer, s, scales) for s in layer.synapses
-            ),
-            encoder=SpikeEncoder(population=inputs[0].name if inputs else name),
-            decoder=Decoder(graph=here, population=name, amplitude=1.0),
-            timing=Timing(dt=shown.dt, steps=shown.steps),
-        )
+
+
+def by_itself(
+    population: Population, connections: Sequence[Connection], timing: Timing
+) -> Program:
+    """A Program of one population; its sources are given their spikes."""
+    name = population.name
+    here = Graph((Input(name, shape=population.shape), Output("rates", (name,))))
+    inputs = tuple(SpikeInput(name=c.source, shape=c.source_shape) for c in connections)
+    return Program(
+        inputs=inputs,
+        populations=(population,),
+        connections=tuple(connections),
+        encoder=SpikeEncoder(population=inputs[0].name if inputs else name),
+        decoder=Decoder(graph=here, population=name, amplitude=1.0),
+        timing=timing,
+    )

@@ -17,6 +17,7 @@ from ...toolchain.program.program import Program
 from ...toolchain.program.recording import Recording
 from ..choice import Choice
 from ..energy import DeviceProfile, EnergyProxy, energy_proxy
+from ..findings.finding import Finding, worthless
 from ..overflow import Overflow
 from ..statistics import (
     HostStatistics,
@@ -26,7 +27,7 @@ from ..statistics import (
     total_statistics,
 )
 
-SCHEMA = 2
+SCHEMA = 3
 LARGEST = 1e300  # of any figure; beyond it, sums of floats overflow
 Label = Literal["counted", "estimated (proxy)", "measured"]
 LABELS: Mapping[str, Label] = {
@@ -113,22 +114,13 @@ class Report:
     wall_time: float  # s that the target took for all samples, on this computer
     confusion: Confusion | None = None
     notes: tuple[str, ...] = ()  # what a reader of the scores must know
-    doubts: tuple[str, ...] = ()  # why the answers may be worth nothing
+    findings: tuple[Finding, ...] = ()  # what is wrong, and what mends it
     calibration: tuple[Choice, ...] = ()
 
     @property
-    def warnings(self) -> tuple[str, ...]:
-        """What makes the answers worth nothing."""
-        silent = next((layer for layer in self.layers if layer.silent == 1), None)
-        if silent is None:
-            return self.doubts
-        return (
-            *self.doubts,
-            f"population {silent.name!r} never fires in {self.samples} samples of "
-            f"{self.steps} steps, so what it feeds is the same for all of them; run "
-            "more steps (--steps), let neurons fire faster (--max-rate), or give "
-            "synapses a shorter --tau-syn",
-        )
+    def worthless(self) -> bool:
+        """Whether the findings make the answers worth nothing."""
+        return worthless(self.findings)
 
     def encoded(self) -> bytes:
         """The report as a file, full precision.
@@ -184,8 +176,8 @@ class Report:
         if schema < SCHEMA:
             raise DataError(
                 f"Report {str(path)!r}: its schema is {schema}, of an older version "
-                "that counted the MACs of folded weights; run the program.snn beside "
-                "it again with `snn-deploy run`"
+                "that knew no findings; run the program.snn beside it again with "
+                "`snn-deploy run`"
             )
         table.pop("labels", None)
         try:
@@ -209,7 +201,7 @@ def measure(
     timings: tuple[StepTime, ...] = (),
     confusion: Confusion | None = None,
     notes: tuple[str, ...] = (),
-    doubts: tuple[str, ...] = (),
+    findings: tuple[Finding, ...] = (),
     calibration: tuple[Choice, ...] = (),
 ) -> Report:
     """Program and Recording → Report.
@@ -225,7 +217,7 @@ def measure(
         timings: of the build's steps.
         confusion: of the classes, where there are any.
         notes: what a reader of the scores must know.
-        doubts: why the answers may be worth nothing.
+        findings: what is wrong, and what mends it.
         calibration: what it chose.
 
     Raises:
@@ -255,7 +247,7 @@ def measure(
         wall_time=recording.wall_time,
         confusion=confusion,
         notes=notes,
-        doubts=doubts,
+        findings=findings,
         calibration=calibration,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -12,6 +13,7 @@ from rich.text import Text
 from ...toolchain.passes.place.limits import CHIP
 from ...toolchain.visible import visible
 from ..energy import Constant
+from ..findings.finding import Finding
 from ..overflow import MAX_Q, MAX_U, Overflow
 from ..statistics import LayerStatistics, Rate
 from .report import Confusion, Report, Score
@@ -37,7 +39,6 @@ PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 JOULES = ((1.0, "J"), (1e-3, "mJ"), (1e-6, "µJ"), (1e-9, "nJ"), (1e-12, "pJ"))
 MISTAKES = 3  # pairs of classes that are named
 KEY = 10  # columns of the words before the lines
-SILENT, SATURATED = 0.5, 0.05  # shares from which advice is given
 
 
 def print_report(
@@ -56,7 +57,7 @@ def print_report(
     for name, text in _lines(report):
         lines.add_row(Text(f"{name:<{KEY - 2}}", style="bold"), Text(visible(text)))
     console.print(lines, highlight=False)
-    for step in (*_advice(report), *next_steps):
+    for step in next_steps:
         line = Text.assemble((f"{'next':<{KEY}}", "bold green"), visible(step))
         console.print(line, highlight=False, soft_wrap=True)
 
@@ -120,7 +121,7 @@ def _lines(report: Report) -> list[tuple[str, str]]:
         lines.append(("confused", _mistakes(report.confusion)))
     lines += [("chosen", str(choice)) for choice in report.calibration]
     lines += [("note", note) for note in report.notes]
-    lines += [("warning", warning) for warning in report.warnings]
+    lines += finding_lines(report.findings)
     return lines
 
 
@@ -205,26 +206,19 @@ def score_lines(scores: Sequence[Score]) -> list[str]:
     return [f"{metric}: {' · '.join(found)}" for metric, found in parts.items()]
 
 
-def _advice(report: Report) -> list[str]:
-    found = []
-    for field, limit, what in (
-        (
-            "saturated",
-            SATURATED,
-            "neurons fire at their highest rate; give a lower --max-rate, or train LIF "
-            "neurons towards a lower rate",
-        ),
-        (
-            "silent",
-            1.0 if report.warnings else SILENT,
-            "neurons never fire; run more samples or steps, or make the layer smaller",
-        ),
-    ):
-        shares = {layer.name: getattr(layer, field) for layer in report.layers}
-        many = [f"{n} {100 * s:.0f} %" for n, s in shares.items() if s > limit]
-        if many:
-            found.append(f"{field} ({', '.join(many)}): {what}")
-    return found
+def finding_lines(findings: Sequence[Finding]) -> list[tuple[str, str]]:
+    """Severity and words of each; layers of which the same holds are told once."""
+    alike: dict[tuple[str, str, str], list[Finding]] = {}
+    for finding in findings:
+        key = finding.severity, finding.id, finding.fix
+        alike.setdefault(key, []).append(finding)
+    lines = []
+    for (severity, _, _), (first, *others) in alike.items():
+        names = ", ".join(each.layer for each in others)
+        likewise = f"; likewise {names}" if others else ""
+        told = replace(first, message=f"{first.message}{likewise}")
+        lines.append((severity, str(told)))
+    return lines
 
 
 def three_digits(value: float) -> str:

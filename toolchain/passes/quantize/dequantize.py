@@ -12,6 +12,7 @@ from ...graph.graph import Graph
 from ...graph.nodes import FloatArray, Node, Shape
 from ...program.connections import Connection, SparseConnection
 from ...program.correction import across
+from ...program.host import SpikeEncoder, parts_of
 from ...program.program import Population, Program
 from .bounds import membrane_gain, synaptic_gain
 from .layers import Layer, Synapses, layers
@@ -103,10 +104,37 @@ def spike_unit(program: Program, layer: Layer, synapses: Synapses) -> FloatArray
 
     One a filter, as the last axis of the weights is.
     """
-    source = program[synapses.source]
-    assert isinstance(source, Population)
+    amplitude = amplitude_of(program, synapses.source)
     unit = current_unit(program, layer, synapses.node.weight.shape[-1])
-    return unit * synaptic_gain(layer, source.amplitude, program.timing.dt)
+    return unit * synaptic_gain(layer, amplitude, program.timing.dt)
+
+
+def amplitude_of(program: Program, name: str) -> float:
+    """Output of one spike of a population or spike input, integrated over s."""
+    member = program[name]
+    if isinstance(member, Population):
+        return member.amplitude
+    (rate,) = (
+        part.max_rate
+        for part in parts_of(program.encoder)
+        if isinstance(part, SpikeEncoder) and part.population == name
+    )
+    return 1 / rate
+
+
+def held_weight(program: Program, layer: Layer, synapses: Synapses) -> FloatArray:
+    """The float weight that a connection's integers stand for."""
+    population = program[layer.population.name]
+    assert isinstance(population, Population)
+    (connection,) = (
+        c for c in program.incoming(population.name) if c.source == synapses.source
+    )
+    spike = spike_unit(program, layer, synapses)
+    weight = _weight(connection, synapses.node.weight.shape) / spike
+    if population.correction is None:
+        return weight
+    held: FloatArray = weight / across(population.correction.gain, weight)
+    return held
 
 
 def _layer(program: Program, layer: Layer) -> list[Node]:
@@ -117,11 +145,6 @@ def _layer(program: Program, layer: Layer) -> list[Node]:
     found: list[Node] = []
     for synapses in layer.synapses:
         node = synapses.node
-        (connection,) = (
-            c for c in program.incoming(population.name) if c.source == synapses.source
-        )
-        spike = spike_unit(program, layer, synapses)
-        weight = _weight(connection, node.weight.shape) / spike
         bias = np.zeros_like(node.bias)
         if synapses is holder:
             held = population.bias.reshape(-1, node.bias.size)[0]
@@ -129,8 +152,7 @@ def _layer(program: Program, layer: Layer) -> list[Node]:
             if population.correction is not None:
                 held = population.correction.removed(held)
             bias = held.reshape(node.bias.shape)
-        if population.correction is not None:
-            weight = weight / across(population.correction.gain, weight)
+        weight = held_weight(program, layer, synapses)
         found.append(replace(node, weight=weight, bias=bias))
     return found
 

@@ -1,0 +1,93 @@
+"""Evidence: what a run showed, and what the float network makes of the same samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ...toolchain.graph.graph import Graph
+from ...toolchain.graph.interpret import interpret
+from ...toolchain.graph.nodes import FloatArray, Neurons
+from ...toolchain.program.program import Program
+from ...toolchain.program.recording import Recording
+
+FEW = 16  # samples whose rates are held to the float network's
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Float:
+    """The float network on the samples of a run.
+
+    Attributes:
+        outputs: of all samples, (samples, …).
+        rates: population → Hz of the first few samples, (samples, neurons).
+    """
+
+    outputs: FloatArray
+    rates: Mapping[str, FloatArray]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Evidence:
+    """A run of a Program; counts are enough.
+
+    ``float``: None where there is no float network to hold it to, as of one that was
+    fine-tuned: its rates are no answer of their own.
+    """
+
+    program: Program
+    recording: Recording
+    float: Float | None = None
+
+    @classmethod
+    def of(
+        cls,
+        program: Program,
+        recording: Recording,
+        still: FloatArray,
+        outputs: FloatArray | None,
+    ) -> Evidence:
+        """A run, and the Program's float network on the same samples.
+
+        Args:
+            program: what ran.
+            recording: of it.
+            still: its samples, (samples, *input shape).
+            outputs: of the float network; None: it is not held to that.
+        """
+        known = None
+        if outputs is not None and program.graph is not None:
+            known = _floats(program.graph, still, outputs)
+        return cls(program=program, recording=recording, float=known)
+
+    def counts(self, name: str) -> npt.NDArray[np.int64]:
+        """Spikes of a population, of the samples whose float rates are known."""
+        counts = self.recording.counts[name]
+        return counts if self.float is None else counts[: self.known]
+
+    def expected(self, name: str) -> FloatArray | None:
+        """Spikes a presentation by the float network's rates, (samples, neurons)."""
+        if self.float is None:
+            return None
+        return self.float.rates[name] * self.recording.steps * self.recording.dt
+
+    @property
+    def known(self) -> int:
+        """Number of samples whose float rates are known."""
+        assert self.float is not None
+        return len(next(iter(self.float.rates.values())))
+
+
+def _floats(graph: Graph, still: FloatArray, outputs: FloatArray) -> Float:
+    """A float network on the first of the samples, whose answers are known."""
+    few = still[:FEW]
+    nodes = [node for node in graph.nodes if isinstance(node, Neurons)]
+    values = interpret(graph, few, record=[node.name for node in nodes])
+    rates = {
+        node.name: values[node.name].reshape(len(few), -1) / node.amplitude
+        for node in nodes
+    }
+    return Float(outputs=outputs, rates=rates)

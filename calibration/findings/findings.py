@@ -1,0 +1,30 @@
+"""Findings of a run: what makes its answers worth nothing first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..report.report import Score
+from .answers import on_answers, on_scores
+from .evidence import Evidence
+from .finding import Finding
+from .layers import on_layers
+
+
+def find(
+    evidence: Evidence, scores: Sequence[Score], name: str, trivial: str | None
+) -> tuple[Finding, ...]:
+    """Everything that is wrong with a run; what mends it is not known yet.
+
+    Args:
+        evidence: the run.
+        scores: of the network and of what it is held to; empty without labels.
+        name: of the network, in the scores.
+        trivial: of the trivial answer there; None without labels.
+    """
+    found = [
+        *on_answers(evidence, labelled=trivial is not None),
+        *(on_scores(scores, name, trivial) if trivial else ()),
+        *on_layers(evidence),
+    ]
+    return tuple(sorted(found, key=lambda each: each.severity != "error"))

@@ -1,0 +1,72 @@
+"""Remedies: what a layer would lose of the answers in other builds of its network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from ...toolchain.graph.nodes import Array
+from ...toolchain.passes.quantize.layers import layers
+from ...toolchain.program.program import Program
+from ..conversion.layerwise import Simulate
+from .guilt import Guilt, bench_of, lost_alone
+from .layer import LayerGuilt, Remedy
+
+WORTH = 0.001  # of the answers' variance, from which a layer is worth a remedy
+HELPS, HALVES = 0.8, 0.5  # of what is lost, with a remedy at most
+
+
+def with_remedies(
+    guilt: Guilt,
+    ways: Iterable[tuple[str, Program]],
+    samples: Array,
+    simulate: Simulate,
+    *,
+    most: int = 3,
+) -> Guilt:
+    """Guilt, the guiltiest layers with what helps them.
+
+    That is the first way with which a layer loses half as much, else the best.
+
+    Args:
+        guilt: of a Program.
+        ways: other Programs of the same network, in words; the easiest first. None
+            is taken once all of these layers lose half as much.
+        samples: as they are sent.
+        simulate: how a Program is run.
+        most: layers that are worth it.
+    """
+    guilty = [each for each in guilt.layers[:most] if each.lost > WORTH]
+    found: dict[str, Remedy] = {}
+    for words, program in ways if guilty else ():
+        waiting = [each for each in guilty if not _halved(each, found.get(each.name))]
+        if not waiting:
+            break
+        names = [each.name for each in waiting]
+        losses = _losses(program, samples, simulate, names)
+        for each in waiting:
+            best = found.get(each.name, Remedy(change="", lost=HELPS * each.lost))
+            if losses.get(each.name, each.lost) < best.lost:
+                found[each.name] = Remedy(change=words, lost=losses[each.name])
+    return replace(
+        guilt,
+        layers=tuple(
+            replace(each, remedy=found.get(each.name)) for each in guilt.layers
+        ),
+    )
+
+
+def _halved(each: LayerGuilt, remedy: Remedy | None) -> bool:
+    return remedy is not None and remedy.lost <= HALVES * each.lost
+
+
+def _losses(
+    program: Program, samples: Array, simulate: Simulate, names: Sequence[str]
+) -> dict[str, float]:
+    """Population → what it loses alone."""
+    bench = bench_of(program, samples, program.timing.steps, simulate)
+    return {
+        layer.population.name: lost_alone(bench, layer)
+        for layer in layers(bench.flow.graph)
+        if layer.population.name in names
+    }

@@ -1,0 +1,148 @@
+"""Changes: other ways to build a network that is built, or to run it for longer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from ..toolchain.graph.nodes import Array
+from ..toolchain.passes.quantize.rounding import Scales
+from ..toolchain.program.host import BiasEncoder, SpikeEncoder, parts_of
+from ..toolchain.program.program import Program
+from .compilation import (
+    DEFAULT_STEPS,
+    Compilation,
+    Pass,
+    Settings,
+    compiled,
+    find_pass,
+)
+
+TIMES = (2, 4, 8, LONGEST := 16)  # as many steps, which are tried
+TRIED = 32  # samples on which changes are tried, of large networks fewer
+OPTIONS: Mapping[str, tuple[Any, str]] = {  # setting → its default, in words
+    "calibrate": ("fast", "--calibrate fast"),
+    "weight_bits": (8, "--weight-bits 8"),
+    "tau_syn": (None, "no --tau-syn"),
+    "max_rate": (None, "no --max-rate"),
+    "min_potential": (None, "no --min-potential"),
+}
+AGAIN = ("calibrate", "quantize", "simulate", "readout")
+AGAIN_TUNED = ("quantize", "simulate")
+"""Passes of a float network that is legalised already, and of a fine-tuned one."""
+ANEW = "build it again from its model"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Change:
+    """Another build of the same network, or a longer run.
+
+    ``make`` raises SnnDeployError where there can be no such.
+    """
+
+    words: str  # how the user says it
+    make: Callable[[], Program]
+
+
+def changes(
+    start: Compilation, passes: tuple[Pass, ...], saying: str = ""
+) -> Iterator[Change]:
+    """What may be changed about a build, the least first.
+
+    First what the user chose, each by itself and all at once, then more steps.
+
+    Args:
+        start: of the build, with the steps that it had.
+        passes: of the build.
+        saying: before the options.
+    """
+    now = replace(start.settings, auto_steps=False)
+    if now.calibrate == "thorough":  # for which there is no time
+        now = replace(now, calibrate="fast")
+    few = replace(start, samples=start.samples[:TRIED])
+
+    def to(words: str, **other: Any) -> Change:
+        changed = replace(few, settings=replace(now, **other))
+        return Change(words=f"{saying}{words}", make=lambda: _built(changed, passes))
+
+    free: dict[str, Any] = {}
+    if not start.scales:
+        for name, (default, words) in OPTIONS.items():
+            if getattr(now, name) != default:
+                free[name] = default
+                yield to(words, **{name: default})
+    all_words = ", ".join(OPTIONS[name][1] for name in free)
+    if len(free) > 1:
+        yield to(all_words, **free)
+    if now.encoder == "events":  # of which there are as many steps as there are
+        return
+    for times in TIMES:
+        steps = times * (now.steps or DEFAULT_STEPS)
+        yield to(f"--steps {steps}", steps=steps)
+        if free:
+            yield to(f"--steps {steps}, {all_words}", steps=steps, **free)
+
+
+def longer(program: Program, steps: int) -> Iterator[Change]:
+    """Runs of the same integers for more steps than these.
+
+    Args:
+        program: that ran.
+        steps: per sample, of that run.
+    """
+    if any(_coding(part) == "events" for part in parts_of(program.encoder)):
+        return
+    known = [program.timing.steps] if program.timing.steps > steps else []
+    for more in (*known, *(times * max(known + [steps]) for times in TIMES)):
+        timing = replace(program.timing, steps=more)
+        other = replace(program, timing=timing)
+        yield Change(words=f"--steps {more}", make=partial(replace, other))
+
+
+def rebuilt(
+    program: Program,
+    samples: Array,
+    scales: Mapping[str, Scales] | None,
+    asked: Mapping[str, Any],
+) -> Iterator[Change]:
+    """Other builds of a Program that is there, the same as it was first.
+
+    Args:
+        program: with its float network.
+        samples: to calibrate with.
+        scales: of a fine-tuned network.
+        asked: settings that it was built with, of ``OPTIONS``.
+    """
+    if program.graph is None:
+        return
+    (coding,) = {_coding(part) for part in parts_of(program.encoder)}
+    start = Compilation(
+        graph=program.graph,
+        samples=samples,
+        settings=Settings(
+            **{name: asked[name] for name in OPTIONS if name in asked},
+            steps=program.timing.steps,
+            dt=program.timing.dt,
+            encoder=coding,
+        ),
+        scales=scales,
+    )
+    passes = tuple(map(find_pass, AGAIN_TUNED if scales else AGAIN))
+    few = replace(start, samples=samples[:TRIED])
+    yield Change(words=ANEW, make=lambda: _built(few, passes))
+    yield from changes(start, passes, "build it with ")
+
+
+def _coding(part: BiasEncoder | SpikeEncoder) -> str:
+    """As ``Settings.encoder`` has it."""
+    if isinstance(part, BiasEncoder):
+        return "bias"
+    return "events" if part.coding == "events" else "spikes"
+
+
+def _built(start: Compilation, passes: tuple[Pass, ...]) -> Program:
+    program = compiled(start, passes).program
+    assert program is not None
+    return program
