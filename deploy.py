@@ -1,6 +1,7 @@
 """The whole line, and the file to read first: a trained network becomes a report.
 
-model file → Graph → fold → legalize → calibrate → quantize → Program  (CONVERTED)
+model file → Graph → fold → equalize → legalize → calibrate → quantize → Program
+Program → simulate → readout → Program  (CONVERTED)
 Program → target → Recording → Report
 """
 
@@ -55,7 +56,10 @@ from .toolchain.passes.quantize.rounding import Scales
 from .toolchain.program.program import Program
 from .toolchain.program.recording import Recording
 
-CONVERTED = ("fold", "legalize", "calibrate", "quantize", "simulate", "readout")
+CONVERTED = (
+    *("fold", "equalize", "legalize", "calibrate"),
+    *("quantize", "simulate", "readout"),
+)
 TUNED = ("fold", "legalize", "quantize", "simulate")
 """Passes, files in pipeline/, in order; a fine-tuned network keeps its rates, which it
 learnt, and its read-out."""

@@ -46,6 +46,28 @@ def document(rows: list[Row]) -> str:
     )
 
 
+def brief(rows: list[Row]) -> list[str]:
+    """What README shows: mean scores, before and with the default calibration."""
+    steps, kinds = ("16", "32", "64", "128"), ("before", "fast")
+    words = ("5 ms", "**calibrated**")
+    head = [f"{word}, {steps[0]} steps" for word in words]
+    head = [head[0], *steps[1:], head[1], *steps[1:]]
+    lines = [["network", "seeds", "trivial", "ANN", *head]]
+    lines.append(["---"] * len(lines[0]))
+    for name in dict.fromkeys(row["network"] for row in rows):
+        mine = [row for row in rows if row["network"] == name]
+        cells = [
+            f"{np.mean([row['converted'][kind][n]['score'][0] for row in mine]):.3f}"
+            for kind in kinds
+            for n in steps
+        ]
+        trivial = np.mean([row["trivial"] for row in mine])
+        ann = np.mean([row["ANN"][0] for row in mine])
+        first = [NAMES.get(name, name), str(len(mine)), f"{trivial:.3f}", f"{ann:.3f}"]
+        lines.append([*first, *cells])
+    return ["| " + " | ".join(line) + " |" for line in lines]
+
+
 def commits(rows: list[Row]) -> str:
     """Which commit each conversion was measured with."""
     found: dict[str, set[str]] = {}

@@ -171,7 +171,7 @@ def float_simulation(program: Program, exam: Exam) -> dict[str, float]:
     dt, steps = program.timing.dt, program.timing.steps
     network = HybridNetwork(graph, scales_of(graph, exam.calibration, dt=dt), dt=dt)
 
-    @tf.function
+    @tf.function(autograph=False)
     def present(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         seen = forward(network, x, steps, "float")
         total = tf.add_n([tf.reduce_sum(r, axis=1) for r in seen.rates.values()])

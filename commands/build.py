@@ -113,7 +113,7 @@ if TYPE_CHECKING:
     "last",
     metavar="PASS",
     help="End there and print the network as text, or write it to OUT/PASS.txt: "
-    "fold, legalize, calibrate, quantize, simulate or readout.",
+    "fold, equalize, legalize, calibrate, quantize, simulate or readout.",
 )
 @DEVICE
 @json_option("the report")

@@ -14,7 +14,7 @@ from snn_deploy.toolchain.graph.graph import Graph
 from snn_deploy.toolchain.graph.interpret import evaluate
 from snn_deploy.toolchain.program.program import Program
 
-STEPS = 64
+STEPS = 32
 
 
 def compiled(graph: Graph, x: np.ndarray, steps: int = STEPS) -> Program:

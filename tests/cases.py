@@ -306,7 +306,7 @@ def picture_of(form):
     return Model(image, through(x, layers.Flatten(**how), layers.Dense(4)))
 
 
-def pictures(shape, seed=0, samples=24):
+def pictures(shape, seed=0, samples=8):
     """Patches of one brightness, with a little noise; values of 0 … 1."""
     draw = np.random.default_rng(seed)
     x = draw.random((samples, *shape))
@@ -318,7 +318,7 @@ def pictures(shape, seed=0, samples=24):
 
 
 def events(shape):
-    return (np.random.default_rng(0).random((24, *shape)) < 0.1).astype(float)
+    return (np.random.default_rng(0).random((8, *shape)) < 0.1).astype(float)
 
 
 def pixels(shape):
@@ -326,7 +326,7 @@ def pixels(shape):
 
 
 def of_both_signs(shape):
-    return np.random.default_rng(0).normal(size=(24, *shape))
+    return np.random.default_rng(0).normal(size=(8, *shape))
 
 
 @dataclass(frozen=True)
@@ -335,7 +335,6 @@ class Case:
 
     make: Callable
     samples: Callable = pictures
-    steps: int = 64  # more where spikes pass many populations
     seed: int = 0
     cores: int | None = None  # where they are the question
     after: Callable | None = None  # what is done to the weights
@@ -354,12 +353,12 @@ CASES = (
     *map(Case, (heartbeat, overlapping_pools)),
     *map(Case, (norm_before_convolution, norm_before_padding, norm_on_the_input)),
     *map(Case, (signal_up_and_down, branch_at_the_input, mean_of_all, dense_net)),
-    *(Case(x, steps=256) for x in (residual, residual_classes, residual_values)),
+    *map(Case, (residual, residual_classes, residual_values)),
     Case(u_net),
     Case(fan_in_of_channels, cores=8 + 3),  # 8192 neurons; 270 kB of weights
     Case(fan_in_of_a_picture, cores=5 + 2),  # 4608 neurons; 160 kB of weights
     *map(Case, (real_values, auto_encoder, uneven_kernels, dilated, grouped, shared)),
-    Case(depthwise, seed=2, steps=128),
+    Case(depthwise, seed=2),
     Case(bounded_answers, of_both_signs),
     Case(small, after=no_weights),
     Case(small, after=scales_of_all_sizes),

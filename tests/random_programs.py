@@ -48,37 +48,38 @@ def simulate_oracle(program: Program, stimulus: Stimulus) -> dict[str, BoolArray
 
     State starts at zero; a spike at step t − delay acts at step t.
     """
-    size = (stimulus.samples, stimulus.steps)
-    spikes = {p.name: np.zeros((*size, p.size), bool) for p in program.populations}
+    count, steps = stimulus.samples, stimulus.steps
+    spikes = {
+        p.name: np.zeros((count, steps, p.size), bool) for p in program.populations
+    }
     spikes |= stimulus.spikes
-    for sample in range(stimulus.samples):
-        state = {p.name: np.zeros((3, p.size), np.int64) for p in program.populations}
-        for t in range(stimulus.steps):
-            for p in program.populations:
-                q = np.zeros(p.size, np.int64)
-                for c in program.incoming(p.name):
-                    if t >= c.delay:
-                        q += synaptic_sum(c, spikes[c.source][sample, t - c.delay])
-                bias = (
-                    stimulus.bias[p.name][sample] if p.name in stimulus.bias else p.bias
-                )
-                fired, *after = step(p, q, bias, *state[p.name])
-                spikes[p.name][sample, t] = fired
-                state[p.name] = np.stack(after)
+    state = {
+        p.name: np.zeros((3, count, p.size), np.int64) for p in program.populations
+    }
+    for t in range(steps):
+        for p in program.populations:
+            q = np.zeros((count, p.size), np.int64)
+            for c in program.incoming(p.name):
+                if t >= c.delay:
+                    q += synaptic_sum(c, spikes[c.source][:, t - c.delay])
+            bias = stimulus.bias.get(p.name, p.bias)
+            spikes[p.name][:, t], *after = step(p, q, bias, *state[p.name])
+            state[p.name] = np.stack(after)
     return {p.name: spikes[p.name] for p in program.populations}
 
 
 def synaptic_sum(connection: Connection, spikes: BoolArray) -> core.IntArray:
-    """Σ weight · spike for every target neuron, tap by tap; (target neurons,)."""
+    """Σ weight · spike for every sample and target neuron, tap by tap."""
     channels_in, channels_out = connection.inputs, connection.outputs
-    pixels = spikes.reshape(-1, channels_in).astype(np.int64)
-    q = np.zeros(
-        (math.prod(connection.target_shape) // channels_out, channels_out), int
-    )
-    taps = connection.taps
-    weight = connection.effective[taps.kernel]
-    np.add.at(q, taps.target, np.einsum("ti,tio->to", pixels[taps.source], weight))
-    return q.ravel()
+    samples, taps = len(spikes), connection.taps
+    pixels = spikes.reshape(samples, -1, channels_in)
+    units = math.prod(connection.target_shape) // channels_out
+    q = np.zeros((units, samples, channels_out), np.int64)
+    some = pixels.any(axis=(0, 2))[taps.source]  # a tap without a spike adds nothing
+    weight = connection.effective[taps.kernel[some]]
+    sums = np.einsum("sti,tio->tso", pixels[:, taps.source[some]], weight, dtype=int)
+    np.add.at(q, taps.target[some], sums)
+    return q.transpose(1, 0, 2).reshape(samples, -1)
 
 
 def synapses(c: Connection) -> Iterator[Synapse]:
@@ -86,12 +87,26 @@ def synapses(c: Connection) -> Iterator[Synapse]:
 
     A kernel's position that is 0 for all of a group has none.
     """
-    weight = c.weight * 2.0 ** (6 + c.exponent)
+    for block in blocks(c):
+        yield from zip(*(a.ravel().tolist() for a in np.broadcast_arrays(*block)))
+
+
+def matrix(connection: Connection) -> core.IntArray:
+    """All synapses, as (source neurons, target neurons)."""
+    ends = (connection.source_shape, connection.target_shape)
+    full = np.zeros([math.prod(shape) for shape in ends], np.int64)
+    for source, target, weight in blocks(connection):
+        np.add.at(full, (source, target), weight)
+    return full
+
+
+def blocks(c: Connection) -> Iterator[tuple[core.IntArray, ...]]:
+    """Synapses of a kernel's position at a place: source, target, what a spike adds."""
+    weight = (c.weight * 2.0 ** (6 + c.exponent)).astype(np.int64)
     if isinstance(c, SparseConnection):
-        yield from zip(c.sender.tolist(), c.receiver.tolist(), map(int, weight))
+        yield c.sender, c.receiver, weight
     if isinstance(c, DenseConnection):
-        for i, o in np.ndindex(weight.shape):
-            yield i, o, int(weight[i, o])
+        yield np.arange(len(weight))[:, None], np.arange(weight.shape[1]), weight
     if not isinstance(c, WindowConnection):
         return
     (top, _), (left, _) = c.padding
@@ -112,10 +127,9 @@ def synapses(c: Connection) -> Iterator[Synapse]:
             part = weight[m, n, :, group * each : (group + 1) * each]
             if not part.any():
                 continue
-            for a, b in np.ndindex(inputs, each):
-                source = (one * c.groups + group) * inputs + a
-                target = (other * c.groups + group) * each + b
-                yield source, target, int(part[a, b])
+            source = (one * c.groups + group) * inputs + np.arange(inputs)
+            target = (other * c.groups + group) * each + np.arange(each)
+            yield source[:, None], target, part
 
 
 @st.composite

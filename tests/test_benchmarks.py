@@ -68,6 +68,7 @@ def test_the_tables_shown_are_those_of_the_results(load) -> None:
     conversion = load("conversion_table")
     rows = json.loads((results / "conversion.json").read_text())
     assert (results / "conversion.md").read_text() == conversion.document(rows)
+    assert "\n".join(conversion.brief(rows)) in readme
 
 
 def test_conversion_is_scored_beside_its_ann(load, monkeypatch, tmp_path) -> None:
@@ -84,13 +85,17 @@ def test_conversion_is_scored_beside_its_ann(load, monkeypatch, tmp_path) -> Non
     monkeypatch.setattr(conversion, "RESULTS", tmp_path)
     write_pictures(tmp_path / "boxes")
     work = ["--data", str(tmp_path), "--work", str(tmp_path / "work")]
-    monkeypatch.setattr(sys, "argv", ["conversion.py", *work, "--seeds", "0"])
+    asked = ["--seeds", "0", "--methods", "before", "fast"]
+    monkeypatch.setattr(sys, "argv", ["conversion.py", *work, *asked])
     conversion.main()
     digits, boxes = json.loads((tmp_path / "conversion.json").read_text())
     assert digits["test samples"] == 270 and boxes["test samples"] == 3
     assert digits["ANN"][0] > 0.5 > 0.2 > digits["trivial"]
     after = digits["converted"]["before"]["64"]
     assert after["score"][0] > 0.5 and 0.5 < after["slope"]["test"] < 1.2
+    for steps in ("16", "64"):
+        calibrated = digits["converted"]["fast"][steps]
+        assert calibrated["score"][0] > digits["ANN"][0] - 0.1
     assert f"{after['score'][0]:.3f}" in (tmp_path / "conversion.md").read_text()
     monkeypatch.setattr(conversion, "scored", None)
     conversion.main()  # all is there

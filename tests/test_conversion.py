@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from random_graphs import graphs, samples_for
+from small_networks import fitted, save, stripes
 
 from snn_deploy.calibration.conversion.candidate import Candidate, tried
 from snn_deploy.calibration.conversion.choose import affordable, choose
@@ -17,8 +19,10 @@ from snn_deploy.calibration.conversion.descent import Fixed
 from snn_deploy.calibration.conversion.fewest_steps import STEPS, fewest_steps
 from snn_deploy.calibration.conversion.layerwise import Layerwise, Presentation
 from snn_deploy.calibration.conversion.search import search
+from snn_deploy.calibration.equalize import channel_factors, equalize
 from snn_deploy.calibration.membrane import quicken
 from snn_deploy.calibration.readout import wanted_of
+from snn_deploy.calibration.report.report import Report
 from snn_deploy.deploy import CONVERTED, passes_for
 from snn_deploy.pipeline.compilation import Compilation, Settings, compiled
 from snn_deploy.targets.contract import find_target
@@ -256,6 +260,22 @@ def test_the_same_build_gives_the_same_program_again():
     assert str(one) == str(other)
 
 
+@settings(max_examples=40, deadline=None)
+@given(graphs(), st.integers(0, 99))
+def test_channels_of_like_rates_compute_the_same(graph, seed):
+    x = samples_for(graph, seed)
+    changed = equalize(graph, x)
+    changed.check()
+    meant = evaluate(graph, x)
+    bound = 1e-9 * (1 + np.abs(meant).max())
+    np.testing.assert_allclose(evaluate(changed, x), meant, atol=bound)
+
+
+def test_a_channel_far_beyond_the_others_is_drawn_to_them():
+    values = np.ones((64, 5)) * [1.0, 1.0, 0.25, 400.0, 0.0]
+    np.testing.assert_allclose(channel_factors(values), [1, 1, 2, 0.005, 1])
+
+
 def test_nothing_is_corrected_where_nothing_is_calibrated():
     program = converted(stacked(2), calibrate="none")
     assert all(p.correction is None and p.v_min == 0 for p in program.populations)
@@ -272,3 +292,45 @@ def test_steps_are_chosen_where_they_are_asked_for():
     assert done.program.timing.steps in STEPS
     assert done.choices[0].name == "steps"
     assert str(done.program.timing.steps) == done.choices[0].value
+
+
+def test_one_weight_far_beyond_the_others_costs_its_own_channel_alone():
+    graph = stacked(3)
+    node = graph["d1"]
+    weight = node.weight.copy()
+    weight[3, 5] *= 400
+    damaged = Graph(
+        tuple(replace(node, weight=weight) if x is node else x for x in graph.nodes)
+    )
+    last = damaged["d2"]  # what the neuron sends is as small as it was
+    calm = last.weight.copy()
+    calm[5] /= 400
+    damaged = Graph(
+        tuple(replace(last, weight=calm) if x is last else x for x in damaged.nodes)
+    )
+    errors = [
+        float(np.square(answers(converted(g)) - evaluate(g, SAMPLES)).mean())
+        / float(evaluate(g, SAMPLES).var())
+        for g in (graph, damaged)
+    ]
+    assert errors[1] < 2 * errors[0] + 0.02
+
+
+def test_a_thorough_build_tells_how_it_stands_and_what_it_chose(
+    run_cli, tmp_path, capsys
+):
+    x, y = stripes(40)
+    np.savez(tmp_path / "xy.npz", x=x, y=y)
+    model = save(tmp_path / "net.snn", fitted(x, np.eye(3)[y]))
+    words = ("--model", model, "--data", tmp_path / "xy.npz", "--target", "reference")
+    extra = ("--steps", "auto", "--calibrate", "thorough", "--budget", 1)
+    assert run_cli("build", *words, *extra, "--out", tmp_path / "out") == 0
+    told = capsys.readouterr()
+    assert "conversions tried, least error" in told.err
+    assert "steps: score" in told.err
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    names = [choice["name"] for choice in report["calibration"]]
+    assert names == ["steps", "synaptic time constant", "highest rate", "search"]
+    assert report["steps"] == int(report["calibration"][0]["value"])
+    again = Report.from_json(tmp_path / "out" / "report.json")
+    assert [choice.name for choice in again.calibration] == names

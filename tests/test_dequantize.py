@@ -52,14 +52,14 @@ def rounded(scales: Scales, threshold: int | IntArray) -> Scales:
     De-quantised weights are in units of the integers' threshold.
     """
     first = float(np.ravel(threshold)[0])
-    factors = np.divide(threshold, first)
+    factors = np.ravel(threshold)[: len(scales.channels)] / first
     factor = first / scales.membrane
     return replace(
         scales,
         membrane=first,
         current=scales.current * factor,
         weights={source: scale * factor for source, scale in scales.weights.items()},
-        channels=tuple(factors.tolist()) if factors.ndim else (),
+        channels=tuple(factors.tolist()),
     )
 
 

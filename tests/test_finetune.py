@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -20,7 +21,7 @@ tf = pytest.importorskip("tensorflow", reason="fine-tuning is TensorFlow's")
 from snn_deploy.models.cotraining.finetune import finetune  # noqa: E402
 from snn_deploy.models.cotraining.hybrid import HybridNetwork  # noqa: E402
 from snn_deploy.models.cotraining.rate_control import Band, deviation, share_out  # noqa: E402
-from snn_deploy.models.cotraining.recipe import Recipe  # noqa: E402
+from snn_deploy.models.cotraining.recipe import Progress, Recipe  # noqa: E402
 from snn_deploy.models.cotraining.semantics import forward  # noqa: E402
 from snn_deploy.models.data.boxes import iou  # noqa: E402
 from snn_deploy.models.training import losses  # noqa: E402
@@ -38,7 +39,8 @@ def task(count: int = 32) -> tuple[np.ndarray, np.ndarray]:
     return x.astype(np.float32), (places / 5).astype(np.float32)
 
 
-def network(gradient: str = "rate") -> HybridNetwork:
+def network(gradient: str = "rate", compiled: bool = False) -> HybridNetwork:
+    """Two populations; XLA takes longer to compile them than a few epochs take."""
     rng = np.random.default_rng(5)
 
     def weights(*shape: int) -> dict[str, np.ndarray]:
@@ -58,7 +60,8 @@ def network(gradient: str = "rate") -> HybridNetwork:
         )
     )
     legal = legalize(graph)
-    return HybridNetwork(legal, scales_of(legal, task()[0]), gradient=gradient)
+    scales = scales_of(legal, task()[0])
+    return HybridNetwork(legal, scales, gradient=gradient, compiled=compiled)
 
 
 def weights_of(net: HybridNetwork) -> list[np.ndarray]:
@@ -84,7 +87,7 @@ def test_training_makes_the_loss_small(semantics, gradient, times):
 
 
 def test_best_weights_are_kept_and_deploy_with_their_score():
-    net, seen = network(), []
+    net, seen = network(compiled=True), []
     end = finetune(net, task(), task(), RECIPE, progress=seen.append)
     assert end.best_score == max(p.score for p in seen)
     assert seen[end.best_epoch].score == end.best_score
@@ -104,10 +107,6 @@ def test_best_weights_are_kept_and_deploy_with_their_score():
     assert visited / len(x) == pytest.approx(best.synops, rel=1e-4)
 
 
-class Killed(Exception):
-    """Stands for a kill."""
-
-
 @pytest.mark.parametrize("gradient", ["rate", "time"])
 def test_resumed_training_ends_with_the_very_same_weights(tmp_path, gradient):
     recipe = replace(RECIPE, max_rate_hz=30.0)
@@ -115,23 +114,19 @@ def test_resumed_training_ends_with_the_very_same_weights(tmp_path, gradient):
     def augment(x, y, rng):
         return x * rng.uniform(0.9, 1.1, (len(x), 1, 1, 1)).astype("f4"), y
 
-    def kill(progress):
-        if progress.epoch == 2:
-            raise Killed
+    def keep(progress):
+        if progress.epoch == 2:  # what a kill would leave
+            shutil.copy(file, left)
 
-    whole = network(gradient)
-    end = finetune(whole, task(), task(), recipe, augment=augment)
-    file, args = tmp_path / "c.npz", (task(), task(), recipe)
-    with pytest.raises(Killed):
-        finetune(
-            network(gradient), *args, checkpoint=file, augment=augment, progress=kill
-        )
-    again = network(gradient)
+    file, left = tmp_path / "c.npz", tmp_path / "left.npz"
+    args = (task(), task(), recipe)
+    whole, again = network(gradient, True), network(gradient, True)
+    end = finetune(whole, *args, checkpoint=file, augment=augment, progress=keep)
     seen = []
     resumed = finetune(
         again,
         *args,
-        checkpoint=file,
+        checkpoint=left,
         resume=True,
         augment=augment,
         progress=seen.append,
@@ -180,13 +175,20 @@ def other_weights() -> HybridNetwork:
     return net
 
 
+@pytest.fixture(scope="module")
+def at_start() -> Progress:
+    """How the network stands before it is trained."""
+    seen = []
+    finetune(network(), task(), task(), replace(RECIPE, epochs=1), progress=seen.append)
+    return seen[0]
+
+
 @pytest.mark.parametrize("budget", ["max_rate_hz", "max_synops"])
-def test_budgets_are_kept(budget):
+def test_budgets_are_kept(budget, at_start):
     net, seen = network(), []
     recipe = replace(RECIPE, epochs=12, batch=8, dual_rate=0.2)
     measured = {"max_rate_hz": "rate", "max_synops": "synops"}[budget]
-    (start,) = _progress_at_start(network())
-    most = 0.7 * getattr(start, measured)
+    most = 0.7 * getattr(at_start, measured)
     recipe = replace(recipe, **{budget: most})
     end = finetune(net, task(), task(), recipe, progress=seen.append)
     assert seen[0].best_score is None  # as it was given, it spends too much
@@ -219,12 +221,6 @@ def test_training_that_runs_away_stops_and_writes_nothing(tmp_path):
     with pytest.raises(DataError, match="is not finite.* lower the learning rate"):
         finetune(network(), task(), task(), recipe, checkpoint=tmp_path / "c.npz")
     assert not list(tmp_path.iterdir())
-
-
-def _progress_at_start(net):
-    seen = []
-    finetune(net, task(), task(), replace(RECIPE, epochs=1), progress=seen.append)
-    return seen[:1]
 
 
 def test_training_stops_when_nothing_gets_better():

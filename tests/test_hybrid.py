@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -38,34 +39,40 @@ NEURONS = {
     "if": lambda *a: n.IF(*a, amplitude=0.01),
     "if, v down to −1": lambda *a: n.IF(*a, amplitude=0.01, min_voltage=-1.0),
 }
+LIF, IF = "lif, 2, v down to −1", "if"
+MIXED = [tuple(NEURONS)[at : at + 4] for at in (0, 2)]  # a population each
 
 
-def convolutions(kind: str, tau_syn: float, seed: int = 0) -> Graph:
-    """conv → strided conv → transposed conv → dense → linear read-out, legalised."""
-    rng, make = np.random.default_rng(seed), NEURONS[kind]
-    unit = 60.0 if kind.startswith("if") else 1.0  # of J: Hz, or thresholds
+def convolutions(kinds: Sequence[str], tau_syn: float) -> Graph:
+    """conv → strided conv → transposed conv → dense → linear read-out, legalised.
 
-    def weights(*shape: int) -> dict[str, n.FloatArray]:
+    Args:
+        kinds: of neurons, of the four populations.
+        tau_syn: s.
+    """
+    rng, make = np.random.default_rng(0), [NEURONS[kind] for kind in kinds]
+    units = [60.0 if k.startswith("if") else 1.0 for k in kinds]  # of J: Hz, or θ
+
+    def weights(unit: float, *shape: int) -> dict[str, n.FloatArray]:
         weight = rng.normal(size=shape) * 3 / math.sqrt(math.prod(shape[:-1]))
         bias = rng.normal(0.8, 0.5, shape[-1])
         return {"weight": unit * weight, "bias": unit * bias}
 
     same, uneven = ((1, 1), (1, 1)), ((0, 1), (1, 0))
+    apart = {"stride": (2, 2), "padding": uneven}
     graph = Graph(
         (
             n.Input("x", shape=(6, 6, 2)),
-            n.Conv2D("a", ("x",), padding=same, **weights(3, 3, 2, 3)),
-            make("A", ("a",)),
-            n.Conv2D("b", ("A",), stride=(2, 2), padding=uneven, **weights(3, 3, 3, 4)),
-            make("B", ("b",)),
-            n.ConvTranspose2D(
-                "c", ("B",), stride=(2, 2), padding=uneven, **weights(3, 3, 4, 2)
-            ),
-            make("C", ("c",)),
+            n.Conv2D("a", ("x",), padding=same, **weights(units[0], 3, 3, 2, 3)),
+            make[0]("A", ("a",)),
+            n.Conv2D("b", ("A",), **apart, **weights(units[1], 3, 3, 3, 4)),
+            make[1]("B", ("b",)),
+            n.ConvTranspose2D("c", ("B",), **apart, **weights(units[2], 3, 3, 4, 2)),
+            make[2]("C", ("c",)),
             n.Flatten("flat", ("C",)),
-            n.Dense("d", ("flat",), **weights(72, 5)),
-            make("D", ("d",)),
-            n.Dense("read", ("D",), **weights(5, 3)),
+            n.Dense("d", ("flat",), **weights(units[3], 72, 5)),
+            make[3]("D", ("d",)),
+            n.Dense("read", ("D",), **weights(1.0, 5, 3)),
             n.Output("y", ("read",), settle=0.01),
         )
     )
@@ -96,9 +103,9 @@ def assert_same_spikes(net: HybridNetwork, x: n.FloatArray, steps: int = STEPS) 
 
 
 @pytest.mark.parametrize("tau_syn", [0.0, 0.005])
-@pytest.mark.parametrize("kind", NEURONS)
-def test_forward_pass_gives_the_spikes_of_the_deployed_integers(kind, tau_syn):
-    graph = convolutions(kind, tau_syn)
+@pytest.mark.parametrize("kinds", MIXED)
+def test_forward_pass_gives_the_spikes_of_the_deployed_integers(kinds, tau_syn):
+    graph = convolutions(kinds, tau_syn)
     x = np.random.default_rng(1).random((3, 6, 6, 2))
     assert assert_same_spikes(network(graph, x), x) > 100
 
@@ -106,7 +113,7 @@ def test_forward_pass_gives_the_spikes_of_the_deployed_integers(kind, tau_syn):
 @pytest.mark.parametrize("gradient", ["rate", "time"])
 def test_weights_that_training_moved_give_the_same_spikes_too(gradient):
     """After updates: rounded anew, brought back to the mantissas, biases as well."""
-    graph = convolutions("lif, 2, v down to −1", 0.0)
+    graph = convolutions([LIF] * 4, 0.0)
     x = np.random.default_rng(1).random((3, 6, 6, 2))
     net = network(graph, x, gradient=gradient)
     rng = np.random.default_rng(2)
@@ -132,7 +139,7 @@ def test_forward_pass_of_any_graph(graph, seed, tau_syn):
 
 
 def test_forward_pass_without_xla_is_the_same():
-    graph = convolutions("lif, 1 refractory step", 0.005)
+    graph = convolutions(MIXED[1], 0.005)
     x = np.random.default_rng(1).random((3, 6, 6, 2))
     plain = forward(network(graph, x, compiled=False), x, STEPS, record=True)
     fast = forward(network(graph, x), x, STEPS, record=True)
@@ -166,7 +173,7 @@ def test_network_refuses_more_synapses_than_float32_sums_exactly():
 
 
 def test_network_refuses_unknown_names_and_too_few_steps():
-    graph = convolutions("if", 0.0)
+    graph = convolutions([IF] * 4, 0.0)
     x = np.random.default_rng(1).random((1, 6, 6, 2))
     with pytest.raises(DataError, match="gradient 'exact' is unknown"):
         network(graph, x, gradient="exact")
@@ -180,10 +187,10 @@ def test_network_refuses_unknown_names_and_too_few_steps():
 
 
 @pytest.mark.parametrize("tau_syn", [0.0, 0.005])
-@pytest.mark.parametrize("kind", NEURONS)
-def test_float_semantics_give_the_spikes_of_interpret(kind, tau_syn):
+@pytest.mark.parametrize("kinds", MIXED)
+def test_float_semantics_give_the_spikes_of_interpret(kinds, tau_syn):
     """In float32, so a potential within 1e−5 of the threshold may fall either way."""
-    graph = convolutions(kind, tau_syn)
+    graph = convolutions(kinds, tau_syn)
     x = np.random.default_rng(1).random((3, 6, 6, 2))
     activity = forward(network(graph, x), x, STEPS, "float", record=True)
     names = list(activity.spikes)
@@ -195,9 +202,8 @@ def test_float_semantics_give_the_spikes_of_interpret(kind, tau_syn):
     np.testing.assert_allclose(activity.output, wanted["y"], rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("kind", ["lif, 2, v down to −1", "if"])
-def test_float_gradients_are_those_of_a_plain_loop(kind):
-    graph = convolutions(kind, 0.005)
+def test_float_gradients_are_those_of_a_plain_loop():
+    graph = convolutions([LIF, IF, IF, LIF], 0.005)
     x = np.random.default_rng(1).random((2, 6, 6, 2)).astype(np.float32)
     net = network(graph, x)
     with tf.GradientTape() as tape:
@@ -287,7 +293,7 @@ def test_rate_gradient_is_that_of_the_twin_at_the_mean_current():
     np.testing.assert_allclose(found, 0.01 * slope, rtol=1e-3)
 
 
-@pytest.mark.parametrize("kind", ["lif, 2, v down to −1", "if"])
+@pytest.mark.parametrize("kind", [LIF, IF])
 @pytest.mark.parametrize("tau_syn", [0.0, 0.005])
 def test_gradient_through_time_is_that_of_a_plain_loop(kind, tau_syn):
     """Against automatic differentiation of the recursion in float, spikes given."""

@@ -7,8 +7,8 @@ import math
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_programs import programs
-from test_place import matrix, scatter
+from random_programs import matrix, programs
+from test_place import scatter
 
 from snn_deploy.toolchain.passes.place.bound import least_usage
 from snn_deploy.toolchain.passes.place.cut import image_of
@@ -92,12 +92,12 @@ def by_every_tap(
     fans = [[fan_in(c, block) for c in program.incoming(name)] for block in blocks]
     out = np.zeros(len(blocks), int)
     for c in program.outgoing(name):
+        units = np.zeros((len(blocks), math.prod(c.source_shape) // atoms(c)), bool)
+        for n, block in enumerate(blocks):
+            units[n, block.neurons // atoms(c)] = True
         for target in cut[c.target].blocks:
-            reached = np.zeros(math.prod(c.source_shape) // atoms(c), bool)
-            reached[fan_in(c, target).source] = True
-            for n, block in enumerate(blocks):
-                units = np.unique(block.neurons // atoms(c))
-                out[n] += axon_slots(c) * reached[units].sum()
+            reached = np.unique(fan_in(c, target).source)
+            out += axon_slots(c) * units[:, reached].sum(axis=1)
     return {
         "compartments": [block.size for block in blocks],
         "input_axons": [sum(len(f.source) for f in each) for each in fans],

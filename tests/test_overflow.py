@@ -38,11 +38,12 @@ def peaks(program: Program, run: Recording, name: str) -> tuple[int, int, bool]:
     for sample in range(run.samples):
         u = [0] * population.size
         for t in range(run.steps):
-            q = np.zeros(population.size, np.int64)
+            q = np.zeros((1, population.size), np.int64)
             for c in program.incoming(name):
                 if t >= c.delay:
-                    q += synaptic_sum(c, run.spikes[c.source][sample, t - c.delay])
-            for i, arriving in enumerate(q.tolist()):
+                    spikes = run.spikes[c.source][sample : sample + 1, t - c.delay]
+                    q += synaptic_sum(c, spikes)
+            for i, arriving in enumerate(q[0].tolist()):
                 held = int(core.wrap(arriving, 21))
                 wide = int(core.decay(np.int64(u[i]), 4095 - population.decay_u)) + held
                 u[i] = int(core.wrap(wide, 23))

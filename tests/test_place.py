@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from random_programs import identity, programs, synapses
+from random_programs import identity, matrix, programs
 
 from snn_deploy.toolchain.errors import DoesNotFit
 from snn_deploy.toolchain.graph.nodes import Shape
@@ -327,15 +327,6 @@ def chain(*connections: Connection) -> Program:
         ),
         timing=Timing(dt=0.001, steps=1),
     )
-
-
-def matrix(connection: Connection) -> np.ndarray:
-    """A connection as (source neurons, target neurons)."""
-    ends = (connection.source_shape, connection.target_shape)
-    full = np.zeros([int(np.prod(shape)) for shape in ends], np.int64)
-    for source, target, weight in synapses(connection):
-        full[source, target] += weight
-    return full
 
 
 def scatter(fan: FanIn, into: np.ndarray) -> None:

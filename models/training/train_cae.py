@@ -14,7 +14,6 @@ import tensorflow as tf
 from ..data import augment
 from ..data.boxes import ImageArray
 from ..data.masks import (
-    MaskArray,
     MaskData,
     dice,
     dice_of_volumes,
@@ -26,7 +25,7 @@ from ..data.split import Split
 from ..networks.cae import cae
 from ..networks.recipe import CaeRecipe
 from .losses import bce_dice
-from .trainer import Progress, Scores, Trainer, run, split_notes
+from .trainer import Progress, Scores, Trainer, answers, run, split_notes
 
 
 def train_cae(
@@ -103,7 +102,7 @@ class _CaeTrainer(Trainer):
         return bce_dice(self.model(images, training=True), masks)
 
     def judge(self) -> tuple[float, None]:
-        values = self.model.predict(self.validation.images, batch_size=64, verbose=0)
+        (values,) = answers(self.model, self.validation.images)
         self.demand_finite("a mask that the network gives", values)
         return dice(values > 0.5, self.validation.masks), None
 
@@ -115,7 +114,7 @@ class _CaeTrainer(Trainer):
         scores: Scores = {}
         for name in ("validation", "test"):
             part = self.data.take(getattr(self.parts, name))
-            found = _masks(model, part)
+            found = answers(model, part.images)[0] > 0.5
             trivial = np.broadcast_to(constant, part.masks.shape)
             each = dice_of_volumes(found, part.masks, part.volume)
             scores[name] = {
@@ -124,11 +123,6 @@ class _CaeTrainer(Trainer):
                 "ann_dice_of_volumes": float(each.mean()),
             }
         return scores
-
-
-def _masks(model: tf.keras.Model, data: MaskData) -> MaskArray:
-    found: MaskArray = model.predict(data.images, batch_size=64, verbose=0) > 0.5
-    return found
 
 
 def _fingerprint(data: MaskData) -> str:

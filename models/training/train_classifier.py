@@ -16,7 +16,7 @@ from ..networks.classifier import classifier, segmenter, standard_of
 from ..networks.recipe import PlainRecipe
 from .checkpoint import digest
 from .losses import find_loss
-from .trainer import Batch, Progress, Scores, Trainer, run
+from .trainer import Batch, Progress, Scores, Trainer, answers, run
 
 Samples = tuple[Array, Array]
 """What the network takes, float32, and the answers as a loss takes them."""
@@ -140,11 +140,11 @@ class _PlainTrainer(Trainer):
 
     def judge(self) -> tuple[float, None]:
         x, wanted = self.material.validation
-        answers = _predict(self.model, x)
-        self.demand_finite("what the network gives", answers)
+        (found,) = answers(self.model, x)
+        self.demand_finite("what the network gives", found)
         if self.material.task == "values":
-            answers = answers * self.spread + self.middle
-        return self.score(answers, wanted), None
+            found = found * self.spread + self.middle
+        return self.score(found, wanted), None
 
     def deployable(self) -> tf.keras.Model:
         """The network as it answers: probabilities, and values in their own units."""
@@ -157,9 +157,4 @@ class _PlainTrainer(Trainer):
         return plain
 
     def scores(self, model: tf.keras.Model) -> Scores:
-        return self.material.scores(lambda x: _predict(model, x))
-
-
-def _predict(model: tf.keras.Model, x: Array) -> Array:
-    answers: Array = model.predict(x, batch_size=64, verbose=0)
-    return answers
+        return self.material.scores(lambda x: answers(model, x)[0])

@@ -12,13 +12,13 @@ import numpy as np
 import tensorflow as tf
 
 from ..data import augment
-from ..data.boxes import BoxData, FloatArray, ImageArray, iou, mean_box, median_box
+from ..data.boxes import BoxData, ImageArray, iou, mean_box, median_box
 from ..data.split import Split, split
 from ..networks.locnet import fold, locnet, populations
 from ..networks.neurons import RateNoise
 from ..networks.recipe import Recipe
 from .losses import find_loss
-from .trainer import Progress, Scores, Trainer, run, split_notes
+from .trainer import Progress, Scores, Trainer, answers, run, split_notes
 
 
 def train(
@@ -101,7 +101,7 @@ class _LocNetTrainer(Trainer):
 
     def judge(self) -> tuple[float, float]:
         images, boxes = self.validation
-        predicted, *activities = self.rates.predict(images, verbose=0)
+        predicted, *activities = answers(self.rates, images)
         self.demand_finite("a box that the network gives", predicted)
         rate = np.mean([a.mean() for a in activities]) / self.recipe.amplitude
         return float(iou(predicted, boxes).mean()), float(rate)
@@ -131,9 +131,7 @@ class _LocNetTrainer(Trainer):
         scores: Scores = {}
         for name in ("validation", "test"):
             part = self.data.take(getattr(self.parts, name))
-            predicted: FloatArray = model.predict(
-                part.images(self.recipe.size), verbose=0
-            )
+            (predicted,) = answers(model, part.images(self.recipe.size))
             scores[name] = {
                 "constant_box_iou": float(iou(constant, part.boxes).mean()),
                 "mean_box_iou": float(iou(mean, part.boxes).mean()),

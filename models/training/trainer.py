@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from ... import __version__
@@ -31,6 +32,7 @@ from .saving import check_model_file, save_model
 if TYPE_CHECKING:
     from rich.console import Console
 
+AT_ONCE = 64  # samples
 Batch = tuple[Any, ...]
 Scores = dict[str, dict[str, float]]
 """Part of the split → score → value."""
@@ -83,7 +85,7 @@ class Trainer(Resumable):
         self.seed, self.epochs = recipe.seed, recipe.epochs
         self.learning_rate = recipe.learning_rate
         self.optimizer = Adam(model.trainable_variables)
-        self.step = tf.function(self._step, reduce_retracing=True)
+        self.step = tf.function(self._step, autograph=False, reduce_retracing=True)
         self.epoch = self.best_epoch = 0
         self.best_score = None
         self.best_weights = self.weights()
@@ -208,6 +210,19 @@ def _metadata(trainer: Trainer, model: tf.keras.Model, command: str) -> dict[str
         },
         "command": command,
     }
+
+
+def answers(model: tf.keras.Model, x: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+    """What each of a network's outputs gives for samples, (samples, …).
+
+    Not by ``Model.predict``: it sets up a pipeline at every call, and training asks
+    after every epoch.
+    """
+    parts = [
+        tf.nest.flatten(model(x[at : at + AT_ONCE], training=False))
+        for at in range(0, len(x), AT_ONCE)
+    ]
+    return [np.concatenate(output) for output in zip(*parts)]
 
 
 def split_notes(parts: Split, units: Mapping[str, str]) -> dict[str, Any]:

@@ -55,12 +55,12 @@ def moving_shape(
     seen, found = light[0].copy(), []
     for moment, now in enumerate(light[1:]):
         y, x = np.nonzero(abs(now - seen) > THRESHOLD)
-        found.append(_events(rng, moment, x, y, now[y, x] > seen[y, x]))
+        found.append((np.full_like(x, moment), x, y, now[y, x] > seen[y, x]))
         seen[y, x] = now[y, x]
+    events = _events(rng, *map(np.concatenate, zip(*found)))
     stray = rng.poisson(NOISE * height * width)
     where = rng.integers(0, (DURATION - 1, width, height, 2), (stray, 4))
-    found.append(_events(rng, *where.T))
-    events = np.concatenate(found)
+    events = np.concatenate([events, _events(rng, *where.T)])
     return events[np.argsort(events["t"], kind="stable")]
 
 
@@ -83,10 +83,10 @@ def _light(
 
 
 def _events(
-    rng: np.random.Generator, moment: Array | int, x: Array, y: Array, p: Array
+    rng: np.random.Generator, moment: Array, x: Array, y: Array, p: Array
 ) -> Array:
-    """Events within the ms that follows ``moment``."""
+    """Events within the ms that follow ``moment``, (events,) each."""
     events = np.empty(len(x), EVENT)
-    events["t"] = 1000 * np.asarray(moment) + rng.integers(0, 1000, len(x))
+    events["t"] = 1000 * moment + rng.integers(0, 1000, len(x))
     events["x"], events["y"], events["p"] = x, y, p
     return events
