@@ -11,7 +11,7 @@ from .calibration.findings.evidence import Evidence
 from .calibration.findings.finding import Finding, worthless
 from .calibration.findings.findings import find
 from .calibration.report.report import Score
-from .model_files import Model
+from .model_files import Model, checked
 from .models.data.dataset import Dataset
 from .pipeline.changes import Change
 from .targets.contract import find_target
@@ -122,10 +122,15 @@ def exam_of_built(built: Built, data: Dataset, examples: Examples) -> Exam:
 
 
 def scales_of(built: Built) -> Mapping[str, Scales] | None:
-    """Of a fine-tuned network; None of others."""
+    """Of a fine-tuned network; None of others.
+
+    Raises:
+        ModelError: they are damaged.
+    """
     if built.program.graph is None:
         return None
-    return Model(built.program.graph, built.network).scales
+    model = Model(built.program.graph, built.network)
+    return checked(built.stored.source, model).scales
 
 
 @dataclass(frozen=True, eq=False)

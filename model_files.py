@@ -182,19 +182,23 @@ def _read(path: Path | None, output: str | None) -> Model:
     if path.suffix != ".snn" and not (path / "manifest.json").is_file():
         found = read_network(path, output)
         known = find_metadata(path) or {}
-        return _checked(path, Model(found.graph, known, found.notes))
+        return checked(f"Model {str(path)!r}", Model(found.graph, known, found.notes))
     bundle = load_bundle(path)
     if bundle.graph is None:
         raise ModelError(
             f"Model {str(path)!r}: it holds a Program, which is built already; run it "
             "with `snn-deploy run`"
         )
-    kept = _checked(path, Model(bundle.graph, bundle.metadata))
+    kept = checked(f"Model {str(path)!r}", Model(bundle.graph, bundle.metadata))
     return replace(kept, remarks=tuple(kept.metadata.get("remarks", ())))
 
 
-def _checked(path: Path, model: Model) -> Model:
-    """The model, where what is read of its metadata is of the right form."""
+def checked(what: str, model: Model) -> Model:
+    """The model, where what is read of its metadata is of the right form.
+
+    Raises:
+        ModelError: it is not; ``what`` is what it is called.
+    """
     try:
         revive(tuple[str, ...], model.metadata.get("remarks", []), "remarks")
         for name, kind in (("finetuned", _tuned), ("scores", _known)):
@@ -203,7 +207,7 @@ def _checked(path: Path, model: Model) -> Model:
         revive(float, model.recipe.get("crops", 1.0), "recipe.crops")
     except ValueError as error:
         raise ModelError(
-            f"Model {str(path)!r}: its metadata are damaged ({error}); train it again"
+            f"{what}: its metadata are damaged ({error}); train it again"
         ) from error
     return model
 
