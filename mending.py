@@ -125,12 +125,12 @@ def scales_of(built: Built) -> Mapping[str, Scales] | None:
     """Of a fine-tuned network; None of others.
 
     Raises:
-        ModelError: they are damaged.
+        ModelError: the bundle's metadata are damaged.
     """
     if built.program.graph is None:
         return None
-    model = Model(built.program.graph, built.network)
-    return checked(built.stored.source, model).scales
+    network = Model(built.program.graph, built.network)
+    return checked(network, "The network that the bundle was built from").scales
 
 
 @dataclass(frozen=True, eq=False)

@@ -182,22 +182,22 @@ def _read(path: Path | None, output: str | None) -> Model:
     if path.suffix != ".snn" and not (path / "manifest.json").is_file():
         found = read_network(path, output)
         known = find_metadata(path) or {}
-        return checked(f"Model {str(path)!r}", Model(found.graph, known, found.notes))
+        return checked(Model(found.graph, known, found.notes), f"Model {str(path)!r}")
     bundle = load_bundle(path)
     if bundle.graph is None:
         raise ModelError(
             f"Model {str(path)!r}: it holds a Program, which is built already; run it "
             "with `snn-deploy run`"
         )
-    kept = checked(f"Model {str(path)!r}", Model(bundle.graph, bundle.metadata))
+    kept = checked(Model(bundle.graph, bundle.metadata), f"Model {str(path)!r}")
     return replace(kept, remarks=tuple(kept.metadata.get("remarks", ())))
 
 
-def checked(what: str, model: Model) -> Model:
+def checked(model: Model, what: str) -> Model:
     """The model, where what is read of its metadata is of the right form.
 
     Raises:
-        ModelError: it is not; ``what`` is what it is called.
+        ModelError: it is not, in what is called ``what``.
     """
     try:
         revive(tuple[str, ...], model.metadata.get("remarks", []), "remarks")

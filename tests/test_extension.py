@@ -80,8 +80,8 @@ ADDED = {  # file → what it holds, and the line that names it: where, before, 
     "pipeline/halve.py": (
         PASS,
         "deploy.py",
-        'CONVERTED = ("fold"',
-        'CONVERTED = ("fold", "halve"',
+        '*("fold", "equalize"',
+        '*("fold", "halve", "equalize"',
     ),
 }
 

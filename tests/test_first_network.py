@@ -88,7 +88,7 @@ def test_a_network_goes_from_data_to_a_verdict(name, tmp_path, bars, run_cli, ca
     assert run_cli("finetune", ann, *data, *TUNE, adapt, "--out", tuned) == 0
     for model in models:
         build = ("build", "--target", "reference", "--model", model, "--out", built)
-        assert run_cli(*build, *data, "--samples", 60) == 0
+        assert run_cli(*build, *data, "--samples", 60, "--force") == 0
         report = json.loads((built / "report.json").read_text())
         found = {(s["metric"], s["name"]): s["value"] for s in report["scores"]}
         assert "test part of the model's split" in report["source"]

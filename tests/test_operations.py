@@ -170,7 +170,7 @@ def test_build_run_and_report_show_the_same_macs(tmp_path, run_cli, capsys):
     expected = {"relu1": 0, "relu2": 2592, "relu3": 48, "total": 2640}
     assert told(capsys) == expected
     words = (out / "program.snn", "--target", "reference", "--samples", 2, "--json")
-    assert run_cli("run", *words, "--force") == 0  # it answers the same for both
+    assert run_cli("run", *words, "--force") == 0
     assert told(capsys) == expected
     assert run_cli("report", out, "--json") == 0
     assert told(capsys) == expected

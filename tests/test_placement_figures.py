@@ -71,7 +71,7 @@ def test_a_residual_network_is_checked_from_its_file(
         if isinstance(node, ReLU)
     )
     assert found.cores > 40 and found.chips == 1  # a core for each population, at least
-    assert 0 < found.cpu_seconds and 0 < found.peak_gib < 1
+    assert found.cpu_seconds > 0 and found.peak_gib > 0
 
 
 def test_the_table_is_of_these_networks(placement):

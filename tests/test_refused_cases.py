@@ -98,7 +98,7 @@ def test_what_no_neuron_computes_is_rewritten_on_request(make, tmp_path, run_cli
     words += ("--out", tmp_path / "out", "--steps", STEPS)
     assert run_cli("build", *words) == 2
     assert not (tmp_path / "out").exists()
-    assert run_cli("build", *words, "--rewrite", choice) == 0
+    assert run_cli("build", *words, "--rewrite", choice, "--force") == 0
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     scores = {
         (score["metric"], score["name"]): score["value"] for score in report["scores"]

@@ -13,6 +13,7 @@ from .evidence import Evidence
 from .finding import Finding
 
 FAR = 0.25  # mean squared error of outputs, of their variance
+FEW = 8  # samples, of which fewer make nothing certain
 
 
 def on_answers(evidence: Evidence, *, labelled: bool) -> Iterator[Finding]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ..report.report import Score
-from .answers import on_answers, on_scores
+from .answers import FEW, on_answers, on_scores
 from .evidence import Evidence
 from .finding import Finding
 from .layers import on_layers
@@ -22,9 +23,12 @@ def find(
         name: of the network, in the scores.
         trivial: of the trivial answer there; None without labels.
     """
+    on_score = list(on_scores(scores, name, trivial)) if trivial else []
+    if evidence.recording.samples < FEW:  # no score of so few is certain
+        on_score = [replace(each, severity="warning") for each in on_score]
     found = [
         *on_answers(evidence, labelled=trivial is not None),
-        *(on_scores(scores, name, trivial) if trivial else ()),
+        *on_score,
         *on_layers(evidence),
     ]
     return tuple(sorted(found, key=lambda each: each.severity != "error"))
