@@ -174,7 +174,8 @@ def build(
             count = _fitting(TRIED, source.graph, longest)
             ann = None if source.scales else source.graph
             exam = exam_of(task, count, ann, source.before)
-            findings = mended(findings, program, changes(start, passes), exam)
+            ways = changes(replace(start, settings=done.settings), passes)
+            findings = mended(findings, program, ways, exam)
     report = measure(
         program,
         recording,

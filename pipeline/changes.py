@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
+from ..calibration.report.report import revive
 from ..toolchain.graph.nodes import Array
 from ..toolchain.passes.quantize.rounding import Scales
 from ..toolchain.program.host import BiasEncoder, SpikeEncoder, parts_of
@@ -122,7 +123,7 @@ def rebuilt(
         graph=program.graph,
         samples=samples,
         settings=Settings(
-            **{name: asked[name] for name in OPTIONS if name in asked},
+            **asdict(_asked(asked)),
             steps=program.timing.steps,
             dt=program.timing.dt,
             encoder=coding,
@@ -133,6 +134,26 @@ def rebuilt(
     few = replace(start, samples=samples[:TRIED])
     yield Change(words=ANEW, make=lambda: _built(few, passes))
     yield from changes(start, passes, "build it with ")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """Settings of ``OPTIONS``, as a build notes them."""
+
+    calibrate: Literal["none", "fast", "thorough"] = "fast"
+    weight_bits: int = 8
+    tau_syn: float | None = None
+    max_rate: float | None = None
+    min_potential: float | None = None
+
+
+def _asked(noted: Mapping[str, Any]) -> _Asked:
+    """What was noted; the defaults where it is damaged."""
+    try:
+        found: _Asked = revive(_Asked, dict(noted), "settings")
+    except ValueError:
+        return _Asked()
+    return found
 
 
 def _coding(part: BiasEncoder | SpikeEncoder) -> str:

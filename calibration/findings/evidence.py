@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...toolchain.graph.graph import Graph
-from ...toolchain.graph.interpret import interpret
+from ...toolchain.graph.interpret import recorded
 from ...toolchain.graph.nodes import FloatArray, Neurons
 from ...toolchain.program.program import Program
 from ...toolchain.program.recording import Recording
@@ -85,7 +85,7 @@ def _floats(graph: Graph, still: FloatArray, outputs: FloatArray) -> Float:
     """A float network on the first of the samples, whose answers are known."""
     few = still[:FEW]
     nodes = [node for node in graph.nodes if isinstance(node, Neurons)]
-    values = interpret(graph, few, record=[node.name for node in nodes])
+    values = recorded(graph, few, [node.name for node in nodes])
     rates = {
         node.name: values[node.name].reshape(len(few), -1) / node.amplitude
         for node in nodes

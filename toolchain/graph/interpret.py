@@ -16,7 +16,7 @@ from .graph import Graph
 from .nodes import FloatArray
 from .operations import apply
 
-PORTION = 64  # samples that ``evaluate`` takes at once
+PORTION, MOST = 64, 1 << 27  # samples, and values, that are computed at once
 
 
 def interpret(
@@ -76,9 +76,21 @@ def interpret(
 
 def evaluate(graph: Graph, samples: FloatArray) -> FloatArray:
     """Output of the Graph in rate mode for any number of samples, a few at a time."""
-    parts = range(0, len(samples), PORTION)
-    found = [interpret(graph, samples[i : i + PORTION]) for i in parts]
-    return np.concatenate([values[graph.output.name] for values in found])
+    name = graph.output.name
+    return recorded(graph, samples, [name])[name]
+
+
+def recorded(
+    graph: Graph, samples: FloatArray, names: Collection[str]
+) -> dict[str, FloatArray]:
+    """Values of nodes likewise, node name → (samples, *shape)."""
+    size = sum(math.prod(shape) for shape in graph.shapes.values())
+    portion = max(1, min(PORTION, MOST // size))
+    found = [
+        interpret(graph, samples[i : i + portion], record=names)
+        for i in range(0, len(samples), portion)
+    ]
+    return {name: np.concatenate([each[name] for each in found]) for name in names}
 
 
 def _simulate(
