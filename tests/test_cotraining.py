@@ -27,6 +27,16 @@ from snn_deploy.tuning import Choices, prepare  # noqa: E402
 QUICK = Choices(steps=12, settle=4, adapt_epochs=2, epochs=3, max_rate_hz=400.0)
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """What an uninterrupted run ends with."""
+    folder = tmp_path_factory.mktemp("whole")
+    model = write_model(folder / "tiny.h5", CONV, FLATTEN, DENSE)
+    pictures = write_pictures(folder / "pictures")
+    cotrain(model, pictures, folder / "whole.snn", QUICK)
+    return weights(folder / "whole.snn")
+
+
 @pytest.fixture
 def files(tmp_path):
     model = write_model(tmp_path / "tiny.h5", CONV, FLATTEN, DENSE)
@@ -62,9 +72,8 @@ def test_the_built_integers_are_the_trained_ones(files):
         assert layer["spikes"] == pytest.approx(spikes, rel=1e-9), layer["name"]
 
 
-def test_a_resumed_run_ends_with_the_same_network(files):
+def test_a_resumed_run_ends_with_the_same_network(files, whole):
     model, pictures, folder = files
-    cotrain(model, pictures, folder / "whole.snn", QUICK)
 
     class Killed(Exception):
         pass
@@ -77,7 +86,7 @@ def test_a_resumed_run_ends_with_the_same_network(files):
         cotrain(model, pictures, folder / "cut.snn", QUICK, progress=kill)
     assert not (folder / "cut.snn").exists()
     cotrain(model, pictures, folder / "cut.snn", QUICK, resume=True)
-    for a, b in zip(weights(folder / "whole.snn"), weights(folder / "cut.snn")):
+    for a, b in zip(whole, weights(folder / "cut.snn")):
         np.testing.assert_array_equal(a, b)
 
 
@@ -89,17 +98,17 @@ def killed_in(phase: str):
     return kill
 
 
-def test_a_resumed_run_never_goes_on_with_an_older_ones_spikes(files):
+def test_a_resumed_run_never_goes_on_with_an_older_ones_spikes(files, whole):
     """Killed in its first phase, under the name of a run that had ended."""
     model, pictures, folder = files
-    out, longer = folder / "m.snn", replace(QUICK, adapt_epochs=3)
-    cotrain(model, pictures, folder / "whole.snn", longer)
-    cotrain(model, pictures, out, QUICK)
+    out = folder / "m.snn"
+    cotrain(model, pictures, out, replace(QUICK, adapt_epochs=1))
+    assert (folder / "m.snn.spikes.npz").exists()
     with pytest.raises(KeyboardInterrupt):
-        cotrain(model, pictures, out, longer, progress=killed_in("adapt"))
+        cotrain(model, pictures, out, QUICK, progress=killed_in("adapt"))
     assert not (folder / "m.snn.spikes.npz").exists()
-    cotrain(model, pictures, out, longer, resume=True)
-    for a, b in zip(weights(folder / "whole.snn"), weights(out)):
+    cotrain(model, pictures, out, QUICK, resume=True)
+    for a, b in zip(whole, weights(out)):
         np.testing.assert_array_equal(a, b)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,7 +23,7 @@ from snn_deploy.toolchain.bundle.bundle import load_bundle  # noqa: E402
 from snn_deploy.toolchain.graph import nodes as n  # noqa: E402
 from snn_deploy.toolchain.graph.graph import Graph  # noqa: E402
 
-QUICK = "--steps 16 --adapt-epochs 6 --epochs 2 --max-rate-hz 400".split()
+QUICK = "--steps 16 --adapt-epochs 4 --epochs 1 --max-rate-hz 400".split()
 
 
 def classes(folder):
@@ -60,16 +62,29 @@ CASES = {
 }
 
 
+@pytest.fixture(scope="module")
+def fine_tuned(tmp_path_factory):
+    """Name of a case → the file of its data, and that of its network, fine-tuned."""
+
+    @cache
+    def make(name: str) -> tuple[Path, Path]:
+        folder = tmp_path_factory.mktemp("tuned")
+        data, tuned = folder / "data.npz", folder / "tuned.snn"
+        graph, x, y = CASES[name][0](folder)
+        np.savez(data, x=x, y=y)
+        model = save(folder / "ann.snn", graph)
+        words = ["finetune", model, "--data", data, "--out", tuned, *QUICK, "--seed", 1]
+        done = CliRunner().invoke(cli, list(map(str, words)))
+        assert done.exit_code == 0, (done.output, done.exception)
+        return data, tuned
+
+    return make
+
+
 @pytest.mark.parametrize("name", CASES)
-def test_a_kind_goes_all_the_way(name, tmp_path):
-    make, metric, trivial = CASES[name]
-    graph, x, y = make(tmp_path)
-    data = tmp_path / "data.npz"
-    np.savez(data, x=x, y=y)
-    model, tuned = save(tmp_path / "ann.snn", graph), tmp_path / "tuned.snn"
-    words = ["finetune", model, "--data", data, "--out", tuned, *QUICK]
-    done = CliRunner().invoke(cli, list(map(str, words)))
-    assert done.exit_code == 0, (done.output, done.exception)
+def test_a_kind_goes_all_the_way(name, tmp_path, fine_tuned):
+    _, metric, trivial = CASES[name]
+    data, tuned = fine_tuned(name)
     words = ["build", "--target", "reference", "--model", tuned, "--data", data]
     done = CliRunner().invoke(cli, [*map(str, words), "--out", str(tmp_path / "o")])
     assert done.exit_code == 0, (done.output, done.exception)
@@ -91,15 +106,10 @@ def test_a_kind_goes_all_the_way(name, tmp_path):
         assert layer["spikes"] == pytest.approx(spikes, rel=1e-9), layer["name"]
 
 
-def test_what_was_trained_on_is_not_tested_on_whatever_the_seed(tmp_path):
+def test_what_was_trained_on_is_not_tested_on_whatever_the_seed(tmp_path, fine_tuned):
     """A plain network, split by finetune's seed; the build keeps to that split."""
-    graph, x, y = classes(tmp_path)
-    data = tmp_path / "data.npz"
-    np.savez(data, x=x, y=y)
-    model, tuned = save(tmp_path / "ann.snn", graph), tmp_path / "tuned.snn"
-    words = ["finetune", model, "--data", data, "--out", tuned, *QUICK, "--seed", 1]
-    done = CliRunner().invoke(cli, list(map(str, words)))
-    assert done.exit_code == 0, (done.output, done.exception)
+    data, tuned = fine_tuned("classes")
+    x, y = (np.load(data)[name] for name in "xy")
     split = read_model(tuned).metadata["split"]
     more = tmp_path / "more.npz"
     order = np.random.default_rng(0).permutation(200)

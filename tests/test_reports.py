@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -210,12 +211,25 @@ def scores(report: dict) -> dict[tuple[str, str], float]:
     return {(s["metric"], s["name"]): s["value"] for s in report["scores"]}
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_it_answers_as_the_float_network_does(name, tmp_path, run_cli):
-    case = CASES[name]()
-    report = built(run_cli, tmp_path, case, "--steps", 128)
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory) -> Callable[[str], Path]:
+    """A folder for each case, for all tests."""
+    return cache(tmp_path_factory.mktemp)
+
+
+@pytest.fixture(params=CASES)
+def once(request, folders, run_cli) -> Path:
+    """Where a case is built, once for what is asked of it."""
+    folder = folders(request.param)
+    if not (folder / "out").exists():
+        built(run_cli, folder, CASES[request.param](), "--steps", 48)
+    return folder / "out"
+
+
+def test_it_answers_as_the_float_network_does(once):
+    report = json.loads((once / "report.json").read_text())
     found = scores(report)
-    if case[2] is not None:
+    if "y" in np.load(once.parent / "xy.npz"):
         ann, snn = (found["accuracy", w] for w in ("float ANN", "integer SNN"))
         assert ann > 0.9 and snn > ann - 0.06
         assert found["accuracy", "most frequent class"] < 0.6
@@ -226,12 +240,10 @@ def test_it_answers_as_the_float_network_does(name, tmp_path, run_cli):
 
 
 @pytest.mark.skipif(not find_spec("nengo_loihi"), reason="nengo-loihi is missing")
-@pytest.mark.parametrize("name", CASES)
-def test_not_one_spike_differs_on_the_emulator(name, tmp_path, run_cli):
-    built(run_cli, tmp_path, CASES[name](), "--steps", 16)
-    bundle = tmp_path / "out" / "program.snn"
+def test_not_one_spike_differs_on_the_emulator(once, run_cli):
     targets = "reference,loihi-emulator"
-    assert run_cli("compare", bundle, "--targets", targets, "--samples", 2) == 0
+    words = ("--targets", targets, "--samples", 2)
+    assert run_cli("compare", once / "program.snn", *words) == 0
 
 
 def test_real_values_come_back_with_their_sign_and_size(tmp_path, run_cli):
