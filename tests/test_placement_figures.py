@@ -61,6 +61,7 @@ def test_300_000_neurons(placement):
 def test_a_residual_network_is_checked_from_its_file(
     placement: ModuleType, tmp_path: Path
 ) -> None:
+    pytest.importorskip("onnx", reason="onnx is not installed")
     residual = placement.residual
     small = residual.residual_network(width=4, side=32, classes=10)
     residual.write(tmp_path / "small.onnx", small)
