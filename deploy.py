@@ -8,11 +8,10 @@ Program → target → Recording → Report
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,8 @@ from .calibration.findings.findings import find
 from .calibration.operations import with_macs
 from .calibration.overflow import Overflow
 from .calibration.report.picture import Answers, drawn
-from .calibration.report.report import Report, StepTime, measure, write_files
+from .calibration.report.report import Report, StepTime, measure
+from .folders import write_into
 from .mending import exam_of, mended
 from .model_files import Model, read_model
 from .models.data.formats.formats import AS_NAMED
@@ -37,11 +37,12 @@ from .pipeline.compilation import (
     compiled,
     find_pass,
 )
+from .showing import figured, guilt_where_cheap, made_by, report_files
 from .targets.contract import RASTER_BYTES, Target, find_target
 from .tasks.reading import check_reading
 from .tasks.task import Task, read_task
 from .toolchain.bundle.bundle import Bundle, packed
-from .toolchain.errors import DataError, ModelError
+from .toolchain.errors import ModelError
 from .toolchain.graph.graph import Graph
 from .toolchain.graph.interpret import evaluate
 from .toolchain.graph.nodes import Array, Neurons
@@ -113,6 +114,7 @@ def build(
     force: bool = False,
     output: str | None = None,
     rewrites: Mapping[str, str] | None = None,
+    command: str = "",
 ) -> Build:
     """A trained network → a Program that has run on a target, and its Report.
 
@@ -130,6 +132,7 @@ def build(
         force: go on where the float network is no better than a constant answer.
         output: which of several outputs of the network to read.
         rewrites: what of it to rewrite as what, ``toolchain.passes.rewrite``.
+        command: that the user typed, for the report.
 
     Raises:
         SnnDeployError: something of the above is not in order; nothing was written.
@@ -176,6 +179,10 @@ def build(
             exam = exam_of(task, count, ann, source.before)
             ways = changes(replace(start, settings=done.settings), passes)
             findings = mended(findings, program, ways, exam)
+    guilt, judge = None, task.judged(test.first(few))
+    if not source.scales:
+        with steps("look for guilty layers"):
+            guilt = guilt_where_cheap(program, test.x[:few], shown, judge)
     report = measure(
         program,
         recording,
@@ -189,6 +196,23 @@ def build(
         notes=notes,
         findings=findings,
         calibration=done.choices,
+        provenance=made_by(
+            place,
+            program,
+            model=source.name,
+            sha256=source.sha256,
+            data=task.source,
+            command=command,
+            settings={**asdict(settings), "steps": program.timing.steps},
+        ),
+        figures=figured(
+            session,
+            recording,
+            shown,
+            judge=judge,
+            predictions=task.predictions(test.first(few), shown.output),
+            guilt=guilt,
+        ),
     )
     return Build(
         bundle=_bundle(program, source, task, settings),
@@ -353,47 +377,14 @@ def compile_program(
 
 
 def write(made: Build, folder: Path) -> None:
-    """Write program.snn, report.json and report.png, all of them or none.
+    """Write program.snn, report.json, report.html and report.png, all or none.
 
     Raises:
         DataError, BundleError: the folder cannot be written.
     """
-    program = folder / "program.snn"
     files = {
-        program: packed(program, made.bundle),
-        folder / "report.json": made.report.encoded(),
-        folder / "report.png": drawn(made.shown, answers=made.picture),
+        "program.snn": packed(folder / "program.snn", made.bundle),
+        "report.png": drawn(made.shown, answers=made.picture, of=made.report),
+        **report_files(made.report),
     }
-    _make(folder)
-    write_files(files)
-
-
-def write_text(text: str, file: Path) -> Path:
-    """Write a network's text to a file, whole or not at all; the file.
-
-    Raises:
-        DataError: it cannot be written.
-    """
-    _make(file.parent)
-    write_files({file: f"{text}\n".encode()})
-    return file
-
-
-def check_folder(folder: Path) -> None:
-    """Raise DataError where nothing could be written to a folder, which need not be."""
-    there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        raise DataError(
-            f"Folder {str(folder)!r}: nothing can be written to {str(there)!r}; name "
-            "another with --out"
-        )
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(
-            f"Folder {str(folder)!r} cannot be made ({error.strerror}); name another "
-            "with --out"
-        ) from error
+    write_into(folder, files)

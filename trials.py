@@ -11,9 +11,11 @@ from .calibration.report.report import Report, Score, measure
 from .deploy import SHOWN, network_on
 from .mending import Exam, exam_of_built, mended, scales_of
 from .pipeline.changes import TRIED, Change, longer, rebuilt
+from .showing import figured, guilt_where_cheap, made_by
 from .targets.contract import find_target
 from .tasks.built import Built, read_built
 from .tasks.predictions import check_predictions, save_predictions
+from .toolchain.files import sha256_of
 from .toolchain.program.recording import Recording
 from .toolchain.verdict.compare import FLOAT, Tolerances, Verdict
 from .toolchain.verdict.compare import compare as compare_recordings
@@ -30,6 +32,7 @@ def run(
     device: str,
     data: Path | None = None,
     predictions: Path | None = None,
+    command: str = "",
 ) -> Report:
     """Run samples through a built Program on a target → its Report.
 
@@ -41,6 +44,7 @@ def run(
         device: profile of the energy proxy, a name or a file.
         data: new samples, with or without labels; those in the bundle where None.
         predictions: file for the answers, .csv or .npz.
+        command: that the user typed, for the report.
 
     Raises:
         SnnDeployError: something of the above is not in order; nothing was written.
@@ -53,8 +57,12 @@ def run(
     if samples is None and data is None:
         samples = min(SHOWN, len(asked))
     examples = built.examples(asked, samples)
+    few = examples.first(SHOWN)
     with place.load(built.program) as session:
-        recording = session.run(examples.x, steps, record="counts")
+        shown = session.run(few.x, steps)
+        recording = shown
+        if len(examples) > len(few):
+            recording = session.run(examples.x, steps, record="counts")
         utilization = session.utilization
     if predictions is not None:
         save_predictions(
@@ -67,16 +75,39 @@ def run(
     exam = exam_of_built(built, asked, examples)
     scores, findings = exam.judged(built.program, recording, network_on(place))
     if findings:
-        few = exam_of_built(built, asked, examples.first(TRIED))
-        findings = mended(findings, built.program, _ways(built, few, recording), few)
+        tried = exam_of_built(built, asked, examples.first(TRIED))
+        ways = _ways(built, tried, recording)
+        findings = mended(findings, built.program, ways, tried)
+    source, judge = f"samples in {data or bundle}", built.judged(asked, few)
+    guilt = None
+    if not scales_of(built):
+        guilt = guilt_where_cheap(built.program, few.x, shown, judge)
     return measure(
         built.program,
         recording,
         profile,
-        source=f"samples in {data or bundle}",
+        source=source,
         scores=scores,
         utilization=utilization,
         findings=findings,
+        confusion=built.confusion(examples, recording.output),
+        provenance=made_by(
+            place,
+            built.program,
+            model=bundle.absolute().name,
+            sha256=sha256_of(bundle),
+            data=source,
+            command=command,
+            settings={**built.settings, "steps": shown.steps},
+        ),
+        figures=figured(
+            session,
+            recording,
+            shown,
+            judge=judge,
+            predictions=built.predictions(asked, few, shown.output),
+            guilt=guilt,
+        ),
     )
 
 

@@ -66,8 +66,8 @@ class LayerStatistics:
     """synaptic_operations / synapses; None without outgoing synapses."""
     incoming_synapses: int
     """Into this layer, those of weight 0 too."""
-    nonzero_synapses: int
-    """Of these, the ones whose weight is not 0."""
+    nonzero_synapses: int | None
+    """Of these, the ones whose weight is not 0; None in reports of schema 1."""
     macs: int | None
     """Multiply-accumulates of the conventional network that the incoming synapses take
     the place of (``Population.macs``); None where they are not known. The encoder's
@@ -122,7 +122,7 @@ def total_statistics(program: Program, recording: Recording) -> LayerStatistics:
         synapses=sum(layer.synapses for layer in layers),
         synaptic_operations=sum(layer.synaptic_operations for layer in layers),
         incoming_synapses=sum(layer.incoming_synapses for layer in layers),
-        nonzero_synapses=sum(layer.nonzero_synapses for layer in layers),
+        nonzero_synapses=sum(layer.nonzero_synapses or 0 for layer in layers),
         macs=None if None in known else sum(m for m in known if m is not None),
         neuron_updates=sum(layer.neuron_updates for layer in layers),
         active_updates=sum(layer.active_updates for layer in layers),

@@ -20,6 +20,7 @@ from .options import (
     TARGET,
     WEIGHT,
     CountOrAuto,
+    command_line,
     consoles,
     end,
     json_option,
@@ -134,15 +135,15 @@ def build(
 ) -> None:
     """Compile a trained network, run it on a target, report firing rates and energy.
 
-    Writes program.snn, report.json and report.png. Exit code 1 where the answers are
+    Writes program.snn, report.json, report.html and report.png. Exit code 1 where the answers are
     worth nothing: the findings say why, and what mends it.
     """
-    from .. import deploy
+    from .. import deploy, folders
     from ..pipeline.compilation import Settings
 
     stdout, stderr = consoles()
     folder = out or Path("build") / f"{model.stem if model else 'locnet'}-{target}"
-    deploy.check_folder(folder)
+    folders.check_folder(folder)
     how: dict[str, Any] = {
         "reading": taken_reading(choices),
         "preprocessing": taken_preprocessing(choices),
@@ -160,19 +161,27 @@ def build(
         if out is None:
             click.echo(visible_lines(text))
         else:
-            say(stderr, f"wrote {deploy.write_text(text, out / f'{last}.txt')}")
+            say(stderr, f"wrote {folders.write_text(text, out / f'{last}.txt')}")
         return
     made = deploy.build(
-        target, model, data, samples=samples, device=device, force=force, **how
+        target,
+        model,
+        data,
+        samples=samples,
+        device=device,
+        force=force,
+        command=command_line(),
+        **how,
     )
     deploy.write(made, folder)
     show(made.report, stdout, as_json)
-    say(stderr, f"wrote {folder}/program.snn, report.json, report.png")
+    say(stderr, f"wrote {folder}/program.snn, report.json, report.html, report.png")
     say(
         stderr,
         f"next: snn-deploy compare {folder}/program.snn "
         "--targets reference,loihi-emulator",
     )
+    say(stderr, f"page: {(folder / 'report.html').absolute().as_uri()}")
     end(made.report.findings, force)
 
 

@@ -14,6 +14,7 @@ from .options import (
     PATH,
     STEPS,
     TARGET,
+    command_line,
     consoles,
     end,
     json_option,
@@ -35,6 +36,9 @@ from .options import (
 @click.option(
     "--predictions", type=PATH, help="File to write the answers to, .csv or .npz."
 )
+@click.option(
+    "--out", type=PATH, help="Folder to write report.json and report.html to."
+)
 @STEPS
 @DEVICE
 @FORCE
@@ -45,6 +49,7 @@ def run(
     data: Path | None,
     samples: int | None,
     predictions: Path | None,
+    out: Path | None,
     steps: int | None,
     device: str,
     force: bool,
@@ -54,9 +59,12 @@ def run(
 
     Exit code 1 where the answers are worth nothing.
     """
-    from .. import trials
+    from .. import folders, trials
+    from ..showing import report_files
 
     stdout, stderr = consoles()
+    if out is not None:
+        folders.check_folder(out)
     with stderr.status(f"running on {target}"):
         report = trials.run(
             bundle,
@@ -66,8 +74,13 @@ def run(
             device=device,
             data=data,
             predictions=predictions,
+            command=command_line(),
         )
+    if out is not None:
+        folders.write_into(out, report_files(report))
     show(report, stdout, as_json)
     if predictions is not None:
         say(stderr, f"wrote {predictions}")
+    if out is not None:
+        say(stderr, f"wrote {out}/report.json, report.html")
     end(report.findings, force)

@@ -15,6 +15,7 @@ from ..toolchain.errors import DataError, DoesNotFit, TargetUnavailable
 from ..toolchain.graph.nodes import IF, FloatArray
 from ..toolchain.memory import demand_memory
 from ..toolchain.passes.place.limits import Limits
+from ..toolchain.passes.place.place import Placement
 from ..toolchain.program.host import BoolArray, Decoder, Stimulus, decode, encode
 from ..toolchain.program.program import Program
 from ..toolchain.program.recording import Recording, join
@@ -26,7 +27,15 @@ Utilization = Mapping[str, Mapping[str, tuple[int, int]]]
 
 
 class Session(ABC):
-    """A Program loaded on a target; a context manager, usable again and again."""
+    """A Program loaded on a target; a context manager, usable again and again.
+
+    Attributes:
+        target: that it is loaded on.
+        program: that runs.
+        placement: on the target's cores; None: it has none.
+    """
+
+    placement: Placement | None = None
 
     def __init__(self, target: Target, program: Program) -> None:
         self.target = target

@@ -26,8 +26,11 @@ from ..statistics import (
     layer_statistics,
     total_statistics,
 )
+from .figures.figures import Figures
+from .migrations import migrated
+from .provenance import Provenance
 
-SCHEMA = 3
+SCHEMA = 4
 LARGEST = 1e300  # of any figure; beyond it, sums of floats overflow
 Label = Literal["counted", "estimated (proxy)", "measured"]
 LABELS: Mapping[str, Label] = {
@@ -116,6 +119,8 @@ class Report:
     notes: tuple[str, ...] = ()  # what a reader of the scores must know
     findings: tuple[Finding, ...] = ()  # what is wrong, and what mends it
     calibration: tuple[Choice, ...] = ()
+    provenance: Provenance | None = None  # None: not recorded, as the next
+    figures: Figures | None = None
 
     @property
     def worthless(self) -> bool:
@@ -147,7 +152,7 @@ class Report:
 
     @classmethod
     def from_json(cls, path: str | Path) -> Report:
-        """Read a report that ``to_json`` wrote.
+        """Read a report that ``to_json`` wrote, now or in an older version.
 
         Raises:
             DataError: there is none, it is damaged, or of a newer schema.
@@ -173,15 +178,11 @@ class Report:
                 f"Report {str(path)!r}: its schema is {schema}, this version reads up "
                 f"to {SCHEMA}; install a newer snn-deploy"
             )
-        if schema < SCHEMA:
-            raise DataError(
-                f"Report {str(path)!r}: its schema is {schema}, of an older version "
-                "that knew no findings; run the program.snn beside it again with "
-                "`snn-deploy run`"
-            )
+        if schema < 1:
+            raise DataError(f"Report {str(path)!r}: there is no schema {schema}")
         table.pop("labels", None)
         try:
-            report: Report = revive(cls, table, "report")
+            report: Report = revive(cls, migrated(table, SCHEMA), "report")
         except ValueError as error:
             raise DataError(
                 f"Report {str(path)!r}: it is damaged ({error}); build it again"
@@ -203,6 +204,8 @@ def measure(
     notes: tuple[str, ...] = (),
     findings: tuple[Finding, ...] = (),
     calibration: tuple[Choice, ...] = (),
+    provenance: Provenance | None = None,
+    figures: Figures | None = None,
 ) -> Report:
     """Program and Recording → Report.
 
@@ -219,6 +222,8 @@ def measure(
         notes: what a reader of the scores must know.
         findings: what is wrong, and what mends it.
         calibration: what it chose.
+        provenance: where the figures come from.
+        figures: the numbers behind what a page draws.
 
     Raises:
         DataError: the recording is empty or not one of this Program.
@@ -249,6 +254,8 @@ def measure(
         notes=notes,
         findings=findings,
         calibration=calibration,
+        provenance=provenance,
+        figures=figures,
     )
 
 

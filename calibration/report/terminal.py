@@ -125,8 +125,8 @@ def _lines(report: Report) -> list[tuple[str, str]]:
     return lines
 
 
-def _percent(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.0f}" if whole else "–"
+def _percent(part: int | None, whole: int) -> str:
+    return "–" if part is None or not whole else f"{100 * part / whole:.0f}"
 
 
 def _sparsity(report: Report) -> str:

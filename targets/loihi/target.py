@@ -62,6 +62,8 @@ class LoihiEmulator(Target):
 class EmulatorSession(Session):
     """A Program in nengo-loihi's emulator; its state is zeroed for every sample."""
 
+    placement: Placement
+
     def __init__(self, target: Target, program: Program, placement: Placement) -> None:
         super().__init__(target, program)
         self.placement = placement

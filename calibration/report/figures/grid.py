@@ -1,0 +1,84 @@
+"""Grid: the cores of a chip, what each holds, how full it is and what it sends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from ....toolchain.passes.place.limits import CoreLimits, Usage
+from ....toolchain.passes.place.place import Core, Placement
+from ....toolchain.program.recording import Recording
+
+CORES = 1024  # at most; of larger networks the first ones
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridCore:
+    """One core in use.
+
+    Attributes:
+        chip: number of its chip.
+        number: among that chip's cores.
+        layer: population whose neurons it holds.
+        used: resource → (used, max).
+        fullest: the largest of these shares, 0 … 1.
+        spikes: that its neurons send an inference.
+    """
+
+    chip: int
+    number: int
+    layer: str
+    used: Mapping[str, tuple[int, int]]
+    fullest: float
+    spikes: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """Cores of the chips in use.
+
+    Attributes:
+        chips: in use.
+        chip_cores: cores of a chip.
+        used: cores in use, of all chips; ``cores`` holds the first ``CORES``.
+        cores: chip by chip.
+    """
+
+    chips: int
+    chip_cores: int
+    used: int
+    cores: tuple[GridCore, ...]
+
+
+def grid(placement: Placement, recording: Recording) -> Grid:
+    """The cores of a placed Program; of the recording counts are enough."""
+    return Grid(
+        chips=placement.chips,
+        chip_cores=placement.chip_cores,
+        used=len(placement.cores),
+        cores=tuple(
+            _core(core, placement.limits, recording)
+            for core in placement.cores[:CORES]
+        ),
+    )
+
+
+def _core(core: Core, limits: CoreLimits, recording: Recording) -> GridCore:
+    used = {
+        field.name.replace("_", " "): (
+            getattr(core.usage, field.name),
+            getattr(limits, field.name),
+        )
+        for field in fields(Usage)
+    }
+    sent = recording.counts[core.block.population][:, core.block.neurons]
+    return GridCore(
+        chip=core.chip,
+        number=core.number,
+        layer=core.block.population,
+        used=used,
+        fullest=max(part / whole for part, whole in used.values()),
+        spikes=float(np.asarray(sent).sum(axis=1).mean()),
+    )
