@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from ....toolchain.program.recording import Recording
 
 POINTS = 24
 LOST = 0.01  # of the last step's score that an early exit may cost
+SAVED = 0.1  # of the spikes, that it must save
 LIKENESS = "agreement with the last step's answers"
 
 
@@ -54,8 +55,9 @@ class Curve:
         samples: that it is taken from.
         points: with growing steps; the last is the whole run.
         tolerance: share of the last point's score that an exit may cost.
+        saving: share of the spikes that it must save, to pay.
         exit: index of the first point from which on no score is worse than that; None:
-            only the last one is.
+            none that saves so much.
     """
 
     metric: str
@@ -63,6 +65,7 @@ class Curve:
     samples: int
     points: tuple[CurvePoint, ...]
     tolerance: float
+    saving: float
     exit: int | None = None
 
 
@@ -104,25 +107,31 @@ def curve(
         samples=recording.samples,
         points=tuple(points),
         tolerance=LOST,
-        exit=early_exit([point.score for point in points], judge.better),
+        saving=SAVED,
+        exit=early_exit(points, judge.better),
     )
 
 
-def early_exit(scores: list[float], better: int) -> int | None:
+def early_exit(points: Sequence[CurvePoint], better: int) -> int | None:
     """The first place from which on no score is ``LOST`` worse than the last.
 
-    >>> early_exit([0.1, 0.9, 0.5, 0.795, 0.8], better=1)
+    None where less than ``SAVED`` of the spikes are saved there.
+
+    >>> def points(*scores):
+    ...     return [CurvePoint(steps=n, score=s, spikes=n) for n, s in enumerate(scores)]
+    >>> early_exit(points(0.1, 0.9, 0.5, 0.795, 0.8), better=1)
     3
-    >>> early_exit([0.1, 0.9], better=1)
-    >>> early_exit([2.0, 1.005, 1.0], better=-1)
+    >>> early_exit(points(0.1, 0.9), better=1)
+    >>> early_exit(points(2.0, 1.005, 1.0), better=-1)
     1
     """
-    last = better * scores[-1]
+    last = better * points[-1].score
     enough = last - LOST * abs(last)
-    place = len(scores) - 1
-    while place and better * scores[place - 1] >= enough:
+    place = len(points) - 1
+    while place and better * points[place - 1].score >= enough:
         place -= 1
-    return None if place == len(scores) - 1 else place
+    pays = points[place].spikes <= (1 - SAVED) * points[-1].spikes
+    return place if pays else None
 
 
 def _spent(spikes: FloatArray) -> FloatArray:

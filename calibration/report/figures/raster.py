@@ -9,7 +9,7 @@ import numpy as np
 
 from ....toolchain.program.recording import Recording
 
-ROWS = 30  # neurons of a layer at most
+ROWS = 60  # neurons of a layer at most
 EVENTS = 3000  # spikes of all layers at most
 
 
