@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from .calibration.conversion.fewest_steps import STEPS
-from .calibration.energy import load_profile
+from .calibration.energy.profile import load_profile
 from .calibration.findings.evidence import Evidence
 from .calibration.findings.findings import find
 from .calibration.operations import with_macs
 from .calibration.overflow import Overflow
+from .calibration.report.measure import Shown, measure
 from .calibration.report.picture import Answers, drawn
-from .calibration.report.report import Report, StepTime, measure
+from .calibration.report.report import Report, StepTime
 from .folders import write_into
 from .mending import exam_of, mended
 from .model_files import Model, read_model
@@ -213,6 +214,8 @@ def build(
             predictions=task.predictions(test.first(few), shown.output),
             guilt=guilt,
         ),
+        placement=session.placement,
+        shown=Shown.of(test.x[:few], shown),
     )
     return Build(
         bundle=_bundle(program, source, task, settings),

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .calibration.energy import load_profile
-from .calibration.report.report import Report, Score, measure
+from .calibration.energy.profile import load_profile
+from .calibration.report.measure import Shown, measure
+from .calibration.report.report import Report, Score
 from .deploy import SHOWN, network_on
 from .mending import Exam, exam_of_built, mended, scales_of
 from .pipeline.changes import TRIED, Change, longer, rebuilt
@@ -90,6 +91,8 @@ def run(
         scores=scores,
         utilization=utilization,
         findings=findings,
+        placement=session.placement,
+        shown=Shown.of(few.x, shown),
         confusion=built.confusion(examples, recording.output),
         provenance=made_by(
             place,

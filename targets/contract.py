@@ -27,15 +27,7 @@ Utilization = Mapping[str, Mapping[str, tuple[int, int]]]
 
 
 class Session(ABC):
-    """A Program loaded on a target; a context manager, usable again and again.
-
-    Attributes:
-        target: that it is loaded on.
-        program: that runs.
-        placement: on the target's cores; None: it has none.
-    """
-
-    placement: Placement | None = None
+    """A Program loaded on a target; a context manager, usable again and again."""
 
     def __init__(self, target: Target, program: Program) -> None:
         self.target = target
@@ -49,6 +41,11 @@ class Session(ABC):
 
     def close(self) -> None:  # noqa: B027  most sessions hold nothing
         """Give back what the session holds; safe to call twice."""
+
+    @property
+    def placement(self) -> Placement | None:
+        """The Program's neurons on cores; None for a target without cores."""
+        return None
 
     @property
     def utilization(self) -> Utilization:

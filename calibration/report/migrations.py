@@ -55,8 +55,13 @@ def _from_2(table: Table) -> Table:
 
 
 def _from_3(table: Table) -> Table:
-    """Schema 3 had neither provenance nor the numbers behind figures."""
-    return table
+    """Schema 3 had neither provenance nor the numbers behind figures, and counted the
+    energy of synaptic operations where the spikes were sent."""
+    note = (
+        "this report is of an older version: the energy of a layer holds the synaptic "
+        "operations of the spikes that it sends, not of those that arrive"
+    )
+    return {**table, "notes": [*table.get("notes", []), note]}
 
 
 MIGRATIONS: Mapping[int, Callable[[Table], Table]] = {

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from ...toolchain.passes.place.limits import CHIP
 from ...toolchain.visible import visible
-from ..energy import Constant
+from ..energy.band import Band, Constant
 from ..findings.finding import Finding
 from ..overflow import MAX_Q, MAX_U, Overflow
 from ..statistics import LayerStatistics, Rate
@@ -65,10 +65,10 @@ def print_report(
 def _table(report: Report) -> Table:
     """The layers, the core in the footer; never narrower than its figures."""
     rows = [
-        _cells(report, layer, layer.name, energy.total.value)
+        _cells(report, layer, layer.name, energy.total)
         for layer, energy in zip(report.layers, report.energy.layers)
     ]
-    total = _cells(report, report.total, CHIP, report.energy.total.total.value)
+    total = _cells(report, report.total, CHIP, report.energy.total.total)
     table = Table(box=SIMPLE_HEAD, padding=0, show_edge=False, show_footer=True)
     for header, cells in zip(HEADERS, zip(*rows, total)):
         words = (*header.split("\n"), *cells)
@@ -85,7 +85,7 @@ def _table(report: Report) -> Table:
 
 
 def _cells(
-    report: Report, layer: LayerStatistics, place: str, joules: float
+    report: Report, layer: LayerStatistics, place: str, joules: Band | None
 ) -> list[str]:
     """A row; ``place`` is whose utilization it has."""
     rates: tuple[Rate, ...] = (layer.mean_rate, layer.median_rate, layer.p99_rate)
@@ -103,7 +103,7 @@ def _cells(
         shorten(layer.incoming_synapses),
         _percent(layer.nonzero_synapses, layer.incoming_synapses),
         "–" if layer.macs is None else shorten(layer.macs),
-        energy(joules),
+        "–" if joules is None else energy(joules.value),
     ]
 
 
@@ -165,6 +165,7 @@ def _figures(report: Report) -> str:
 def _energy_lines(report: Report) -> list[str]:
     proxy, profile, host = report.energy, report.energy.profile, report.host
     total = proxy.total.total
+    assert total is not None
     return [
         f"{proxy.title}: {energy(total.value)} an inference, band "
         f"{energy(total.low)} to {energy(total.high)}",
@@ -178,7 +179,9 @@ def _energy_lines(report: Report) -> list[str]:
     ]
 
 
-def _constant(constant: Constant) -> str:
+def _constant(constant: Constant | None) -> str:
+    if constant is None:
+        return "not published"
     return (
         f"{constant.value:g} {constant.unit} "
         f"[{constant.low:g}–{constant.high:g}, {constant.tag}]"
