@@ -10,6 +10,7 @@ import click
 
 from ..toolchain.visible import visible_lines
 from .options import (
+    ALL_COLUMNS,
     AMOUNT,
     AUTO,
     COUNT,
@@ -117,6 +118,7 @@ if TYPE_CHECKING:
     "fold, equalize, legalize, calibrate, quantize, simulate or readout.",
 )
 @DEVICE
+@ALL_COLUMNS
 @json_option("the report")
 def build(
     target: str,
@@ -131,6 +133,7 @@ def build(
     steps: int | str | None,
     device: str,
     as_json: bool,
+    wide: bool,
     **choices: Any,
 ) -> None:
     """Compile a trained network, run it on a target, report firing rates and energy.
@@ -174,7 +177,7 @@ def build(
         **how,
     )
     deploy.write(made, folder)
-    show(made.report, stdout, as_json)
+    show(made.report, stdout, as_json, wide)
     say(stderr, f"wrote {folder}/program.snn, report.json, report.html, report.png")
     say(
         stderr,

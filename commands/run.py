@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from .options import (
+    ALL_COLUMNS,
     BUNDLE,
     COUNT,
     DEVICE,
@@ -42,6 +43,7 @@ from .options import (
 @STEPS
 @DEVICE
 @FORCE
+@ALL_COLUMNS
 @json_option("the report")
 def run(
     bundle: Path,
@@ -54,6 +56,7 @@ def run(
     device: str,
     force: bool,
     as_json: bool,
+    wide: bool,
 ) -> None:
     """Run samples through a BUNDLE on a target; report firing rates and energy.
 
@@ -78,7 +81,7 @@ def run(
         )
     if out is not None:
         folders.write_into(out, report_files(report))
-    show(report, stdout, as_json)
+    show(report, stdout, as_json, wide)
     if predictions is not None:
         say(stderr, f"wrote {predictions}")
     if out is not None:

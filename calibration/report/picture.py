@@ -17,7 +17,7 @@ from ...toolchain.program.host import BoolArray
 from ...toolchain.program.recording import Recording
 from ...toolchain.visible import visible
 from .report import Report, write_files
-from .terminal import energy
+from .numbers import energy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

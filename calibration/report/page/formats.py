@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ....toolchain.visible import visible
-from ..terminal import energy, shorten, three_digits
+from ..numbers import energy, shorten, three_digits
 
 MISSING = "not recorded"
 LONGEST = 28  # letters of a name in a picture

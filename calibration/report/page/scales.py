@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from ..terminal import energy, shorten
+from ..numbers import energy, shorten
 from .fields import value_of
 
 TICKS = 5  # about so many on an axis
