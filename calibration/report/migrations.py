@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ...toolchain.passes.place.limits import CHIP
+
 Table = dict[str, Any]  # what JSON holds of a report
 
 
@@ -43,11 +45,16 @@ def _from_1(table: Table) -> Table:
 
 
 def _from_2(table: Table) -> Table:
-    """Schema 2 had doubts, sentences on why the answers may be worth nothing."""
+    """Schema 2 had doubts, sentences on why the answers may be worth nothing, and at
+    first called the chip "total" among the populations that use it."""
+    used = table["utilization"]
+    if CHIP not in used and "total" in used:
+        used = {(CHIP if name == "total" else name): row for name, row in used.items()}
     kept = {name: value for name, value in table.items() if name != "doubts"}
     doubts = table.get("doubts", [])
     return {
         **kept,
+        "utilization": used,
         "findings": [
             {"id": "doubt", "severity": "error", "message": doubt} for doubt in doubts
         ],

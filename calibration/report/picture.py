@@ -116,8 +116,10 @@ def title_of(report: Report) -> str:
     if report.scores:
         score = report.scores[0]
         words.append(f"{visible(score.metric)} {score.value:.3f} ({score.name})")
-    joules = energy(report.energy.total.total.value)
-    return " · ".join([*words, f"{joules} an inference (estimated)"])
+    found = report.energy.whole or report.energy.total.total
+    if found is not None:
+        words.append(f"{energy(found.value)} an inference (estimated)")
+    return " · ".join(words)
 
 
 @contextmanager

@@ -65,7 +65,7 @@ def figures_of(
         histograms=rate_histograms(program, recording),
         raster=raster(shown, [member.name for member in program.members]),
         curve=curve(shown, decoder, judge),
-        grid=None if placement is None else grid(placement, recording),
+        grid=None if placement is None else grid(placement),
         predictions=predictions,
         guilt=guilt,
     )

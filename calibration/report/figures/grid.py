@@ -1,15 +1,12 @@
-"""Grid: the cores of a chip, what each holds, how full it is and what it sends."""
+"""Grid: the cores of a chip, what each holds and how full it is."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
-import numpy as np
-
 from ....toolchain.passes.place.limits import CoreLimits, Usage
 from ....toolchain.passes.place.place import Core, Placement
-from ....toolchain.program.recording import Recording
 
 CORES = 1024  # at most; of larger networks the first ones
 
@@ -24,7 +21,6 @@ class GridCore:
         layer: population whose neurons it holds.
         used: resource → (used, max).
         fullest: the largest of these shares, 0 … 1.
-        spikes: that its neurons send an inference.
     """
 
     chip: int
@@ -32,7 +28,6 @@ class GridCore:
     layer: str
     used: Mapping[str, tuple[int, int]]
     fullest: float
-    spikes: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,20 +47,19 @@ class Grid:
     cores: tuple[GridCore, ...]
 
 
-def grid(placement: Placement, recording: Recording) -> Grid:
-    """The cores of a placed Program; of the recording counts are enough."""
+def grid(placement: Placement) -> Grid:
+    """The cores of a placed Program."""
     return Grid(
         chips=placement.chips,
         chip_cores=placement.chip_cores,
         used=len(placement.cores),
         cores=tuple(
-            _core(core, placement.limits, recording)
-            for core in placement.cores[:CORES]
+            _core(core, placement.limits) for core in placement.cores[:CORES]
         ),
     )
 
 
-def _core(core: Core, limits: CoreLimits, recording: Recording) -> GridCore:
+def _core(core: Core, limits: CoreLimits) -> GridCore:
     used = {
         field.name.replace("_", " "): (
             getattr(core.usage, field.name),
@@ -73,12 +67,10 @@ def _core(core: Core, limits: CoreLimits, recording: Recording) -> GridCore:
         )
         for field in fields(Usage)
     }
-    sent = recording.counts[core.block.population][:, core.block.neurons]
     return GridCore(
         chip=core.chip,
         number=core.number,
         layer=core.block.population,
         used=used,
         fullest=max(part / whole for part, whole in used.values()),
-        spikes=float(np.asarray(sent).sum(axis=1).mean()),
     )

@@ -38,9 +38,10 @@ FORMATS: Mapping[str, Callable[[Any], str]] = {
     "energy": energy,
     "hertz": lambda hertz: f"{three_digits(hertz)} Hz",
     "seconds": lambda seconds: f"{three_digits(seconds)} s",
-    "milliseconds": lambda seconds: f"{1e3 * seconds:g} ms",
+    "milliseconds": lambda seconds: f"{1e3 * seconds:.4g} ms",
     "decibels": lambda decibels: f"{decibels:.0f} dB",
     "bits": lambda bits: f"{bits:.1f} bits",
+    "significant": lambda value: f"{value:.6g}",
     "list": lambda values: ", ".join(map(str, values)),
 }
 

@@ -46,7 +46,8 @@ class Cost:
     Attributes:
         mood: good where it takes fewer operations than the ANN.
         word: the answer.
-        layer: index of the layer that takes most energy.
+        layer: index of the layer that takes most energy; most spikes, where the device
+            has no figure in joules.
         more: whether synaptic operations are more than the MACs that they take the
             place of; None: the MACs are not recorded.
     """
@@ -128,8 +129,12 @@ def quality(report: Report) -> Quality:
 
 def cost(report: Report) -> Cost:
     """From the energy of layers, and synaptic operations against MACs."""
-    energies = [layer.total.value for layer in report.energy.layers]
-    layer = energies.index(max(energies))
+    totals = [layer.total for layer in report.energy.layers]
+    shares = [
+        layer.spikes if total is None else total.value
+        for layer, total in zip(report.layers, totals)
+    ]
+    layer = shares.index(max(shares))
     macs, spent = report.total.macs, report.total.synaptic_operations
     if not macs:
         return Cost("unknown", "Not comparable with its ANN", layer, None)
