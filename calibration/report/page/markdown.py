@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from ....toolchain.passes.place.limits import CHIP
 from ..report import Report
@@ -14,7 +14,7 @@ from .formats import formatted
 from .questions import advice, cost, fit, quality
 from .templates import rendered
 
-SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|&~!()$@:])")
+SPECIAL = re.compile(r"([\\`*_{}\[\]#|~!()$@])")
 
 
 def markdown_of(report: Report) -> str:
@@ -39,6 +39,7 @@ def plain(field: Field, form: str = "text") -> Markup:
     r"""A value in a format, without anything that Markdown or HTML would obey.
 
     >>> print(plain(Field("<b>|x|")))
-    \<b\>\|x\|
+    &lt;b&gt;\|x\|
     """
-    return Markup(SPECIAL.sub(r"\\\1", formatted(value_of(field), form)))
+    text = SPECIAL.sub(r"\\\1", formatted(value_of(field), form))
+    return escape(text)
