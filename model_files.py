@@ -182,25 +182,24 @@ def _read(path: Path | None, output: str | None) -> Model:
             f"Model {str(path)!r}: no such file; a Keras .keras or .h5, a SavedModel "
             "folder, an ONNX .onnx or a .snn bundle is allowed"
         )
+    what = f"Model {str(path)!r}"
     if path.suffix != ".snn" and not (path / "manifest.json").is_file():
         found = read_network(path, output)
         known = find_metadata(path) or {}
-        read = Model(found.graph, known, found.notes, **_file(path))
-        return checked(read, f"Model {str(path)!r}")
+        return checked(_named(Model(found.graph, known, found.notes), path), what)
     bundle = load_bundle(path)
     if bundle.graph is None:
         raise ModelError(
             f"Model {str(path)!r}: it holds a Program, which is built already; run it "
             "with `snn-deploy run`"
         )
-    read = Model(bundle.graph, bundle.metadata, **_file(path))
-    kept = checked(read, f"Model {str(path)!r}")
+    kept = checked(_named(Model(bundle.graph, bundle.metadata), path), what)
     return replace(kept, remarks=tuple(kept.metadata.get("remarks", ())))
 
 
-def _file(path: Path) -> dict[str, str]:
-    """Name and hash, as a Model has them."""
-    return {"name": path.absolute().name, "sha256": sha256_of(path)}
+def _named(model: Model, path: Path) -> Model:
+    """With the name and hash of what it was read from."""
+    return replace(model, name=path.absolute().name, sha256=sha256_of(path))
 
 
 def checked(model: Model, what: str) -> Model:

@@ -138,8 +138,8 @@ def build(
 ) -> None:
     """Compile a trained network, run it on a target, report firing rates and energy.
 
-    Writes program.snn, report.json, report.html and report.png. Exit code 1 where the answers are
-    worth nothing: the findings say why, and what mends it.
+    Writes program.snn, report.json, report.html and report.png. Exit code 1 where the
+    answers are worth nothing: the findings say why, and what mends it.
     """
     from .. import deploy, folders
     from ..pipeline.compilation import Settings

@@ -138,9 +138,7 @@ class Task:
             return None
         return self.kind.picture(examples, output, self.question)
 
-    def predictions(
-        self, examples: Examples, output: FloatArray
-    ) -> Predictions | None:
+    def predictions(self, examples: Examples, output: FloatArray) -> Predictions | None:
         """The same, as a report keeps it."""
         if self.kind is None or examples.y is None:
             return None

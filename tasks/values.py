@@ -110,7 +110,9 @@ class Values(Kind):
                     picture=png_of(examples.x[i]),
                     outputs=tuple(
                         OutputValue(name=str(k), found=f, wanted=w)
-                        for k, (f, w) in enumerate(zip(found[i].tolist(), wanted[i].tolist()))
+                        for k, (f, w) in enumerate(
+                            zip(found[i].tolist(), wanted[i].tolist())
+                        )
                     )[:VALUES],
                 )
                 for i in range(min(len(output), SHOWN))

@@ -1,4 +1,4 @@
-"""A small network of each kind of task, built and written with its page, once a session."""
+"""A small network of each kind of task, built with its page, once a session."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ def test_every_value_is_the_one_of_report_json(built):
 
 
 def test_no_number_stands_beside_them(built):
-    """A digit that comes from no place in report.json is a tick of an axis, or a name."""
+    """A digit that is of no place in report.json is a tick of an axis, or a name."""
     others = Page((built / "report.html").read_bytes()).others
     names = {*json.loads((built / "report.json").read_text())["utilization"]} | NAMES
     loose = [text for text in others if re.search(r"\d", text) and text not in names]
@@ -152,9 +152,7 @@ def hostile(report: Report) -> Report:
         target='"><img src=x onerror=alert(3)>',
         source="</style></title><script>alert(4)</script>\x1b[2J\u202e",
         layers=layers,
-        figures=replace(
-            report.figures, histograms=histograms, predictions=predictions
-        ),
+        figures=replace(report.figures, histograms=histograms, predictions=predictions),
         provenance=replace(report.provenance, model=HOSTILE, command="`<b>`"),
     )
 
@@ -219,6 +217,8 @@ def test_the_verb_prints_what_it_writes(run_cli, tmp_path, capsys, form):
     same = json.loads if form == "json" else str.split
     if form == "json":  # a file says how its figures came about too
         about = ("labels", "sources")
-        assert {**same(printed), **{k: same(written)[k] for k in about}} == same(written)
+        assert {**same(printed), **{k: same(written)[k] for k in about}} == same(
+            written
+        )
     else:
         assert same(printed) == same(written)

@@ -151,10 +151,11 @@ def test_a_newer_schema_is_refused(report, tmp_path):
         Report.from_json(path)
 
 
-def test_an_older_schema_says_how_to_get_a_new_report(report, tmp_path):
+@pytest.mark.parametrize(("schema", "what"), [(0, "no schema 0"), (1, "damaged")])
+def test_what_is_no_report_of_its_schema_is_refused(report, tmp_path, schema, what):
     path = tmp_path / "report.json"
-    replace(report, schema=1).to_json(path)
-    with pytest.raises(DataError, match="schema is 1, of an older.*`snn-deploy run`"):
+    replace(report, schema=schema).to_json(path)
+    with pytest.raises(DataError, match=what):
         Report.from_json(path)
 
 

@@ -27,7 +27,9 @@ def migrated(table: Table, newest: int) -> Table:
         for schema in range(table["schema"], newest):
             table = {**MIGRATIONS[schema](table), "schema": schema + 1}
     except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"it is none of schema {table['schema']}: {error!r}") from error
+        raise ValueError(
+            f"it is none of schema {table['schema']}: {error!r}"
+        ) from error
     return table
 
 

@@ -16,8 +16,8 @@ from ...toolchain.errors import DataError
 from ...toolchain.program.host import BoolArray
 from ...toolchain.program.recording import Recording
 from ...toolchain.visible import visible
-from .report import Report, write_files
 from .numbers import energy
+from .report import Report, write_files
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ....toolchain.graph.nodes import FloatArray
-from ....toolchain.program.host import Decoder, decode
+from ....toolchain.program.host import BoolArray, Decoder, decode
 from ....toolchain.program.recording import Recording
 
 POINTS = 24
@@ -69,9 +69,7 @@ class Curve:
     exit: int | None = None
 
 
-def curve(
-    recording: Recording, decoder: Decoder, judge: Judge | None
-) -> Curve | None:
+def curve(recording: Recording, decoder: Decoder, judge: Judge | None) -> Curve | None:
     """The curve of a run.
 
     Args:
@@ -86,7 +84,7 @@ def curve(
     if not recording.spikes or first >= recording.steps:
         return None
     judge = judge or _likeness(recording.output)
-    spent = sum(_spent(spikes) for spikes in recording.spikes.values())
+    spent = np.sum([_spent(spikes) for spikes in recording.spikes.values()], axis=0)
     points = []
     for steps in np.unique(np.linspace(first, recording.steps, POINTS).astype(int)):
         cut = {name: recording.spikes[name][:, :steps] for name, _ in decoder.reads}
@@ -118,7 +116,8 @@ def early_exit(points: Sequence[CurvePoint], better: int) -> int | None:
     None where less than ``SAVED`` of the spikes are saved there.
 
     >>> def points(*scores):
-    ...     return [CurvePoint(steps=n, score=s, spikes=n) for n, s in enumerate(scores)]
+    ...     found = enumerate(scores)
+    ...     return [CurvePoint(steps=n, score=s, spikes=n) for n, s in found]
     >>> early_exit(points(0.1, 0.9, 0.5, 0.795, 0.8), better=1)
     3
     >>> early_exit(points(0.1, 0.9), better=1)
@@ -134,9 +133,9 @@ def early_exit(points: Sequence[CurvePoint], better: int) -> int | None:
     return place if pays else None
 
 
-def _spent(spikes: FloatArray) -> FloatArray:
+def _spent(spikes: BoolArray) -> FloatArray:
     """Spikes of all samples and neurons until the end of each step."""
-    total: FloatArray = spikes.sum(axis=(0, 2), dtype=np.int64).cumsum()
+    total: FloatArray = spikes.sum(axis=(0, 2), dtype=np.float64).cumsum()
     return total
 
 

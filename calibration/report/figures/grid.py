@@ -53,9 +53,7 @@ def grid(placement: Placement) -> Grid:
         chips=placement.chips,
         chip_cores=placement.chip_cores,
         used=len(placement.cores),
-        cores=tuple(
-            _core(core, placement.limits) for core in placement.cores[:CORES]
-        ),
+        cores=tuple(_core(core, placement.limits) for core in placement.cores[:CORES]),
     )
 
 

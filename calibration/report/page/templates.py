@@ -74,4 +74,5 @@ def height_of(picture: Field) -> float:
         width, height = struct.unpack(">II", header[16:24])
     except (ValueError, struct.error):
         return 100.0
-    return round(100 * min(max(height / max(width, 1), 0.1), 10), 2)
+    tall: float = min(max(height / max(width, 1), 0.1), 10)
+    return round(100 * tall, 2)
