@@ -166,9 +166,9 @@ def _write_network(
         core = np.full(member.size, len(placement.cores))
         unit = np.arange(taken, taken + member.size)
         if isinstance(member, Population):
-            for c, placed in enumerate(placement.cores):
+            for number_of_core, placed in enumerate(placement.cores):
                 if placed.block.population == member.name:
-                    core[placed.block.neurons] = c
+                    core[placed.block.neurons] = number_of_core
                     unit[placed.block.neurons] = np.arange(placed.block.size)
         else:
             taken += member.size

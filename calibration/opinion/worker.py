@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import sanafe  # type: ignore[import-not-found,import-untyped,unused-ignore]
+import sanafe
 
 CHUNK = 1 << 18  # synapses handed over at once, as Python objects
 COUNTED = ("spikes", "synaptic_operations", "sent", "received")
