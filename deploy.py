@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from .calibration.conversion.fewest_steps import STEPS
-from .calibration.energy import load_profile
+from .calibration.energy.profile import load_profile
 from .calibration.findings.evidence import Evidence
 from .calibration.findings.findings import find
 from .calibration.operations import with_macs
 from .calibration.overflow import Overflow
+from .calibration.report.measure import Shown, measure
 from .calibration.report.picture import Answers, drawn
-from .calibration.report.report import Report, StepTime, measure, write_files
+from .calibration.report.report import Report, StepTime, write_files
 from .mending import exam_of, mended
 from .model_files import Model, read_model
 from .models.data.formats.formats import AS_NAMED
@@ -189,6 +190,8 @@ def build(
         notes=notes,
         findings=findings,
         calibration=done.choices,
+        placement=session.placement,
+        shown=Shown.of(test.x[:few], shown),
     )
     return Build(
         bundle=_bundle(program, source, task, settings),

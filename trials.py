@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .calibration.energy import load_profile
-from .calibration.report.report import Report, Score, measure
+from .calibration.energy.profile import load_profile
+from .calibration.report.measure import KEPT, Shown, measure
+from .calibration.report.report import Report, Score
 from .deploy import SHOWN, network_on
 from .mending import Exam, exam_of_built, mended, scales_of
 from .pipeline.changes import TRIED, Change, longer, rebuilt
@@ -54,7 +55,10 @@ def run(
         samples = min(SHOWN, len(asked))
     examples = built.examples(asked, samples)
     with place.load(built.program) as session:
-        recording = session.run(examples.x, steps, record="counts")
+        shown = session.run(examples.x[:KEPT], steps)
+        recording = shown
+        if len(examples) > KEPT:
+            recording = session.run(examples.x, steps, record="counts")
         utilization = session.utilization
     if predictions is not None:
         save_predictions(
@@ -77,6 +81,8 @@ def run(
         scores=scores,
         utilization=utilization,
         findings=findings,
+        placement=session.placement,
+        shown=Shown.of(examples.x, shown),
     )
 
 

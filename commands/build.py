@@ -10,6 +10,7 @@ import click
 
 from ..toolchain.visible import visible_lines
 from .options import (
+    ALL_COLUMNS,
     AMOUNT,
     AUTO,
     COUNT,
@@ -116,6 +117,7 @@ if TYPE_CHECKING:
     "fold, equalize, legalize, calibrate, quantize, simulate or readout.",
 )
 @DEVICE
+@ALL_COLUMNS
 @json_option("the report")
 def build(
     target: str,
@@ -130,6 +132,7 @@ def build(
     steps: int | str | None,
     device: str,
     as_json: bool,
+    wide: bool,
     **choices: Any,
 ) -> None:
     """Compile a trained network, run it on a target, report firing rates and energy.
@@ -166,7 +169,7 @@ def build(
         target, model, data, samples=samples, device=device, force=force, **how
     )
     deploy.write(made, folder)
-    show(made.report, stdout, as_json)
+    show(made.report, stdout, as_json, wide)
     say(stderr, f"wrote {folder}/program.snn, report.json, report.png")
     say(
         stderr,

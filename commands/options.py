@@ -243,14 +243,19 @@ def json_option(what: str) -> Any:
     )
 
 
-def show(report: Report, stdout: Console, as_json: bool) -> None:
+ALL_COLUMNS = click.option(
+    "--wide", is_flag=True, help="All columns of the table; 80 are not enough then."
+)
+
+
+def show(report: Report, stdout: Console, as_json: bool, wide: bool) -> None:
     """Print a report, as a table or as JSON, and warn where nobody may see it there."""
     from ..calibration.report.terminal import finding_lines, print_report
 
     if as_json:
         click.echo(visible_json(asdict(report)))
     else:
-        print_report(report, stdout)
+        print_report(report, stdout, wide=wide)
     if as_json or not stdout.is_terminal:
         _, stderr = consoles()
         for severity, words in finding_lines(report.findings):

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from .options import (
+    ALL_COLUMNS,
     BUNDLE,
     COUNT,
     DEVICE,
@@ -38,6 +39,7 @@ from .options import (
 @STEPS
 @DEVICE
 @FORCE
+@ALL_COLUMNS
 @json_option("the report")
 def run(
     bundle: Path,
@@ -49,6 +51,7 @@ def run(
     device: str,
     force: bool,
     as_json: bool,
+    wide: bool,
 ) -> None:
     """Run samples through a BUNDLE on a target; report firing rates and energy.
 
@@ -67,7 +70,7 @@ def run(
             data=data,
             predictions=predictions,
         )
-    show(report, stdout, as_json)
+    show(report, stdout, as_json, wide)
     if predictions is not None:
         say(stderr, f"wrote {predictions}")
     end(report.findings, force)

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_programs import programs
 
-from snn_deploy.calibration.energy import TITLE, energy_proxy, load_profile
+from snn_deploy.calibration.energy.profile import load_profile
+from snn_deploy.calibration.energy.terms import TITLE, energy_proxy
 from snn_deploy.calibration.statistics import layer_statistics
 from snn_deploy.toolchain.errors import DataError
 from snn_deploy.toolchain.program.recording import Recording

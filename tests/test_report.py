@@ -13,16 +13,16 @@ import pytest
 from random_programs import identity
 from rich.console import Console
 
-from snn_deploy.calibration.energy import load_profile
+from snn_deploy.calibration.energy.profile import load_profile
 from snn_deploy.calibration.findings.finding import Finding
 from snn_deploy.calibration.overflow import Overflow
+from snn_deploy.calibration.report.measure import measure
 from snn_deploy.calibration.report.report import (
     LABELS,
     SCHEMA,
     Report,
     Score,
     StepTime,
-    measure,
 )
 from snn_deploy.calibration.report.terminal import print_report
 from snn_deploy.toolchain.errors import DataError

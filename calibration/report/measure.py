@@ -1,0 +1,177 @@
+"""What ran, and what it did → a Report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+
+from ...toolchain.graph.nodes import FloatArray
+from ...toolchain.passes.place.place import Placement
+from ...toolchain.program.program import Program
+from ...toolchain.program.recording import Recording
+from ...toolchain.verdict.compare import FLOAT
+from ..choice import Choice
+from ..counts.footprint import footprint
+from ..counts.neurobench import neurobench
+from ..counts.traffic import Traffic, traffic
+from ..counts.updates import Updates, updates
+from ..energy.latency import real_time
+from ..energy.profile import DeviceProfile
+from ..energy.terms import UNPLACED, Surroundings, energy_proxy
+from ..findings.finding import Finding
+from ..overflow import Overflow
+from ..statistics import (
+    LayerStatistics,
+    host_statistics,
+    layer_statistics,
+    total_statistics,
+)
+from .report import SCHEMA, Confusion, Report, Score, StepTime, Utilization
+
+KEPT = 4  # samples whose updates are worked out step by step, and zeros counted
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """The first samples of a run, and their Recording, with its spikes."""
+
+    samples: FloatArray
+    recording: Recording
+
+    @classmethod
+    def of(cls, samples: FloatArray, recording: Recording) -> Shown:
+        """The first ``KEPT`` of them."""
+        spikes = {name: s[:KEPT] for name, s in recording.spikes.items()}
+        return cls(samples[:KEPT], replace(recording, spikes=spikes))
+
+    def updates(self, program: Program) -> Mapping[str, Updates] | None:
+        """None where the spikes' steps were not kept, or are of float neurons."""
+        if not self.recording.spikes or self.recording.kind == FLOAT:
+            return None
+        return updates(program, self.samples, self.recording)
+
+
+def measure(
+    program: Program,
+    recording: Recording,
+    profile: DeviceProfile,
+    *,
+    source: str,
+    scores: tuple[Score, ...] = (),
+    utilization: Utilization | None = None,
+    overflows: tuple[Overflow, ...] = (),
+    timings: tuple[StepTime, ...] = (),
+    confusion: Confusion | None = None,
+    notes: tuple[str, ...] = (),
+    findings: tuple[Finding, ...] = (),
+    calibration: tuple[Choice, ...] = (),
+    placement: Placement | None = None,
+    shown: Shown | None = None,
+) -> Report:
+    """Program and Recording → Report.
+
+    Args:
+        program: what ran.
+        recording: what it did; counts are enough.
+        profile: the device whose energy is estimated.
+        source: where the samples are from, in words.
+        scores: of the task, with those of the baselines.
+        utilization: of the target's resources; empty where it has none.
+        overflows: as found in calibration.
+        timings: of the build's steps.
+        confusion: of the classes, where there are any.
+        notes: what a reader of the scores must know.
+        findings: what is wrong, and what mends it.
+        calibration: what it chose.
+        placement: on cores, where the target has any.
+        shown: the first samples with their spikes, for what is counted step by step.
+
+    Raises:
+        DataError: the recording is empty or not one of this Program.
+    """
+    layers = layer_statistics(program, recording)
+    total = total_statistics(program, recording)
+    host = host_statistics(program)
+    memory = footprint(program, placement)
+    routes = None if placement is None else traffic(program, recording, placement)
+    made = None if shown is None else shown.updates(program)
+    if made is not None:
+        layers, total = _skipping(layers, made), _skipping_in_all(total, made)
+    around = Surroundings(
+        host=host,
+        traffic=routes,
+        memory=memory,
+        latency=real_time(recording.dt, recording.steps),
+        chips=placement.chips if placement is not None and profile.placed else 1,
+    )
+    return Report(
+        schema=SCHEMA,
+        tool_version=version("snn-deploy"),
+        target=recording.target,
+        kind=recording.kind,
+        dt=recording.dt,
+        steps=recording.steps,
+        presentation=recording.dt * recording.steps,
+        settle=program.decoder.settle,
+        readout_tau=program.decoder.tau_syn,
+        source=source,
+        samples=recording.samples,
+        layers=layers,
+        total=total,
+        host=host,
+        utilization=utilization or {},
+        energy=energy_proxy(layers, profile, around),
+        scores=scores,
+        overflows=overflows,
+        timings=timings,
+        wall_time=recording.wall_time,
+        confusion=confusion,
+        notes=notes,
+        findings=findings,
+        calibration=calibration,
+        memory=memory,
+        traffic=routes,
+        neurobench=neurobench(
+            program,
+            recording,
+            layers,
+            host,
+            memory,
+            None if shown is None else shown.samples,
+            made,
+        ),
+        unavailable=_missing(routes, shown, made),
+    )
+
+
+def _skipping(
+    layers: tuple[LayerStatistics, ...], made: Mapping[str, Updates]
+) -> tuple[LayerStatistics, ...]:
+    """With the updates that a chip driven by events would not make."""
+    return tuple(
+        replace(layer, skipped_updates=made[layer.name].skipped)
+        if layer.name in made
+        else layer
+        for layer in layers
+    )
+
+
+def _skipping_in_all(
+    total: LayerStatistics, made: Mapping[str, Updates]
+) -> LayerStatistics:
+    return replace(total, skipped_updates=sum(each.skipped for each in made.values()))
+
+
+def _missing(
+    routes: Traffic | None, shown: Shown | None, made: Mapping[str, Updates] | None
+) -> dict[str, str]:
+    """Figure that there is none of → why."""
+    missing = {} if routes is not None else {"traffic": UNPLACED}
+    if made is None:
+        missing["skipped_updates"] = (
+            "its neurons are float ones, which the core's arithmetic does not describe"
+            if shown is not None and shown.recording.kind == FLOAT
+            else "spikes were counted, and the steps of none kept"
+        )
+    return missing
