@@ -1,4 +1,4 @@
-"""Where a Program's work falls: spikes sent and synaptic operations received, by core.
+"""Where a Program's work falls: spikes sent and synaptic operations done, by core.
 
 ``statistics`` counts a synaptic operation at the neuron that sends the spike; the time
 a core takes is decided where the operation is done, at the neuron that receives it.
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_array
 
 from ..toolchain.passes.place.place import Placement
 from ..toolchain.program.connections import Connection
@@ -21,63 +22,63 @@ from ..toolchain.program.program import Program
 Counts = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class CoreWork:
-    """What one core did in a time: an inference, a step, or a whole run."""
+    """What each core of a Placement did in each of several times, (times, cores)."""
 
-    population: str
-    chip: int
-    number: int  # of the chip's cores
-    neurons: int
-    spikes: float  # that its neurons sent
-    synaptic_operations: float  # that its synapses did
-
-
-def arriving(connection: Connection, counts: Counts) -> Counts:
-    """Synaptic operations done at each target neuron, (target neurons,).
-
-    Every spike of a source unit visits all outputs of the units that its taps lead to.
-
-    >>> from snn_deploy.toolchain.program.connections import DenseConnection
-    >>> two = DenseConnection(source="a", target="b", weight=np.ones((3, 2), np.int16))
-    >>> arriving(two, np.array([1, 0, 4]))
-    array([5, 5])
-
-    Args:
-        connection: whose synapses they are.
-        counts: spikes of each source neuron, (source neurons,).
-    """
-    units = math.prod(connection.target_shape) // connection.outputs
-    sent = counts.reshape(-1, connection.inputs).sum(axis=1)
-    taps = connection.taps
-    received = np.zeros(units, np.int64)
-    np.add.at(received, taps.target, sent[taps.source])
-    return np.repeat(received, connection.outputs)
+    spikes: Counts  # that its neurons sent
+    operations: Counts  # synaptic ones, that its synapses did
 
 
 def core_work(
-    program: Program, counts: Mapping[str, Counts], placement: Placement
-) -> tuple[CoreWork, ...]:
-    """What each core did, in the Placement's order.
+    program: Program,
+    spikes: Mapping[str, npt.NDArray[np.generic]],
+    placement: Placement,
+) -> CoreWork:
+    """What each core did.
 
     Args:
         program: what ran.
-        counts: population, spike inputs too → spikes of each neuron, (neurons,).
+        spikes: population, spike inputs too → (times, neurons), how often each neuron
+            spiked in that time: a step, a presentation or all of them.
         placement: of the Program.
     """
-    received = {p.name: np.zeros(p.size, np.int64) for p in program.populations}
-    for connection in program.connections:
-        received[connection.target] += arriving(connection, counts[connection.source])
-    return tuple(
-        CoreWork(
-            population=core.block.population,
-            chip=core.chip,
-            number=core.number,
-            neurons=core.block.size,
-            spikes=int(counts[core.block.population][core.block.neurons].sum()),
-            synaptic_operations=int(
-                received[core.block.population][core.block.neurons].sum()
-            ),
+    cores = len(placement.cores)
+    home = {p.name: np.zeros(p.size, np.int64) for p in program.populations}
+    for number, core in enumerate(placement.cores):
+        home[core.block.population][core.block.neurons] = number
+    times = len(next(iter(spikes.values())))
+    sent, done = (np.zeros((times, cores), np.int64) for _ in range(2))
+    for name, at in home.items():
+        counts = spikes[name].astype(np.int64)
+        sent += counts @ csr_array(
+            (np.ones_like(at), (np.arange(len(at)), at)), (len(at), cores)
         )
-        for core in placement.cores
-    )
+    for connection in program.connections:
+        counts = spikes[connection.source].astype(np.int64)
+        units = counts.reshape(times, -1, connection.inputs).sum(axis=2)
+        done += units @ reach(connection, home[connection.target], cores)
+    return CoreWork(spikes=sent, operations=done)
+
+
+def reach(connection: Connection, home: Counts, cores: int) -> csr_array:
+    """Synapses that a spike of each source unit visits on each core, (units, cores).
+
+    >>> from snn_deploy.toolchain.program.connections import DenseConnection
+    >>> two = DenseConnection(source="a", target="b", weight=np.ones((1, 3), np.int16))
+    >>> reach(two, np.array([0, 1, 1]), cores=2).toarray()
+    array([[1, 2]])
+
+    Args:
+        connection: whose synapses they are.
+        home: core of each target neuron, (target neurons,).
+        cores: how many there are.
+    """
+    outputs, taps = connection.outputs, connection.taps
+    targets = math.prod(connection.target_shape) // outputs
+    sources = math.prod(connection.source_shape) // connection.inputs
+    unit = np.arange(home.size) // outputs
+    held = csr_array((np.ones_like(home), (unit, home)), (targets, cores))
+    one = np.ones(taps.source.size, np.int64)
+    tapped = csr_array((one, (taps.source, taps.target)), (sources, targets))
+    return tapped @ held

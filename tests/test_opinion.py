@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_programs import identity, programs, synapses
 
-from snn_deploy.calibration.arrivals import arriving, core_work
+from snn_deploy.calibration.arrivals import core_work
 from snn_deploy.calibration.opinion import opinion as module
 from snn_deploy.calibration.opinion.architecture import SYNAPSE, synapse_unit
 from snn_deploy.calibration.opinion.opinion import second_opinion
@@ -32,22 +32,30 @@ from snn_deploy.toolchain.program.recording import Recording
 SMALL = CoreLimits(
     compartments=24, input_axons=512, output_axons=4096, synapse_bits=1 << 17
 )
+ROOMY = CoreLimits(
+    compartments=20, input_axons=4096, output_axons=1 << 20, synapse_bits=1 << 20
+)
 SAME = ((1, 1), (1, 1))
 STEPS = 12
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.data())
-def test_arriving_operations_equal_counting_every_spike_and_synapse(data):
+def test_work_of_cores_equals_counting_every_spike_and_synapse(data):
     program = data.draw(programs(recurrent=True, delays=True))
+    placement = place(program, ROOMY, 128, chips=None)
     rng = np.random.default_rng(data.draw(st.integers(0, 9)))
+    spikes = {p.name: rng.integers(0, 9, (2, p.size)) for p in program.members}
+    work = core_work(program, spikes, placement)
+    done = {p.name: np.zeros((2, p.size), int) for p in program.populations}
     for c in program.connections:
-        counts = rng.integers(0, 9, math.prod(c.source_shape))
-        one_by_one = np.zeros(math.prod(c.target_shape), int)
         for source, target, _ in synapses(c):
-            one_by_one[target] += counts[source]
-        assert arriving(c, counts).tolist() == one_by_one.tolist()
-        assert arriving(c, counts).sum() == counts @ c.fan_out
+            done[c.target][:, target] += spikes[c.source][:, source]
+    for n, core in enumerate(placement.cores):
+        name, neurons = core.block.population, core.block.neurons
+        sent = spikes[name][:, neurons].sum(axis=1)
+        assert work.operations[:, n].tolist() == done[name][:, neurons].sum(1).tolist()
+        assert work.spikes[:, n].tolist() == sent.tolist()
 
 
 def weights(*shape: int) -> np.ndarray:
@@ -229,24 +237,19 @@ def test_twice_the_spikes_cost_more_energy_and_time():
 
 def test_one_count_that_differs_is_told_and_nothing_else():
     program = strided()
-    counts = {n: c.sum(axis=0) for n, c in recorded(program).counts.items()}
-    work = core_work(program, counts, placed(program))
+    placement = placed(program)
+    counts = {n: c.sum(axis=0)[None] for n, c in recorded(program).counts.items()}
+    work = core_work(program, counts, placement)
+    fired = sum(int(c.sum()) for c in counts.values())
+    done = work.operations[0].tolist()
     result = {
-        "steps": [
-            {
-                "spikes": sum(int(c.sum()) for c in counts.values()),
-                "synaptic_operations": sum(c.synaptic_operations for c in work),
-            }
-        ],
-        "cores": {
-            what: [getattr(c, what) for c in work]
-            for what in ("spikes", "synaptic_operations")
-        },
+        "steps": [{"spikes": fired, "synaptic_operations": sum(done)}],
+        "cores": {"spikes": work.spikes[0].tolist(), "synaptic_operations": done},
     }
-    module._check(work, counts, program, result)
-    result["cores"]["synaptic_operations"][-1] += 1
-    with pytest.raises(DataError, match="counts .* synaptic_operations on core"):
-        module._check(work, counts, program, result)
+    module._check(work, fired, program, placement, result)
+    done[-1] += 1
+    with pytest.raises(DataError, match="counts .* synaptic operations on core"):
+        module._check(work, fired, program, placement, result)
 
 
 def test_the_dearest_unit_of_several_kinds_of_synapses():

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ...toolchain.visible import visible, visible_json
-from ..report.terminal import energy, shorten
+from ..report.numbers import energy, shorten
 from .difference import Difference, FigurePair
 
 OVERALL = (

@@ -24,12 +24,20 @@ import numpy.typing as npt
 
 from ...toolchain.errors import DataError, TargetUnavailable
 from ...toolchain.memory import demand_memory
-from ...toolchain.passes.place.place import Placement
+from ...toolchain.passes.place.place import Core, Placement
 from ...toolchain.program.program import Population, Program
 from ...toolchain.program.recording import Recording
 from ..arrivals import CoreWork, core_work
-from . import architecture
-from .architecture import described, synapse_unit
+from .architecture import (
+    ACCESS,
+    MESSAGE_OUT,
+    SOURCE,
+    SPIKE,
+    SYNAPSE,
+    UPDATE,
+    described,
+    synapse_unit,
+)
 
 SYNAPSE_BYTES = (
     1100  # that the worker takes for each (measured: 1.6 GB for 1.5 million)
@@ -58,7 +66,7 @@ class CoreOpinion:
     received: float
     neuron_time: float  # s, on its neurons and on sending
     message_time: float  # s, on messages received and their synapses
-    energy: float  # J, without the hops of what it sent
+    energy: float  # J; the hops of what it sent are no core's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,10 +127,10 @@ def second_opinion(
         "leave it out for a network of this size",
     )
     result = _run(program, trains, placement)
-    counts = {name: train.sum(axis=0, dtype=np.int64) for name, train in trains.items()}
+    counts = {name: train.sum(axis=0, keepdims=True) for name, train in trains.items()}
     work = core_work(program, counts, placement)
-    _check(work, counts, program, result)
-    return _opinion(program, recording, work, result)
+    _check(work, sum(int(c.sum()) for c in counts.values()), program, placement, result)
+    return _opinion(program, recording, placement, work, result)
 
 
 def _run(
@@ -187,25 +195,32 @@ def _write_network(
 
 
 def _check(
-    work: tuple[CoreWork, ...],
-    counts: Mapping[str, npt.NDArray[np.int64]],
-    program: Program,
-    result: Any,
+    work: CoreWork, fired: int, program: Program, placement: Placement, result: Any
 ) -> None:
-    """Raise DataError unless it counted what we count, on every core."""
-    sent = sum(int(train.sum()) for train in counts.values())
-    fired = sum(step["spikes"] for step in result["steps"])
-    pairs = [("all cores", "spikes", sent, fired)]
+    """Raise DataError unless it counted what we count, on every core.
+
+    ``fired``: all spikes, those of the inputs too.
+    """
+    steps, cores = result["steps"], result["cores"]
+    pairs = [
+        ("all cores", "spikes", fired, sum(step["spikes"] for step in steps)),
+        (
+            "all cores",
+            "synaptic operations",
+            int(work.operations.sum()),
+            sum(step["synaptic_operations"] for step in steps),
+        ),
+    ]
     silent = {p.name for p in program.populations if not program.outgoing(p.name)}
-    for n, core in enumerate(work):
-        for what in ("spikes", "synaptic_operations"):
-            if what == "spikes" and core.population in silent:
-                continue  # a spike that goes nowhere is no message
-            ours, theirs = getattr(core, what), result["cores"][what][n]
-            pairs.append((f"core {n} ({core.population})", what, ours, theirs))
-    ours = sum(core.synaptic_operations for core in work)
-    theirs = sum(step["synaptic_operations"] for step in result["steps"])
-    pairs.append(("all cores", "synaptic_operations", ours, theirs))
+    for n, core in enumerate(placement.cores):
+        name = core.block.population
+        where, done = f"core {n} ({name})", int(work.operations[:, n].sum())
+        pairs.append(
+            (where, "synaptic operations", done, cores["synaptic_operations"][n])
+        )
+        if name not in silent:  # a spike that goes nowhere is no message
+            sent = int(work.spikes[:, n].sum())
+            pairs.append((where, "spikes", sent, cores["spikes"][n]))
     for where, what, ours, theirs in pairs:
         if ours != theirs:
             raise DataError(
@@ -215,7 +230,11 @@ def _check(
 
 
 def _opinion(
-    program: Program, recording: Recording, work: tuple[CoreWork, ...], result: Any
+    program: Program,
+    recording: Recording,
+    placement: Placement,
+    work: CoreWork,
+    result: Any,
 ) -> SecondOpinion:
     samples, steps = recording.samples, result["steps"]
     times = [step["time"] for step in steps]
@@ -228,7 +247,7 @@ def _opinion(
 
     return SecondOpinion(
         simulator=f"SANA-FE {result['version']}",
-        architecture=architecture.SOURCE,
+        architecture=SOURCE,
         samples=samples,
         spikes=mean("spikes"),
         synaptic_operations=mean("synaptic_operations"),
@@ -242,36 +261,32 @@ def _opinion(
         shortest_step=min(times),
         longest_step=max(times),
         cores=tuple(
-            _core(program, n, core, samples, len(steps), result["cores"])
-            for n, core in enumerate(work)
+            _core(program, n, core, work, result, samples)
+            for n, core in enumerate(placement.cores)
         ),
     )
 
 
 def _core(
-    program: Program,
-    n: int,
-    core: CoreWork,
-    samples: int,
-    steps: int,
-    found: Mapping[str, list[float]],
+    program: Program, n: int, core: Core, work: CoreWork, result: Any, samples: int
 ) -> CoreOpinion:
     """Of one core, an inference; its energy from the same constants."""
-    unit = synapse_unit(program.incoming(core.population))
-    access = architecture.ACCESS[0] + architecture.UPDATE[0]
+    name, size, found = core.block.population, core.block.size, result["cores"]
+    spikes, operations = int(work.spikes[:, n].sum()), int(work.operations[:, n].sum())
+    updates = size * len(result["steps"])
     energy = (
-        architecture.SYNAPSE[unit][0] * core.synaptic_operations
-        + access * core.neurons * steps
-        + architecture.SPIKE[0] * core.spikes
-        + architecture.MESSAGE_OUT[0] * found["sent"][n]
+        SYNAPSE[synapse_unit(program.incoming(name))][0] * operations
+        + (ACCESS[0] + UPDATE[0]) * updates
+        + SPIKE[0] * spikes
+        + MESSAGE_OUT[0] * found["sent"][n]
     )
     return CoreOpinion(
-        population=core.population,
+        population=name,
         chip=core.chip,
         number=core.number,
-        neurons=core.neurons,
-        spikes=core.spikes / samples,
-        synaptic_operations=core.synaptic_operations / samples,
+        neurons=size,
+        spikes=spikes / samples,
+        synaptic_operations=operations / samples,
         sent=found["sent"][n] / samples,
         received=found["received"][n] / samples,
         neuron_time=found["neuron_time"][n] / samples,
