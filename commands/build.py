@@ -15,6 +15,7 @@ from .options import (
     AUTO,
     COUNT,
     DEVICE,
+    OPINION,
     OUTPUT,
     PATH,
     REWRITE,
@@ -117,6 +118,7 @@ if TYPE_CHECKING:
     "fold, equalize, legalize, calibrate, quantize, simulate or readout.",
 )
 @DEVICE
+@OPINION
 @ALL_COLUMNS
 @json_option("the report")
 def build(
@@ -131,6 +133,7 @@ def build(
     last: str | None,
     steps: int | str | None,
     device: str,
+    second_opinion: bool,
     as_json: bool,
     wide: bool,
     **choices: Any,
@@ -166,7 +169,12 @@ def build(
             say(stderr, f"wrote {deploy.write_text(text, out / f'{last}.txt')}")
         return
     made = deploy.build(
-        target, model, data, samples=samples, device=device, force=force, **how
+        *(target, model, data),
+        samples=samples,
+        device=device,
+        force=force,
+        second_opinion=second_opinion,
+        **how,
     )
     deploy.write(made, folder)
     show(made.report, stdout, as_json, wide)

@@ -12,6 +12,7 @@ from .options import (
     COUNT,
     DEVICE,
     FORCE,
+    OPINION,
     PATH,
     STEPS,
     TARGET,
@@ -38,6 +39,7 @@ from .options import (
 )
 @STEPS
 @DEVICE
+@OPINION
 @FORCE
 @ALL_COLUMNS
 @json_option("the report")
@@ -49,6 +51,7 @@ def run(
     predictions: Path | None,
     steps: int | None,
     device: str,
+    second_opinion: bool,
     force: bool,
     as_json: bool,
     wide: bool,
@@ -69,6 +72,7 @@ def run(
             device=device,
             data=data,
             predictions=predictions,
+            second_opinion=second_opinion,
         )
     show(report, stdout, as_json, wide)
     if predictions is not None:

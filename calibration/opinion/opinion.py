@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,12 @@ import numpy.typing as npt
 
 from ...toolchain.errors import DataError, TargetUnavailable
 from ...toolchain.memory import demand_memory
+from ...toolchain.passes.place.limits import Limits
 from ...toolchain.passes.place.place import Core, Placement
 from ...toolchain.program.program import Population, Program
 from ...toolchain.program.recording import Recording
 from ..arrivals import CoreWork, core_work
+from ..energy.band import Band
 from .architecture import (
     ACCESS,
     MESSAGE_OUT,
@@ -89,6 +91,17 @@ class SecondOpinion:
     longest_step: float  # s
     cores: tuple[CoreOpinion, ...]
     excluded: tuple[str, ...] = EXCLUDED
+    proxy: Band | None = None
+    """J an inference of the same samples, by our proxy: the chip's dynamic energy."""
+    difference: float | None = None
+    """Of its energy from the proxy's, in per cent of the proxy's."""
+
+    def beside(self, proxy: Band | None) -> SecondOpinion:
+        """With the proxy's energy of the same samples."""
+        if proxy is None or not proxy.value:
+            return self
+        difference = 100 * (self.energy / proxy.value - 1)
+        return replace(self, proxy=proxy, difference=difference)
 
 
 def second_opinion(
@@ -106,10 +119,7 @@ def second_opinion(
         DataError: the recording has no spikes, the network is too large, or what
             SANA-FE counts is not what we count.
     """
-    if find_spec("sanafe") is None:
-        raise TargetUnavailable(
-            "Second opinion: SANA-FE is not installed; pip install 'snn-deploy[sanafe]'"
-        )
+    demand_installed()
     names = [p.name for p in program.members]
     if any(name not in recording.spikes for name in names):
         raise DataError(
@@ -131,6 +141,29 @@ def second_opinion(
     work = core_work(program, counts, placement)
     _check(work, sum(int(c.sum()) for c in counts.values()), program, placement, result)
     return _opinion(program, recording, placement, work, result)
+
+
+def demand_opinion(target: str, limits: Limits) -> None:
+    """Raise unless a run on this target can be told to SANA-FE; it is not imported.
+
+    Raises:
+        TargetUnavailable: SANA-FE is not installed.
+        DataError: the target places nothing on cores.
+    """
+    if limits.core is None:
+        raise DataError(
+            f"Second opinion: target {target!r} places no neuron on a core, and "
+            "SANA-FE simulates cores; run on one that does, loihi-emulator"
+        )
+    demand_installed()
+
+
+def demand_installed() -> None:
+    """Raise TargetUnavailable unless SANA-FE is installed; it is not imported."""
+    if find_spec("sanafe") is None:
+        raise TargetUnavailable(
+            "Second opinion: SANA-FE is not installed; pip install 'snn-deploy[sanafe]'"
+        )
 
 
 def _run(

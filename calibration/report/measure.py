@@ -27,6 +27,7 @@ from ..statistics import (
     layer_statistics,
     total_statistics,
 )
+from .beside import beside
 from .report import SCHEMA, Confusion, Report, Score, StepTime, Utilization
 
 KEPT = 4  # samples whose updates are worked out step by step, and zeros counted
@@ -68,6 +69,7 @@ def measure(
     calibration: tuple[Choice, ...] = (),
     placement: Placement | None = None,
     shown: Shown | None = None,
+    opinion: bool = False,
 ) -> Report:
     """Program and Recording → Report.
 
@@ -86,9 +88,11 @@ def measure(
         calibration: what it chose.
         placement: on cores, where the target has any.
         shown: the first samples with their spikes, for what is counted step by step.
+        opinion: whether SANA-FE is asked too, of the samples shown.
 
     Raises:
         DataError: the recording is empty or not one of this Program.
+        TargetUnavailable: SANA-FE is asked, and is not installed or failed.
     """
     layers = layer_statistics(program, recording)
     total = total_statistics(program, recording)
@@ -104,6 +108,14 @@ def measure(
         memory=memory,
         latency=real_time(recording.dt, recording.steps),
         chips=placement.chips if placement is not None and profile.placed else 1,
+    )
+    proxy = energy_proxy(layers, profile, around)
+    more = beside(
+        *(program, recording, profile, proxy, layers, total, memory),
+        shown=None if shown is None else shown.recording,
+        placement=placement,
+        routes=routes,
+        opinion=opinion,
     )
     return Report(
         schema=SCHEMA,
@@ -121,7 +133,7 @@ def measure(
         total=total,
         host=host,
         utilization=utilization or {},
-        energy=energy_proxy(layers, profile, around),
+        energy=proxy,
         scores=scores,
         overflows=overflows,
         timings=timings,
@@ -141,7 +153,10 @@ def measure(
             None if shown is None else shown.samples,
             made,
         ),
-        unavailable=_missing(routes, shown, made),
+        chip_time=more.chip_time,
+        second_opinion=more.second_opinion,
+        opponents=more.opponents,
+        unavailable={**_missing(routes, shown, made), **more.unavailable},
     )
 
 
