@@ -20,6 +20,7 @@ from .calibration.energy.profile import load_profile
 from .calibration.findings.evidence import Evidence
 from .calibration.findings.findings import find
 from .calibration.operations import with_macs
+from .calibration.opinion.opinion import demand_opinion
 from .calibration.overflow import Overflow
 from .calibration.report.measure import Shown, measure
 from .calibration.report.picture import Answers, drawn
@@ -116,6 +117,7 @@ def build(
     output: str | None = None,
     rewrites: Mapping[str, str] | None = None,
     command: str = "",
+    second_opinion: bool = False,
 ) -> Build:
     """A trained network → a Program that has run on a target, and its Report.
 
@@ -134,12 +136,15 @@ def build(
         output: which of several outputs of the network to read.
         rewrites: what of it to rewrite as what, ``toolchain.passes.rewrite``.
         command: that the user typed, for the report.
+        second_opinion: whether SANA-FE is asked what it takes, too.
 
     Raises:
         SnnDeployError: something of the above is not in order; nothing was written.
     """
     steps = steps or Steps()
     profile, place = load_profile(device), find_target(target)
+    if second_opinion:
+        demand_opinion(place.name, place.limits)
     with steps("read model and data"):
         source = read_model(model, output, rewrites)
         source, task, settings = _read(source, data, reading, preprocessing, settings)
@@ -216,6 +221,7 @@ def build(
         ),
         placement=session.placement,
         shown=Shown.of(test.x[:few], shown),
+        opinion=second_opinion,
     )
     return Build(
         bundle=_bundle(program, source, task, settings),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .calibration.energy.profile import load_profile
+from .calibration.opinion.opinion import demand_opinion
 from .calibration.report.measure import Shown, measure
 from .calibration.report.report import Report, Score
 from .deploy import SHOWN, network_on
@@ -34,6 +35,7 @@ def run(
     data: Path | None = None,
     predictions: Path | None = None,
     command: str = "",
+    second_opinion: bool = False,
 ) -> Report:
     """Run samples through a built Program on a target → its Report.
 
@@ -46,11 +48,14 @@ def run(
         data: new samples, with or without labels; those in the bundle where None.
         predictions: file for the answers, .csv or .npz.
         command: that the user typed, for the report.
+        second_opinion: whether SANA-FE is asked what it takes, too.
 
     Raises:
         SnnDeployError: something of the above is not in order; nothing was written.
     """
     profile, place = load_profile(device), find_target(target)
+    if second_opinion:
+        demand_opinion(place.name, place.limits)
     if predictions is not None:
         check_predictions(predictions)
     built = read_built(bundle)
@@ -93,6 +98,7 @@ def run(
         findings=findings,
         placement=session.placement,
         shown=Shown.of(few.x, shown),
+        opinion=second_opinion,
         confusion=built.confusion(examples, recording.output),
         provenance=made_by(
             place,

@@ -15,6 +15,7 @@ from .options import (
     AUTO,
     COUNT,
     DEVICE,
+    OPINION,
     OUTPUT,
     PATH,
     REWRITE,
@@ -118,6 +119,7 @@ if TYPE_CHECKING:
     "fold, equalize, legalize, calibrate, quantize, simulate or readout.",
 )
 @DEVICE
+@OPINION
 @ALL_COLUMNS
 @json_option("the report")
 def build(
@@ -132,6 +134,7 @@ def build(
     last: str | None,
     steps: int | str | None,
     device: str,
+    second_opinion: bool,
     as_json: bool,
     wide: bool,
     **choices: Any,
@@ -167,13 +170,12 @@ def build(
             say(stderr, f"wrote {folders.write_text(text, out / f'{last}.txt')}")
         return
     made = deploy.build(
-        target,
-        model,
-        data,
+        *(target, model, data),
         samples=samples,
         device=device,
         force=force,
         command=command_line(),
+        second_opinion=second_opinion,
         **how,
     )
     deploy.write(made, folder)

@@ -1,7 +1,7 @@
 """The command line: words in, ``deploy`` does it, words and files out.
 
 A verb is one file here, which holds a command of the file's name, and one word in
-``VERBS``.
+``VERBS``: its file, with the room's name before it where it lies in one.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from importlib import import_module
 import click
 
 VERBS = (
-    *("build", "run", "compare", "report", "train", "finetune"),
-    *("targets", "import_", "export", "check", "calibrate"),
+    *("build", "run", "compare", "report", "training.train", "finetune"),
+    *("targets", "import_", "export", "check", "calibrate", "diff"),
 )
 
 
@@ -26,4 +26,5 @@ def cli() -> None:
 
 
 for verb in VERBS:
-    cli.add_command(getattr(import_module(f"{__package__}.{verb}"), verb))
+    module = import_module(f"{__package__}.{verb}")
+    cli.add_command(getattr(module, verb.rpartition(".")[2]))

@@ -182,6 +182,12 @@ DEVICE = click.option(
     show_default=True,
     help="Device profile of the energy proxy: a name or a .toml file.",
 )
+OPINION = click.option(
+    "--second-opinion",
+    is_flag=True,
+    help="Also ask SANA-FE, which simulates the chip (pip install "
+    "'snn-deploy[sanafe]'), for energy and time.",
+)
 PREPROCESSING = (
     click.option(
         "--scale", type=NUMBERS, default=(1.0,), help="The network takes x · scale, …"

@@ -12,6 +12,7 @@ from .options import (
     COUNT,
     DEVICE,
     FORCE,
+    OPINION,
     PATH,
     STEPS,
     TARGET,
@@ -42,6 +43,7 @@ from .options import (
 )
 @STEPS
 @DEVICE
+@OPINION
 @FORCE
 @ALL_COLUMNS
 @json_option("the report")
@@ -54,6 +56,7 @@ def run(
     out: Path | None,
     steps: int | None,
     device: str,
+    second_opinion: bool,
     force: bool,
     as_json: bool,
     wide: bool,
@@ -78,6 +81,7 @@ def run(
             data=data,
             predictions=predictions,
             command=command_line(),
+            second_opinion=second_opinion,
         )
     if out is not None:
         folders.write_into(out, report_files(report))

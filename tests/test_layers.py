@@ -61,6 +61,7 @@ FRAMEWORKS = {  # library -> the only files that may import it
     "nxsdk": ("targets/loihi/*.py",),
     "lava": ("targets/lava/*.py",),
     "onnx": ("toolchain/frontends/onnx/*.py",),
+    "sanafe": ("calibration/opinion/worker.py",),
     "nir": ("toolchain/frontends/nir/*.py",),
     "jinja2": ("calibration/report/page/templates.py",),
     "numba": ("targets/reference/*.py",),

@@ -27,6 +27,7 @@ from ..statistics import (
     layer_statistics,
     total_statistics,
 )
+from .beside import beside
 from .figures.figures import Figures
 from .provenance import Provenance
 from .report import SCHEMA, Confusion, Report, Score, StepTime, Utilization
@@ -72,6 +73,7 @@ def measure(
     shown: Shown | None = None,
     provenance: Provenance | None = None,
     figures: Figures | None = None,
+    opinion: bool = False,
 ) -> Report:
     """Program and Recording → Report.
 
@@ -92,9 +94,11 @@ def measure(
         shown: the first samples with their spikes, for what is counted step by step.
         provenance: where the figures come from.
         figures: the numbers behind what a page draws.
+        opinion: whether SANA-FE is asked too, of the samples shown.
 
     Raises:
         DataError: the recording is empty or not one of this Program.
+        TargetUnavailable: SANA-FE is asked, and is not installed or failed.
     """
     layers = layer_statistics(program, recording)
     total = total_statistics(program, recording)
@@ -110,6 +114,14 @@ def measure(
         memory=memory,
         latency=real_time(recording.dt, recording.steps),
         chips=placement.chips if placement is not None and profile.placed else 1,
+    )
+    proxy = energy_proxy(layers, profile, around)
+    more = beside(
+        *(program, recording, profile, proxy, layers, total, memory),
+        shown=None if shown is None else shown.recording,
+        placement=placement,
+        routes=routes,
+        opinion=opinion,
     )
     return Report(
         schema=SCHEMA,
@@ -127,7 +139,7 @@ def measure(
         total=total,
         host=host,
         utilization=utilization or {},
-        energy=energy_proxy(layers, profile, around),
+        energy=proxy,
         scores=scores,
         overflows=overflows,
         timings=timings,
@@ -147,7 +159,10 @@ def measure(
             None if shown is None else shown.samples,
             made,
         ),
-        unavailable=_missing(routes, shown, made),
+        chip_time=more.chip_time,
+        second_opinion=more.second_opinion,
+        opponents=more.opponents,
+        unavailable={**_missing(routes, shown, made), **more.unavailable},
         provenance=provenance,
         figures=figures,
     )

@@ -23,10 +23,13 @@ from ..choice import Choice
 from ..counts.footprint import Footprint
 from ..counts.neurobench import Metric
 from ..counts.traffic import Traffic
+from ..energy.chip_time import ChipTime
 from ..energy.mode import Mode
 from ..energy.power_log import MeasuredEnergy
 from ..energy.terms import EnergyProxy
 from ..findings.finding import Finding, worthless
+from ..opinion.opinion import SecondOpinion
+from ..opponents.standing import Standing
 from ..overflow import Overflow
 from ..statistics import HostStatistics, LayerStatistics
 from .figures.figures import Figures
@@ -44,6 +47,9 @@ LABELS: Mapping[str, Mode] = {
     "memory": "counted",
     "overflows": "counted",
     "energy": "estimated",
+    "chip_time": "estimated",
+    "second_opinion": "simulated",
+    "opponents": "estimated",
     "measured": "measured",
     "timings": "measured",
     "wall_time": "measured",
@@ -60,6 +66,9 @@ SOURCES: Mapping[str, str] = {
     "memory": "widths of weights, state and addresses as the core stores them",
     "overflows": "calibration data, and bounds from the weights",
     "energy": "counts times constants, each with its publication: its terms",
+    "chip_time": "published times of events times counts, core by core",
+    "second_opinion": "SANA-FE, handed the placement and the recorded spikes",
+    "opponents": "published energies of a multiply-accumulate times counts",
     "measured": "a power log that was read in",
     "timings": "this computer's clock",
     "wall_time": "this computer's clock",
@@ -146,6 +155,9 @@ class Report:
     traffic: Traffic | None = None
     neurobench: tuple[Metric, ...] = ()
     measured: MeasuredEnergy | None = None
+    chip_time: ChipTime | None = None
+    second_opinion: SecondOpinion | None = None
+    opponents: Standing | None = None
     unavailable: Mapping[str, str] = field(default_factory=dict)
     """Figure that there is none of → why."""
 

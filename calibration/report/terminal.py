@@ -13,6 +13,7 @@ from ...toolchain.passes.place.limits import CHIP
 from ...toolchain.visible import visible
 from ..findings.finding import Finding
 from ..overflow import MAX_Q, MAX_U, Overflow
+from .beside_lines import opinion_lines, opponent_lines, time_line
 from .energy_lines import energy_details, energy_line, measured_lines
 from .numbers import three_digits
 from .report import Confusion, Report, Score
@@ -91,8 +92,16 @@ def verdict(report: Report) -> str:
 def _lines(report: Report, wide: bool) -> Lines:
     lines = [("run", _run(report)), ("figures", _figures(report))]
     lines += [("energy", x) for x in energy_details(report.energy, wide=wide)]
+    if report.second_opinion is not None:
+        found = opinion_lines(report.second_opinion, wide=wide)
+        lines += [("opinion", line) for line in found]
+    if report.chip_time is not None:
+        lines.append(("time", time_line(report.chip_time)))
     if report.total.spikes_per_synapse is not None:
         lines.append(("sparsity", _sparsity(report)))
+    if report.opponents is not None:
+        found = opponent_lines(report.opponents, wide=wide)
+        lines += [("against", line) for line in found]
     used = report.utilization.get(CHIP, {}).items()
     if used:
         lines.append(("use", " · ".join(f"{n} {u} of {m}" for n, (u, m) in used)))
@@ -125,9 +134,7 @@ def _sparsity(report: Report) -> str:
         return f"{a_synapse} and inference; the ANN's MACs are not known here"
     return (
         f"{three_digits(total.synaptic_operations / total.macs)} synaptic operations a "
-        f"MAC of the ANN that the core takes the place of, {a_synapse}; published "
-        "break-even with a conventional network: 1.72 (Davidson & Furber 2021), "
-        "0.15–1.38 (Dampfhoffer et al. 2022)"
+        f"MAC of the ANN that the core takes the place of, {a_synapse}"
     )
 
 

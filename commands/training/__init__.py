@@ -1,0 +1,1 @@
+"""Networks trained here: the papers', and first ones for data."""
