@@ -34,7 +34,10 @@ CONFIGURATION = (
 as well."""
 NAMES = ("name", "population", "layer")
 """Fields by which an item of a list is known."""
-UNCOMPARED = ("labels", "confusion", "notes", "scores", "findings", "calibration")
+UNCOMPARED = (
+    *("labels", "confusion", "notes", "scores", "findings", "calibration", "figures"),
+    *("provenance.date", "provenance.command"),
+)
 """Fields of a Report that are told otherwise, or not at all."""
 PREFIXES = ("total.", f"utilization.{CHIP}.", "utilization.", "overflows.")
 """Of a name, that go without saying."""
@@ -122,8 +125,9 @@ def _leaves(path: str, value: Any) -> Iterator[tuple[str, str | float]]:
     """Name and value of every text and number in a Report's table."""
     if isinstance(value, dict):
         for key, item in value.items():
-            if path or key not in UNCOMPARED:
-                yield from _leaves(f"{path}.{key}" if path else key, item)
+            where = f"{path}.{key}" if path else key
+            if where not in UNCOMPARED:
+                yield from _leaves(where, item)
     elif isinstance(value, (list, tuple)):
         yield from _items(path, value)
     elif isinstance(value, (str, int, float)):

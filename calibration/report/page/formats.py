@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ....toolchain.visible import visible
+from ..beside_lines import duration
 from ..numbers import energy, shorten, three_digits
 
 MISSING = "not recorded"
@@ -41,6 +42,9 @@ FORMATS: Mapping[str, Callable[[Any], str]] = {
     "milliseconds": lambda seconds: f"{1e3 * seconds:.4g} ms",
     "decibels": lambda decibels: f"{decibels:.0f} dB",
     "bits": lambda bits: f"{bits:.1f} bits",
+    "duration": duration,
+    "signed_percent": lambda percent: f"{percent:+.0f} %",
+    "digits3": lambda value: f"{value:.3g}",
     "significant": lambda value: f"{value:.6g}",
     "list": lambda values: ", ".join(map(str, values)),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +15,7 @@ NETWORKS = ("integer SNN", "float SNN")
 ANNS = ("float ANN", "ANN before fine-tuning")
 """What it is held to, the nearest first."""
 NEAR = 0.01  # of the ANN's score, that counts as equal where there is no interval
+NAMED = 3  # opponents of a side
 TIGHT = 0.9  # of a resource, from which on it fits barely
 
 
@@ -48,14 +50,18 @@ class Cost:
         word: the answer.
         layer: index of the layer that takes most energy; most spikes, where the device
             has no figure in joules.
-        more: whether synaptic operations are more than the MACs that they take the
-            place of; None: the MACs are not recorded.
+        beaten: indices of the opponents that take more, the nearest first, ``NAMED``
+            at most.
+        level: of those that take as much, within the bands, likewise.
+        ahead: of those that take less, likewise.
     """
 
     mood: Mood
     word: str
     layer: int
-    more: bool | None
+    beaten: tuple[int, ...] = ()
+    level: tuple[int, ...] = ()
+    ahead: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -135,12 +141,22 @@ def cost(report: Report) -> Cost:
         for layer, total in zip(report.layers, totals)
     ]
     layer = shares.index(max(shares))
+    sides = {side: _nearest(report, side) for side in ("less", "either", "more")}
+    against = sides["less"], sides["either"], sides["more"]
     macs, spent = report.total.macs, report.total.synaptic_operations
     if not macs:
-        return Cost("unknown", "Not comparable with its ANN", layer, None)
+        return Cost("unknown", "Not comparable with its ANN", layer, *against)
     if spent > macs:
-        return Cost("fair", "More operations than its ANN", layer, True)
-    return Cost("good", "Fewer operations than its ANN", layer, False)
+        return Cost("fair", "More operations than its ANN", layer, *against)
+    return Cost("good", "Fewer operations than its ANN", layer, *against)
+
+
+def _nearest(report: Report, side: str) -> tuple[int, ...]:
+    """Opponents beside which the network is on this side, the nearest first."""
+    against = report.opponents.against if report.opponents else ()
+    found = [i for i, each in enumerate(against) if each.side == side]
+    far = {i: abs(math.log(max(against[i].factor, 1e-300))) for i in found}
+    return tuple(sorted(found, key=lambda i: far[i])[:NAMED])
 
 
 def fit(report: Report) -> Fit:
