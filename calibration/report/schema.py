@@ -19,7 +19,7 @@ Schema = dict[str, Any]
 
 def report_schema() -> Schema:
     """The schema of what ``Report.encoded`` writes."""
-    definitions: dict[str, Schema] = {}
+    definitions: dict[type, Schema] = {}
     whole = _object(Report, definitions)
     whole["properties"]["schema"] = {"const": SCHEMA}
     words = {"type": "object", "additionalProperties": {"type": "string"}}
@@ -29,11 +29,20 @@ def report_schema() -> Schema:
         "$schema": DIALECT,
         "title": f"snn-deploy report.json, schema {SCHEMA}",
         **whole,
-        "$defs": dict(sorted(definitions.items())),
+        "$defs": _named(definitions),
     }
 
 
-def _object(kind: type, definitions: dict[str, Schema]) -> Schema:
+def _named(definitions: dict[type, Schema]) -> Schema:
+    """By the classes' names, of which no two may be the same."""
+    named = {kind.__name__: definition for kind, definition in definitions.items()}
+    if len(named) < len(definitions):
+        names = sorted(kind.__name__ for kind in definitions)
+        raise TypeError(f"two dataclasses of a report share one of the names {names}")
+    return dict(sorted(named.items()))
+
+
+def _object(kind: type, definitions: dict[type, Schema]) -> Schema:
     """Of a dataclass; those within it are among the definitions."""
     hints = get_type_hints(kind)
     return {
@@ -49,12 +58,12 @@ def _needed(field: Any) -> bool:
     return field.default is MISSING and field.default_factory is MISSING
 
 
-def _of(kind: Any, definitions: dict[str, Schema]) -> Schema:
+def _of(kind: Any, definitions: dict[type, Schema]) -> Schema:
     origin, args = get_origin(kind), get_args(kind)
     if isinstance(kind, type) and is_dataclass(kind):
-        if kind.__name__ not in definitions:
-            definitions[kind.__name__] = {}  # known, though not yet what
-            definitions[kind.__name__] = _object(kind, definitions)
+        if kind not in definitions:
+            definitions[kind] = {}  # known, though not yet what
+            definitions[kind] = _object(kind, definitions)
         return {"$ref": f"#/$defs/{kind.__name__}"}
     if origin is tuple and args[-1] is ...:
         return {"type": "array", "items": _of(args[0], definitions)}
