@@ -151,7 +151,8 @@ def build(
         if samples is None and not place.fast:
             samples = FEW
         test = task.test(samples)
-    notes = task.notes + source.notes + _prepared(source.graph)
+    prepared = f"preprocessing: {preprocessing_of(source.graph) or 'none'}"
+    notes = (*task.notes, *source.notes, prepared)
     if not source.scales:
         with steps("run the float ANN on training samples"):
             notes += check_reading(task, source.graph, force=force)
@@ -234,14 +235,15 @@ def build(
 
 def _start(source: Model, task: Task, settings: Settings, steps: Steps) -> Compilation:
     """The network as read, with calibration samples."""
-    asked = AUTO_SAMPLES if settings.auto_steps else CALIBRATION_SAMPLES
+    auto = settings.auto_steps
+    asked = AUTO_SAMPLES if auto else CALIBRATION_SAMPLES
     count = _fitting(asked, source.graph, settings)
     return Compilation(
         graph=source.graph,
-        samples=task.calibration(count),
+        samples=task.calibration(count, unlearnt=auto),
         settings=settings,
         scales=source.scales,
-        score=task.judge(count),
+        score=task.judge(count, unlearnt=auto),
         announce=steps.progress,
     )
 
@@ -257,11 +259,6 @@ def _fitting(count: int, graph: Graph, settings: Settings) -> int:
 def network_on(place: Target) -> str:
     """What the network is on this target, in words."""
     return "float SNN" if place.kind == "float simulation" else "integer SNN"
-
-
-def _prepared(graph: Graph) -> tuple[str, ...]:
-    """How the host prepares samples, for the report."""
-    return (f"preprocessing: {preprocessing_of(graph) or 'none'}",)
 
 
 def _depths(program: Program) -> tuple[str, ...]:
