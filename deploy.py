@@ -148,7 +148,8 @@ def build(
         if samples is None and not place.fast:
             samples = FEW
         test = task.test(samples)
-    notes = task.notes + source.notes + _prepared(source.graph)
+    prepared = f"preprocessing: {preprocessing_of(source.graph) or 'none'}"
+    notes = (*task.notes, *source.notes, prepared)
     if not source.scales:
         with steps("run the float ANN on training samples"):
             notes += check_reading(task, source.graph, force=force)
@@ -234,11 +235,6 @@ def _fitting(count: int, graph: Graph, settings: Settings) -> int:
 def network_on(place: Target) -> str:
     """What the network is on this target, in words."""
     return "float SNN" if place.kind == "float simulation" else "integer SNN"
-
-
-def _prepared(graph: Graph) -> tuple[str, ...]:
-    """How the host prepares samples, for the report."""
-    return (f"preprocessing: {preprocessing_of(graph) or 'none'}",)
 
 
 def network_after(

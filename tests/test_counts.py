@@ -70,7 +70,7 @@ def walked(a: Core, b: Core) -> dict[str, int]:
 def sent_one_by_one(
     program: Program, placement: Placement, recording: Recording, name: str
 ) -> dict[str, float]:
-    """Every spike to every core that holds a synapse of it, connection by connection."""
+    """Every spike to every core with a synapse of it, connection by connection."""
     home = {
         (core.block.population, int(neuron)): core
         for core in placement.cores

@@ -11,6 +11,8 @@ from ...toolchain.graph.interpret import recorded
 from ...toolchain.graph.nodes import Conv2D, ConvTranspose2D, Dense, FloatArray
 from ...toolchain.graph.operations import apply
 
+WEIGHTED = (Dense, Conv2D, ConvTranspose2D)
+
 
 def effective_macs(graph: Graph, samples: FloatArray) -> float:
     """Products of two numbers that are not 0, the mean over samples (samples, …).
@@ -20,7 +22,7 @@ def effective_macs(graph: Graph, samples: FloatArray) -> float:
     """
     total = 0.0
     for node in graph.nodes:
-        if isinstance(node, (Dense, Conv2D, ConvTranspose2D)):
+        if isinstance(node, WEIGHTED):
             (source,) = node.inputs
             ones = replace(
                 node,

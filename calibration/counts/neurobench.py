@@ -7,18 +7,19 @@ Communications 16:1545; github.com/NeuroBench/neurobench, Apache-2.0).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ...toolchain.graph.graph import Graph
 from ...toolchain.graph.nodes import FloatArray
+from ...toolchain.program.connections import Connection, WindowConnection
 from ...toolchain.program.host import BiasEncoder, parts_of
 from ...toolchain.program.program import Program
 from ...toolchain.program.recording import Recording
 from ..energy.mode import Mode
 from ..statistics import HostStatistics, LayerStatistics
-from .effective import effective_macs
+from .effective import WEIGHTED, effective_macs
 from .footprint import Footprint
 from .updates import Updates
 
@@ -81,20 +82,23 @@ def neurobench(
             "bytes of weights, state and axons on the cores, at their width there; the "
             "host's weights are not with it",
         ),
-        "ConnectionSparsity": _Figure(_sparsity(program), "weights of the core"),
+        "ConnectionSparsity": _Figure(
+            _sparsity(program), "weights of the core, its host's encoder and decoder"
+        ),
         "ActivationSparsity": _Figure(
             _silence(program, recording), "places and steps without a spike, the core's"
         ),
-        "Effective_MACs": _host_macs(program, recording, host, samples),
+        "Effective_MACs": _host_macs(program, recording, samples),
         "Effective_ACs": _Figure(
             sum(layer.effective_operations or 0.0 for layer in layers),
             "synaptic operations on the core through weights that are not 0",
         ),
         "Dense": _Figure(
-            recording.steps * sum(layer.incoming_synapses for layer in layers)
+            recording.steps * sum(map(_places, program.connections))
             + host.encoder_macs
             + host.decoder_macs,
-            "every synapse in every step, and the host's multiply-accumulates once",
+            "every weight's every place in every step, weights of 0 too, and the "
+            "host's multiply-accumulates once",
         ),
         "MembraneUpdates": _moved(moved),
     }
@@ -116,10 +120,31 @@ class _Figure:
     source: str
 
 
+def _places(c: Connection) -> int:
+    """Synapses, those at positions of a kernel that are 0 throughout with them."""
+    if isinstance(c, WindowConnection):
+        c = replace(c, weight=np.ones_like(c.weight))
+    return int(c.fan_out.sum())
+
+
 def _sparsity(program: Program) -> float | None:
-    weights = sum(c.weight.size for c in program.connections)
-    zero = sum(int((c.weight == 0).sum()) for c in program.connections)
-    return zero / weights if weights else None
+    held = [c.weight for c in program.connections]
+    graphs = [graph for graph, _ in _host_graphs(program)]
+    nodes = [node for graph in graphs for node in graph.nodes]
+    held += [node.weight for node in nodes if isinstance(node, WEIGHTED)]
+    weights = sum(int(np.size(weight)) for weight in held)
+    nonzero = sum(int(np.count_nonzero(weight)) for weight in held)
+    return 1 - nonzero / weights if weights else None
+
+
+def _host_graphs(program: Program) -> list[tuple[Graph, str]]:
+    """Graphs of the encoders, and of the decoder; whose they are."""
+    encoders = [
+        (part.graph, "encoder")
+        for part in parts_of(program.encoder)
+        if isinstance(part, BiasEncoder)
+    ]
+    return [*encoders, (program.decoder.graph, "decoder")]
 
 
 def _silence(program: Program, recording: Recording) -> float:
@@ -130,24 +155,18 @@ def _silence(program: Program, recording: Recording) -> float:
 
 
 def _host_macs(
-    program: Program,
-    recording: Recording,
-    host: HostStatistics,
-    samples: FloatArray | None,
+    program: Program, recording: Recording, samples: FloatArray | None
 ) -> _Figure:
     if samples is None:
         why = "the samples that ran are not known here, so their zeros are not"
         return _Figure(None, why)
-    graphs: list[tuple[Graph, FloatArray]] = [
-        (part.graph, samples)
-        for part in parts_of(program.encoder)
-        if isinstance(part, BiasEncoder)
-    ]
     read = [recording.counts[name] for name, _ in program.decoder.reads]
-    decoder = program.decoder.graph
-    rates = np.concatenate(read, axis=1).reshape(-1, *decoder.input.shape)
-    graphs.append((decoder, rates[: len(samples)].astype(np.float64)))
-    total = sum(effective_macs(graph, given) for graph, given in graphs)
+    rates = np.concatenate(read, axis=1)[: len(samples)].astype(np.float64)
+    shape = program.decoder.graph.input.shape
+    given = {"encoder": samples, "decoder": rates.reshape(-1, *shape)}
+    total = sum(
+        effective_macs(graph, given[whose]) for graph, whose in _host_graphs(program)
+    )
     return _Figure(
         total,
         f"products of values and weights that are not 0, of {len(samples)} samples: "
