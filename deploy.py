@@ -48,7 +48,7 @@ from .toolchain.errors import ModelError
 from .toolchain.graph.graph import Graph
 from .toolchain.graph.interpret import evaluate
 from .toolchain.graph.nodes import Array, Neurons
-from .toolchain.passes.latency import unequal_depths
+from .toolchain.passes.latency import depth_notes
 from .toolchain.passes.preprocess import (
     NONE,
     Preprocessing,
@@ -161,7 +161,7 @@ def build(
     done = compiled(start, passes, steps)
     assert done.program is not None
     program = with_macs(done.program, source.macs(input_spikes=settings.input_spikes))
-    notes += _depths(program)
+    notes += depth_notes(program)
     with steps(f"load on {target}"):
         session = place.load(program)
     with session, steps(f"run {len(test)} samples"):
@@ -259,17 +259,6 @@ def _fitting(count: int, graph: Graph, settings: Settings) -> int:
 def network_on(place: Target) -> str:
     """What the network is on this target, in words."""
     return "float SNN" if place.kind == "float simulation" else "integer SNN"
-
-
-def _depths(program: Program) -> tuple[str, ...]:
-    """Where branches of unequal depth meet, for the report."""
-    steps = max(unequal_depths(program).values(), default=0)
-    if not steps:
-        return ()
-    return (
-        f"branches of unequal depth: where they meet, up to {steps} of the first of "
-        f"{program.timing.steps} steps see some of them alone",
-    )
 
 
 def network_after(

@@ -20,6 +20,7 @@ from ..toolchain.program.connections import Connection
 from ..toolchain.program.program import Program
 
 Counts = npt.NDArray[np.int64]
+ROWS_BYTES = 64 << 20  # of sums that are held at once
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -45,19 +46,19 @@ def core_work(
     """
     cores = len(placement.cores)
     home = {p.name: np.zeros(p.size, np.int64) for p in program.populations}
-    for number, core in enumerate(placement.cores):
-        home[core.block.population][core.block.neurons] = number
     times = len(next(iter(spikes.values())))
     sent, done = (np.zeros((times, cores), np.int64) for _ in range(2))
-    for name, at in home.items():
-        counts = spikes[name].astype(np.int64)
-        sent += counts @ csr_array(
-            (np.ones_like(at), (np.arange(len(at)), at)), (len(at), cores)
-        )
-    for connection in program.connections:
-        counts = spikes[connection.source].astype(np.int64)
-        units = counts.reshape(times, -1, connection.inputs).sum(axis=2)
-        done += units @ reach(connection, home[connection.target], cores)
+    for number, core in enumerate(placement.cores):
+        name, neurons = core.block.population, core.block.neurons
+        home[name][neurons] = number
+        sent[:, number] = spikes[name][:, neurons].sum(axis=1, dtype=np.int64)
+    for c in program.connections:
+        reached = reach(c, home[c.target], cores)
+        units = spikes[c.source].reshape(times, -1, c.inputs)
+        rows = max(1, ROWS_BYTES // (8 * units.shape[1]))
+        for start in range(0, times, rows):
+            some = units[start : start + rows].sum(axis=2, dtype=np.int64)
+            done[start : start + rows] += some @ reached
     return CoreWork(spikes=sent, operations=done)
 
 

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from small_networks import fitted, save, stripes
+from test_beside import made
 
 from snn_deploy.calibration.difference.difference import difference
 from snn_deploy.calibration.difference.figures import Side, read_side
@@ -168,6 +169,19 @@ def test_scores_of_two_metrics_are_not_one_quantity():
     )
     with pytest.raises(DataError, match="accuracy in 'accuracy' and mean IoU"):
         judged(parse_rule("score drops 0.1"), a, b)
+
+
+def test_cores_of_one_population_have_names_of_their_own(tmp_path):
+    report = made()
+    report.to_json(tmp_path / "report.json")
+    figures = read_side(tmp_path / "report.json").figures
+    assert len(report.chip_time.cores) > len(report.layers)
+    for core in report.chip_time.cores:
+        name = f"{core.population} chip {core.chip} core {core.number}"
+        assert figures[f"chip_time.cores.{name}.synapses"] == core.synapses
+    for each in report.opponents.against:
+        assert figures[f"opponents.against.{each.name}.factor"] == each.factor
+    assert figures["chip_time.inference"] == report.chip_time.inference.value
 
 
 def test_a_program_alone_has_facts_and_no_figures(builds, tmp_path):

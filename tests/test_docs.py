@@ -34,6 +34,7 @@ VENDORS = {
     "lava",
     "onnx",
     "nir",
+    "sanafe",
 }
 
 

@@ -139,14 +139,20 @@ def _items(path: str, items: Any) -> Iterator[tuple[str, str | float]]:
         yield _known(path), items[0]  # used, of how many there are
         return
     for item in items:
-        name = None
-        if isinstance(item, dict):
-            name = next((item[key] for key in NAMES if key in item), None)
+        name = _name(item) if isinstance(item, dict) else None
         if name is not None:
-            rest = {key: part for key, part in item.items() if item[key] != name}
+            rest = {key: part for key, part in item.items() if key not in NAMES}
             layered = path in LAYERED
             where = f"{name}{LAYERED[path]}" if layered else f"{path}.{name}"
             yield from _leaves(where, rest)
+
+
+def _name(item: Mapping[str, Any]) -> str | None:
+    """By what an item of a list is known; a population has several cores."""
+    name = next((str(item[key]) for key in NAMES if key in item), None)
+    if name is not None and "chip" in item:
+        return f"{name} chip {item['chip']} core {item['number']}"
+    return name
 
 
 def _known(path: str) -> str:
