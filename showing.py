@@ -7,11 +7,11 @@ from contextlib import suppress
 from typing import Any
 
 from .calibration.guilt.guilt import Guilt, find_guilt
+from .calibration.provenance import Provenance, provenance_of
 from .calibration.report.figures.curve import Judge
 from .calibration.report.figures.figures import Figures, figures_of
 from .calibration.report.figures.predictions import Predictions
 from .calibration.report.page.page import page_of
-from .calibration.report.provenance import Provenance, provenance_of
 from .calibration.report.report import Report
 from .pipeline.calibrate import simulated
 from .targets.contract import Session, Target

@@ -21,6 +21,7 @@ from ..energy.profile import DeviceProfile
 from ..energy.terms import UNPLACED, Surroundings, energy_proxy
 from ..findings.finding import Finding
 from ..overflow import Overflow
+from ..provenance import Provenance
 from ..statistics import (
     LayerStatistics,
     host_statistics,
@@ -29,7 +30,6 @@ from ..statistics import (
 )
 from .beside import beside
 from .figures.figures import Figures
-from .provenance import Provenance
 from .report import SCHEMA, Confusion, Report, Score, StepTime, Utilization
 
 MOST = 1 << 25  # updates of a layer that are held at once, of one sample

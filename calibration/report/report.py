@@ -31,10 +31,10 @@ from ..findings.finding import Finding, worthless
 from ..opinion.opinion import SecondOpinion
 from ..opponents.standing import Standing
 from ..overflow import Overflow
+from ..provenance import Provenance
 from ..statistics import HostStatistics, LayerStatistics
 from .figures.figures import Figures
 from .migrations import migrated
-from .provenance import Provenance
 
 SCHEMA = 4
 LARGEST = 1e300  # of any figure; beyond it, sums of floats overflow
