@@ -15,6 +15,7 @@ from snn_deploy.calibration.report.page.formats import formatted
 from snn_deploy.calibration.report.page.markdown import markdown_of
 from snn_deploy.calibration.report.page.page import page_of
 from snn_deploy.calibration.report.report import Report
+from snn_deploy.toolchain.errors import DataError
 
 DATA = Path(__file__).parent / "data"
 VOID = {"meta", "link", "br", "img", "input", "hr"}
@@ -168,6 +169,16 @@ def test_hostile_names_stay_text():
     text = markdown_of(report)
     assert "<script" not in text and "\x1b" not in text
     assert "&lt;script&gt;" in text
+
+
+def test_a_report_whose_parts_do_not_go_together_is_refused():
+    report = Report.from_json(shown("classes") / "report.json")
+    figures = replace(
+        report.figures,
+        histograms=tuple(replace(h, edges=()) for h in report.figures.histograms),
+    )
+    with pytest.raises(DataError, match="do not go together"):
+        page_of(replace(report, figures=figures))
 
 
 @pytest.mark.parametrize("schema", [1, 2, 3])

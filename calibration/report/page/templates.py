@@ -7,17 +7,28 @@ import struct
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined, UndefinedError
 from markupsafe import Markup, escape
 
+from ....toolchain.errors import DataError
 from .fields import Field, pointer, value_of
 from .formats import formatted
 from .scales import Scale
 
 
 def rendered(template: str, **context: Any) -> str:
-    """A template of this folder's ``templates/`` with this context."""
-    text: str = environment().get_template(template).render(**context)
+    """A template of this folder's ``templates/`` with this context.
+
+    Raises:
+        DataError: parts of the report do not go together, as in one that was edited.
+    """
+    try:
+        text: str = environment().get_template(template).render(**context)
+    except (ArithmeticError, LookupError, TypeError, ValueError, UndefinedError) as e:
+        raise DataError(
+            f"Report: its parts do not go together ({e}), so that no page can be made "
+            "of it; build it again"
+        ) from e
     return text
 
 
