@@ -82,22 +82,21 @@ def _replayed(
 ) -> tuple[int, int]:
     """Updates of one sample: skipped, and such that moved the membrane."""
     incoming = program.incoming(population.name)
-    steps = len(spikes[population.name])
-    q = np.zeros((steps, population.size), np.int64)
-    arriving = np.zeros_like(q)
+    q = np.zeros((len(spikes[population.name]), population.size), np.int64)
     for c in incoming:
         q += synaptic_sums(c, spikes[c.source])
-        arriving += synaptic_sums(_ones(c), spikes[c.source])
-    skipped, moved = 0, population.size
+    still, moved = q == 0, population.size
     u, v, counter = (np.zeros(population.size, np.int64) for _ in range(3))
-    for t in range(steps):
+    for t in range(len(q)):
         driven = (decay(u, 4095 - population.decay_u) != 0) | (bias != 0)
         leaks = (v != 0) & (population.decay_v > 0)
-        skipped += int((~(driven | leaks | (counter > 0)) & (arriving[t] == 0)).sum())
-        before = v
+        still[t] &= ~(driven | leaks | (counter > 0))
+        old = v
         _, u, v, counter = step(population, q[t], bias, u, v, counter)
-        moved += int((v != before).sum()) if t else 0
-    return skipped, moved
+        moved += int((v != old).sum()) if t else 0
+    for c in incoming if still.any() else ():  # spikes may add up to 0
+        still &= synaptic_sums(_ones(c), spikes[c.source]) == 0
+    return int(still.sum()), moved
 
 
 def _ones(c: Connection) -> Connection:

@@ -30,7 +30,8 @@ from ..statistics import (
 from .beside import beside
 from .report import SCHEMA, Confusion, Report, Score, StepTime, Utilization
 
-KEPT = 4  # samples whose updates are worked out step by step, and zeros counted
+MOST = 1 << 25  # updates of a layer that are held at once, of one sample
+KEPT = 2  # samples whose updates are worked out step by step, and zeros counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,12 +46,6 @@ class Shown:
         """The first ``KEPT`` of them."""
         spikes = {name: s[:KEPT] for name, s in recording.spikes.items()}
         return cls(samples[:KEPT], replace(recording, spikes=spikes))
-
-    def updates(self, program: Program) -> Mapping[str, Updates] | None:
-        """None where the spikes' steps were not kept, or are of float neurons."""
-        if not self.recording.spikes or self.recording.kind == FLOAT:
-            return None
-        return updates(program, self.samples, self.recording)
 
 
 def measure(
@@ -99,8 +94,9 @@ def measure(
     host = host_statistics(program)
     memory = footprint(program, placement)
     routes = None if placement is None else traffic(program, recording, placement)
-    made = None if shown is None else shown.updates(program)
-    if made is not None:
+    obstacle, made = _obstacle(program, shown), None
+    if shown is not None and obstacle is None:
+        made = updates(program, shown.samples, shown.recording)
         layers, total = _skipping(layers, made), _skipping_in_all(total, made)
     around = Surroundings(
         host=host,
@@ -156,7 +152,7 @@ def measure(
         chip_time=more.chip_time,
         second_opinion=more.second_opinion,
         opponents=more.opponents,
-        unavailable={**_missing(routes, shown, made), **more.unavailable},
+        unavailable={**_missing(routes, obstacle), **more.unavailable},
     )
 
 
@@ -178,15 +174,19 @@ def _skipping_in_all(
     return replace(total, skipped_updates=sum(each.skipped for each in made.values()))
 
 
-def _missing(
-    routes: Traffic | None, shown: Shown | None, made: Mapping[str, Updates] | None
-) -> dict[str, str]:
+def _obstacle(program: Program, shown: Shown | None) -> str | None:
+    """Why no update can be worked out step by step."""
+    if shown is None or not shown.recording.spikes:
+        return "spikes were counted, and the steps of none kept"
+    if shown.recording.kind == FLOAT:
+        return "its neurons are float ones, which the core's arithmetic does not follow"
+    largest = max(p.size for p in program.populations) * shown.recording.steps
+    if largest > MOST:
+        return f"a layer's {largest} updates are too many to be worked out again"
+    return None
+
+
+def _missing(routes: Traffic | None, obstacle: str | None) -> dict[str, str]:
     """Figure that there is none of → why."""
     missing = {} if routes is not None else {"traffic": UNPLACED}
-    if made is None:
-        missing["skipped_updates"] = (
-            "its neurons are float ones, which the core's arithmetic does not describe"
-            if shown is not None and shown.recording.kind == FLOAT
-            else "spikes were counted, and the steps of none kept"
-        )
-    return missing
+    return missing if obstacle is None else {**missing, "skipped_updates": obstacle}
