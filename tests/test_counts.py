@@ -21,6 +21,9 @@ from snn_deploy.calibration.counts.effective import effective_macs
 from snn_deploy.calibration.counts.footprint import footprint
 from snn_deploy.calibration.counts.traffic import FIELDS, traffic
 from snn_deploy.calibration.counts.updates import updates
+from snn_deploy.calibration.energy.profile import load_profile
+from snn_deploy.calibration.report.measure import Shown, measure
+from snn_deploy.calibration.report.report import Report
 from snn_deploy.toolchain.graph import nodes as n
 from snn_deploy.toolchain.graph.graph import Graph
 from snn_deploy.toolchain.passes.place.limits import CoreLimits
@@ -29,7 +32,7 @@ from snn_deploy.toolchain.passes.place.synapses import weight_format
 from snn_deploy.toolchain.program.arithmetic import decay
 from snn_deploy.toolchain.program.connections import DenseConnection
 from snn_deploy.toolchain.program.host import BoolArray, Decoder, encode
-from snn_deploy.toolchain.program.program import Program, SpikeInput
+from snn_deploy.toolchain.program.program import Program, SpikeInput, Timing
 from snn_deploy.toolchain.program.recording import Recording
 from snn_deploy.toolchain.program.step import step
 
@@ -97,7 +100,7 @@ def sent_one_by_one(
     return found
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.data())
 def test_every_hop_equals_walking_spike_by_spike(data):
     program = data.draw(programs(recurrent=True))
@@ -200,7 +203,7 @@ def skipped_one_by_one(program: Program, name: str, spikes: dict, bias) -> int:
     return skipped
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.data())
 def test_skipped_updates_change_nothing_and_are_counted_one_by_one(data):
     program = data.draw(programs(recurrent=True, delays=True, encoder="spikes"))
@@ -298,3 +301,40 @@ def test_effective_macs_leave_zeros_out():
     values = [1 + 2 * 0, 1 + 1 - 2, 1 + 0 + 6, 1 - 1]
     assert values == [1, 0, 7, 0]
     assert effective_macs(graph, x) == (0 + 2 + 1 + 1) + 2 * 2
+
+
+def test_a_placed_report_has_every_figure_and_survives_its_file(tmp_path):
+    program = replace(chain(1), timing=Timing(dt=0.001, steps=20))
+    events = (np.random.default_rng(0).random((3, 20, 2, 2, 1)) < 0.3).astype(float)
+    recording = recorded(program, encode(program.encoder, events, 20, 0.001))
+    report = measure(
+        program,
+        recording,
+        load_profile("loihi1_davies2018"),
+        source="t",
+        placement=place(program, SMALL, 8),
+        shown=Shown.of(events, recording),
+    )
+    assert report.unavailable == {}
+    assert {term.mode for term in report.energy.terms} == {"estimated"}
+    assert {metric.mode for metric in report.neurobench} == {"counted"}
+    skipped = [layer.skipped_updates for layer in report.layers]
+    assert skipped[0] is None and report.total.skipped_updates == sum(skipped[1:]) > 0
+    report.to_json(tmp_path / "report.json")
+    assert Report.from_json(tmp_path / "report.json") == report
+
+
+def test_of_float_neurons_no_update_and_no_silence_is_counted():
+    program = chain(1)
+    events = np.zeros((2, 20, 2, 2, 1))
+    recording = replace(
+        recorded(program, encode(program.encoder, events, 20, 0.002)),
+        kind="float simulation",
+    )
+    profile = load_profile("loihi1_davies2018")
+    shown = Shown.of(events, recording)
+    report = measure(program, recording, profile, source="t", shown=shown)
+    assert "float ones" in report.unavailable["skipped_updates"]
+    found = {metric.name: metric for metric in report.neurobench}
+    for name in ("ActivationSparsity", "MembraneUpdates"):
+        assert (found[name].mode, found[name].value) == ("unavailable", None)

@@ -17,6 +17,7 @@ from ...toolchain.program.connections import Connection, WindowConnection
 from ...toolchain.program.host import BiasEncoder, parts_of
 from ...toolchain.program.program import Program
 from ...toolchain.program.recording import Recording
+from ...toolchain.verdict.compare import FLOAT
 from ..energy.mode import Mode
 from ..statistics import HostStatistics, LayerStatistics
 from .effective import WEIGHTED, effective_macs
@@ -85,9 +86,7 @@ def neurobench(
         "ConnectionSparsity": _Figure(
             _sparsity(program), "weights of the core, its host's encoder and decoder"
         ),
-        "ActivationSparsity": _Figure(
-            _silence(program, recording), "places and steps without a spike, the core's"
-        ),
+        "ActivationSparsity": _silence(program, recording),
         "Effective_MACs": _host_macs(program, recording, samples),
         "Effective_ACs": _Figure(
             sum(layer.effective_operations or 0.0 for layer in layers),
@@ -147,11 +146,13 @@ def _host_graphs(program: Program) -> list[tuple[Graph, str]]:
     return [*encoders, (program.decoder.graph, "decoder")]
 
 
-def _silence(program: Program, recording: Recording) -> float:
-    """Of the core's populations; a spike a step at most."""
+def _silence(program: Program, recording: Recording) -> _Figure:
+    """Of the core's populations."""
+    if recording.kind == FLOAT:
+        return _Figure(None, "its neurons may spike several times in a step")
     places = recording.samples * recording.steps * program.neurons
     spikes = sum(int(recording.counts[p.name].sum()) for p in program.populations)
-    return 1 - spikes / places
+    return _Figure(1 - spikes / places, "neurons and steps without a spike, the core's")
 
 
 def _host_macs(
@@ -177,7 +178,7 @@ def _host_macs(
 
 def _moved(moved: Mapping[str, Updates] | None) -> _Figure:
     if moved is None:
-        return _Figure(None, "the spikes' steps were not kept")
+        return _Figure(None, "no update was worked out step by step")
     total = sum(each.moved for each in moved.values())
     return _Figure(
         total,
