@@ -58,7 +58,7 @@ def test_two_builds_beside_each_other(builds, run_cli, capsys):
     assert "steps 32 48" in lines
     assert any(re.match(r"spikes .* \+\d+\.\d %$", line) for line in lines)
     assert any(line.startswith("neurons ") for line in lines)  # the layer's name
-    figures = told[told.index("The whole network") :].splitlines()
+    figures = told[: told.index("Model, data, configuration")].splitlines()[2:]
     assert max(map(len, figures)) <= 80
 
 

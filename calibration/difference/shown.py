@@ -39,7 +39,7 @@ class Section:
 
 def sections(found: Difference) -> tuple[Section, ...]:
     """What is worth reading, in words; without rows nothing differs."""
-    return (*_rules(found), _facts(found), _overall(found), _layers(found))
+    return (*_rules(found), _overall(found), _layers(found), _facts(found))
 
 
 def _rules(found: Difference) -> Iterator[Section]:
@@ -224,6 +224,7 @@ table {{ border-collapse: collapse }}
 th, td {{ border-bottom: 1px solid #8886; padding: .2rem .8rem .2rem 0;
   text-align: left; vertical-align: top; overflow-wrap: anywhere }}
 th {{ font-weight: 600 }}
+td:first-child {{ min-width: 9rem }}
 tr.fails td {{ color: #c1121f; font-weight: 600 }}
 @media (prefers-color-scheme: dark) {{ tr.fails td {{ color: #ff7b7b }} }}
 </style>
