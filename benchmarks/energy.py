@@ -1,10 +1,12 @@
 """Energy and time of builds beside each other and all opponents, as a page.
 
-    snn-deploy build --target loihi-emulator --second-opinion --out build/hybrid …
+    snn-deploy build --target reference --out build/hybrid …
     python benchmarks/energy.py 'LocNet: hybrid integers=build/hybrid' …
 
-Each word is NETWORK: VARIANT=FOLDER, a folder that a build wrote. All figures are those
-of their report.json; nothing is measured here.
+Each word is NETWORK: VARIANT=FOLDER, a folder that a build wrote. Scores are those of
+its report.json. Integers run again, the first two samples in program.snn, on
+``reference`` (every integer target has the same spikes), placed on Loihi's cores for
+hops, time and SANA-FE; a float simulation has the figures of its report.
 """
 
 from __future__ import annotations
@@ -15,19 +17,26 @@ from pathlib import Path
 
 from snn_deploy.calibration.opponents.standing import Against
 from snn_deploy.calibration.report.beside_lines import duration
+from snn_deploy.calibration.report.measure import KEPT, Shown, measure
 from snn_deploy.calibration.report.numbers import band, energy, shorten
 from snn_deploy.calibration.report.report import Report
+from snn_deploy.targets.contract import find_target
+from snn_deploy.targets.loihi.target import LOIHI1_CORE, LOIHI1_CORES
+from snn_deploy.toolchain.bundle.bundle import load_bundle
+from snn_deploy.toolchain.passes.place.place import place
+from snn_deploy.toolchain.verdict.compare import FLOAT
 
 RESULT = Path(__file__).parent / "results" / "energy.md"
 NONE = "–"
 HEAD = """# Energy and time, beside every opponent
 
-By `python benchmarks/energy.py`, from the reports of the builds named below; nothing is
-measured. Energy is the chip's dynamic energy of an inference: the proxy's (published
-constants times counts, with its band) and, where the target has cores, SANA-FE's
-(simulated). What encoder and decoder take on the host is left out on both sides, since
-the conventional network (ANN) has these layers too. What the columns mean, and where
-the constants are from: docs/opponents.md.
+By `python benchmarks/energy.py`, from builds of the networks named below; nothing is
+measured. Integers ran again, two samples each, and were placed on Loihi's cores. Energy
+is the chip's dynamic energy of an inference: the proxy's (published constants times
+counts, with its band) and, of integers, SANA-FE's (simulated). What encoder and decoder
+take on the host is left out on both sides, since the conventional network (ANN) has
+these layers too. What the columns mean, and where the constants are from:
+docs/opponents.md.
 """
 Variants = dict[str, Report]
 
@@ -57,7 +66,9 @@ def costs(variants: Variants) -> Iterator[str]:
         )
         yield table_row(
             name,
-            NONE if score is None else f"{score.metric} {score.value:.3f}",
+            NONE
+            if score is None
+            else f"{score.metric} {score.value:.3f} ({score.note})",
             str(report.steps),
             shorten(report.total.spikes),
             shorten(report.total.synaptic_operations),
@@ -116,14 +127,34 @@ def table_row(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def reported(folder: Path) -> Report:
+    """A build's report; of integers with SANA-FE's opinion."""
+    report = Report.from_json(folder / "report.json")
+    bundle = load_bundle(folder / "program.snn")
+    program, samples = bundle.program, bundle.samples
+    if report.kind == FLOAT or program is None or samples is None:
+        return report
+    with find_target("reference").load(program) as session:
+        recording = session.run(samples[:KEPT])
+    return measure(
+        program,
+        recording,
+        report.energy.profile,
+        source=report.source,
+        scores=report.scores,
+        placement=place(program, LOIHI1_CORE, LOIHI1_CORES, None),
+        shown=Shown.of(samples, recording),
+        opinion=True,
+    )
+
+
 def main() -> None:
     """Write the page."""
     networks: dict[str, Variants] = {}
     for word in sys.argv[1:]:
         name, _, folder = word.partition("=")
         network, _, variant = name.partition(": ")
-        report = Report.from_json(Path(folder) / "report.json")
-        networks.setdefault(network, {})[variant] = report
+        networks.setdefault(network, {})[variant] = reported(Path(folder))
     if not networks:
         sys.exit("name builds as 'NETWORK: VARIANT=FOLDER'")
     RESULT.write_text("\n".join(page(networks)), encoding="utf-8")
