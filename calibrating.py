@@ -12,9 +12,9 @@ from .calibration.findings.finding import Finding
 from .calibration.guilt.guilt import Guilt, find_guilt
 from .calibration.guilt.remedies import with_remedies
 from .calibration.report.report import Score
-from .mending import INTEGER, Exam, exam_of_built, mended, scales_of
+from .mending import EXAMINED, INTEGER, Exam, exam_of_built, mended, scales_of
 from .pipeline.calibrate import simulated
-from .pipeline.changes import TRIED, Change, rebuilt
+from .pipeline.changes import Change, rebuilt
 from .targets.contract import find_target
 from .tasks.built import Built, read_built
 from .toolchain.errors import SnnDeployError
@@ -74,12 +74,12 @@ def calibrate(bundle: Path, data: Path | None, samples: int = SAMPLES) -> Calibr
     metric, score = _judge(built, exam)
     guilt = find_guilt(program, examples.x, recording, simulated, score)
     scores, findings = exam.judged(program, recording, INTEGER)
-    few = exam_of_built(built, asked, examples.first(TRIED))
+    few = exam_of_built(built, asked, examples.first(EXAMINED))
     scales = scales_of(built)
     ways = [_once(way) for way in rebuilt(program, examples.x, scales, built.settings)]
     if not scales:
         easy = _programs(ways[:EASY])
-        guilt = with_remedies(guilt, easy, few.examples.x, simulated)
+        guilt = with_remedies(guilt, easy, examples.x, simulated)
     if findings:
         findings = mended(findings, program, ways, few)
     return Calibration(

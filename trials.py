@@ -9,8 +9,8 @@ from pathlib import Path
 from .calibration.energy import load_profile
 from .calibration.report.report import Report, Score, measure
 from .deploy import SHOWN, network_on
-from .mending import Exam, exam_of_built, mended, scales_of
-from .pipeline.changes import TRIED, Change, longer, rebuilt
+from .mending import EXAMINED, Exam, exam_of_built, mended, scales_of
+from .pipeline.changes import Change, longer, rebuilt
 from .targets.contract import find_target
 from .tasks.built import Built, read_built
 from .tasks.predictions import check_predictions, save_predictions
@@ -67,7 +67,7 @@ def run(
     exam = exam_of_built(built, asked, examples)
     scores, findings = exam.judged(built.program, recording, network_on(place))
     if findings:
-        few = exam_of_built(built, asked, examples.first(TRIED))
+        few = exam_of_built(built, asked, examples.first(EXAMINED))
         findings = mended(findings, built.program, _ways(built, few, recording), few)
     return measure(
         built.program,

@@ -21,8 +21,8 @@ from .compilation import (
     find_pass,
 )
 
-TIMES = (2, 4, 8, LONGEST := 16)  # as many steps, which are tried
-TRIED = 32  # samples on which changes are tried, of large networks fewer
+TIMES, AT_LEAST = 16, 128  # how many times as many steps are tried, or how many
+TRIED = 32  # samples with which changes are calibrated
 OPTIONS: Mapping[str, tuple[Any, str]] = {  # setting → its default, in words
     "calibrate": ("fast", "--calibrate fast"),
     "weight_bits": (8, "--weight-bits 8"),
@@ -79,11 +79,22 @@ def changes(
         yield to(all_words, **free)
     if now.encoder == "events":  # of which there are as many steps as there are
         return
-    for times in TIMES:
-        steps = times * (now.steps or DEFAULT_STEPS)
+    for steps in doubled(now.steps or DEFAULT_STEPS):
         yield to(f"--steps {steps}", steps=steps)
         if free:
             yield to(f"--steps {steps}, {all_words}", steps=steps, **free)
+
+
+def doubled(steps: int) -> Iterator[int]:
+    """Numbers of steps to try, twice as many each time.
+
+    >>> list(doubled(64)), list(doubled(4))
+    ([128, 256, 512, 1024], [8, 16, 32, 64, 128])
+    """
+    last = max(TIMES * steps, AT_LEAST)
+    while steps < last:
+        steps *= 2
+        yield steps
 
 
 def longer(program: Program, steps: int) -> Iterator[Change]:
@@ -96,7 +107,7 @@ def longer(program: Program, steps: int) -> Iterator[Change]:
     if any(_coding(part) == "events" for part in parts_of(program.encoder)):
         return
     known = [program.timing.steps] if program.timing.steps > steps else []
-    for more in (*known, *(times * max(known + [steps]) for times in TIMES)):
+    for more in (*known, *doubled(max(known + [steps]))):
         timing = replace(program.timing, steps=more)
         other = replace(program, timing=timing)
         yield Change(words=f"--steps {more}", make=partial(replace, other))

@@ -9,9 +9,11 @@ from functools import cached_property
 import numpy as np
 
 from ...toolchain.errors import ModelError
+from ...toolchain.graph.interpret import evaluate
 from ...toolchain.graph.nodes import Array, FloatArray
 from ...toolchain.passes.quantize.layers import Layer, layers
 from ...toolchain.program.host import (
+    BoolArray,
     SpikeEncoder,
     decode,
     encode,
@@ -28,6 +30,8 @@ from .alone import Alone, Bench
 from .flow import Flow
 from .layer import LayerGuilt, Noise, margins_of, noise_of, rates_of
 from .likeness import likeness
+
+AT_ONCE = 8  # samples whose spikes in a whole Program are held
 
 Score = Callable[[FloatArray], float]
 """Of answers to the samples, higher is better."""
@@ -134,6 +138,25 @@ def lost_alone(bench: Bench, layer: Layer) -> float:
     return distance(flow.changed(given)[linear], flow.values[linear])
 
 
+def answered(bench: Bench, spikes: Mapping[str, BoolArray]) -> FloatArray:
+    """A whole Program's answers by its spikes, before a softmax or the like."""
+    program = bench.program
+    plain = replace(program.decoder, graph=linear_part(program.decoder.graph))
+    return decode(plain, spikes, program.timing.dt)
+
+
+def lost_together(program: Program, samples: Array, simulate: Simulate) -> float:
+    """What a whole Program loses of the answers (``Losses.whole``)."""
+    found, wanted = [], []
+    for start in range(0, len(samples), AT_ONCE):
+        few = samples[start : start + AT_ONCE]
+        bench = bench_of(program, few, program.timing.steps, simulate)
+        found.append(answered(bench, simulate(program, bench.stimulus)))
+        linear = linear_part(bench.flow.graph)
+        wanted.append(evaluate(linear, bench.flow.still))
+    return distance(np.concatenate(found), np.concatenate(wanted))
+
+
 def inserted(bench: Bench, layer: Layer, found: FloatArray, alone: Alone) -> FloatArray:
     """The float network's value of a layer with the error that was found added."""
     shape = bench.flow.values[layer.population.name].shape
@@ -153,9 +176,7 @@ class _Court:
         """What the network as a whole loses."""
         flow, linear = self.bench.flow, self.linear
         rounded, last = flow.changed(self._rounded()), flow.graph.output.name
-        decoder = self.bench.program.decoder
-        plain = replace(decoder, graph=linear_part(decoder.graph))
-        program = decode(plain, self.recording.spikes, self.recording.dt)
+        program = answered(self.bench, self.recording.spikes)
         losses = Losses(
             whole=distance(program, flow.values[linear]),
             rounding=distance(rounded[linear], flow.values[linear]),

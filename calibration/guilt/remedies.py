@@ -9,7 +9,8 @@ from ...toolchain.graph.nodes import Array
 from ...toolchain.passes.quantize.layers import layers
 from ...toolchain.program.program import Program
 from ..conversion.layerwise import Simulate
-from .guilt import Guilt, bench_of, lost_alone
+from .alone import Bench
+from .guilt import Guilt, bench_of, lost_alone, lost_together
 from .layer import LayerGuilt, Remedy
 
 WORTH = 0.001  # of the answers' variance, from which a layer is worth a remedy
@@ -26,13 +27,14 @@ def with_remedies(
 ) -> Guilt:
     """Guilt, the guiltiest layers with what helps them.
 
-    That is the first way with which a layer loses half as much, else the best.
+    That is the first way with which a layer loses half as much, else the best; only
+    ways with which the whole network loses less.
 
     Args:
         guilt: of a Program.
         ways: other Programs of the same network, in words; the easiest first. None
             is taken once all of these layers lose half as much.
-        samples: as they are sent.
+        samples: as they are sent; those that the guilt was found on.
         simulate: how a Program is run.
         most: layers that are worth it.
     """
@@ -42,8 +44,10 @@ def with_remedies(
         waiting = [each for each in guilty if not _halved(each, found.get(each.name))]
         if not waiting:
             break
-        names = [each.name for each in waiting]
-        losses = _losses(program, samples, simulate, names)
+        if lost_together(program, samples, simulate) >= guilt.losses.whole:
+            continue
+        bench = bench_of(program, samples, program.timing.steps, simulate)
+        losses = _losses(bench, [each.name for each in waiting])
         for each in waiting:
             best = found.get(each.name, Remedy(change="", lost=HELPS * each.lost))
             if losses.get(each.name, each.lost) < best.lost:
@@ -60,11 +64,8 @@ def _halved(each: LayerGuilt, remedy: Remedy | None) -> bool:
     return remedy is not None and remedy.lost <= HALVES * each.lost
 
 
-def _losses(
-    program: Program, samples: Array, simulate: Simulate, names: Sequence[str]
-) -> dict[str, float]:
+def _losses(bench: Bench, names: Sequence[str]) -> dict[str, float]:
     """Population → what it loses alone."""
-    bench = bench_of(program, samples, program.timing.steps, simulate)
     return {
         layer.population.name: lost_alone(bench, layer)
         for layer in layers(bench.flow.graph)
