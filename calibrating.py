@@ -12,7 +12,7 @@ from .calibration.findings.finding import Finding
 from .calibration.guilt.guilt import Guilt, find_guilt
 from .calibration.guilt.remedies import with_remedies
 from .calibration.report.report import Score
-from .mending import EXAMINED, INTEGER, Exam, exam_of_built, mended, scales_of
+from .mending import EXAMINED, INTEGER, Exam, apart, exam_of_built, mended, scales_of
 from .pipeline.calibrate import simulated
 from .pipeline.changes import Change, rebuilt
 from .targets.contract import find_target
@@ -67,7 +67,8 @@ def calibrate(bundle: Path, data: Path | None, samples: int = SAMPLES) -> Calibr
     """
     built = read_built(bundle)
     asked = built.read(data) if data else built.stored
-    examples = built.examples(asked, min(samples, len(asked)), drawn=True)
+    drawn = built.examples(asked, min(2 * samples, len(asked)), drawn=True)
+    examples, others = apart(drawn, samples)
     program, exam = built.program, exam_of_built(built, asked, examples)
     with find_target("reference").load(program) as session:
         recording = session.run(examples.x)
@@ -76,7 +77,7 @@ def calibrate(bundle: Path, data: Path | None, samples: int = SAMPLES) -> Calibr
     scores, findings = exam.judged(program, recording, INTEGER)
     few = exam_of_built(built, asked, examples.first(EXAMINED))
     scales = scales_of(built)
-    ways = [_once(way) for way in rebuilt(program, examples.x, scales, built.settings)]
+    ways = [_once(way) for way in rebuilt(program, others, scales, built.settings)]
     if not scales:
         easy = _programs(ways[:EASY])
         guilt = with_remedies(guilt, easy, examples.x, simulated)

@@ -132,6 +132,14 @@ def exam_of_built(built: Built, data: Dataset, examples: Examples) -> Exam:
     )
 
 
+def apart(examples: Examples, count: int) -> tuple[Examples, Array]:
+    """``count`` samples to judge changes on, and as many others to calibrate them with:
+    those that a build has seen flatter it. The same where there are not so many.
+    """
+    judged, others = examples.first(count), examples.x[count : 2 * count]
+    return judged, others if len(others) == len(judged) else judged.x
+
+
 def scales_of(built: Built) -> Mapping[str, Scales] | None:
     """Of a fine-tuned network; None of others.
 

@@ -22,7 +22,7 @@ from .compilation import (
 )
 
 TIMES, AT_LEAST = 16, 128  # how many times as many steps are tried, or how many
-TRIED = 32  # samples with which changes are calibrated
+TRIED = 64  # samples with which changes are calibrated; 32 would choose by chance
 OPTIONS: Mapping[str, tuple[Any, str]] = {  # setting → its default, in words
     "calibrate": ("fast", "--calibrate fast"),
     "weight_bits": (8, "--weight-bits 8"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from dataclasses import replace
@@ -19,6 +20,7 @@ from snn_deploy.calibration.report.report import Report, Score
 from snn_deploy.pipeline.compilation import Settings
 from snn_deploy.toolchain.errors import DoesNotFit
 
+EXAMPLES = int(os.environ.get("SNN_DEPLOY_EXAMPLES", "40"))  # now and then 400
 NEAR, FAR = 0.05, 0.2  # of the trivial score: at chance, and well above
 SAY_SO = {"at-baseline", "constant-answers", "no-output-spikes"}
 
@@ -37,7 +39,7 @@ def report_of(case: Case) -> Report:
 
 
 @settings(
-    max_examples=100,
+    max_examples=EXAMPLES,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
