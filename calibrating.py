@@ -23,8 +23,8 @@ from .toolchain.program.program import Program
 
 SAMPLES = 64
 TUNED = (
-    "fine-tuned with spikes: that its layers differ from float neurons is what it was "
-    "trained with"
+    "fine-tuned with spikes: what layers lose is held to the integers that it was "
+    "trained as, all else to float neurons, from which it differs as it learnt to"
 )
 EASY = 6  # changes that are tried for the guiltiest layers
 
@@ -73,11 +73,12 @@ def calibrate(bundle: Path, data: Path | None, samples: int = SAMPLES) -> Calibr
     with find_target("reference").load(program) as session:
         recording = session.run(examples.x)
     metric, score = _judge(built, exam)
-    guilt = find_guilt(program, examples.x, recording, simulated, score)
-    scores, findings = exam.judged(program, recording, INTEGER)
-    few = exam_of_built(built, asked, examples.first(EXAMINED))
     scales = scales_of(built)
     ways = [_once(way) for way in rebuilt(program, others, scales, built.settings)]
+    trained = ways[0].make() if scales else None
+    guilt = find_guilt(program, examples.x, recording, simulated, score, trained)
+    scores, findings = exam.judged(program, recording, INTEGER)
+    few = exam_of_built(built, asked, examples.first(EXAMINED))
     if not scales:
         easy = _programs(ways[:EASY])
         guilt = with_remedies(guilt, easy, examples.x, simulated)

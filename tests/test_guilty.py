@@ -20,6 +20,7 @@ from small_networks import save, stripes
 from snn_deploy import calibrating, deploy
 from snn_deploy.calibration.guilt.alone import Bench
 from snn_deploy.calibration.guilt.guilt import Guilt, bench_of, find_guilt
+from snn_deploy.calibration.readout import distance
 from snn_deploy.pipeline.calibrate import simulated
 from snn_deploy.pipeline.compilation import Settings
 from snn_deploy.targets.contract import find_target
@@ -110,6 +111,24 @@ def test_the_damaged_layer_is_named_first(program, samples, damage):
         ratio = layer.rates.mean / healthy[layer.name].mean
         assert done.kind != "saturated" or ratio > 4
     assert hits >= 0.95 * trials
+
+
+@pytest.mark.parametrize("number", [0, -1])
+def test_a_fine_tuned_network_is_held_to_what_it_was_trained_as(
+    program, samples, damage, number
+):
+    """A layer that is so loses nothing; one that is not, all that the answers lose."""
+    name = program.populations[number].name
+    spoilt = damage.damaged(program, damage.Damage(name, "silent", 0.01))
+    with find_target("reference").load(spoilt) as session:
+        recording = session.run(samples)
+    guilt = find_guilt(spoilt, samples, recording, simulated, trained=program)
+    with find_target("reference").load(program) as session:
+        trained = session.run(samples).output
+    first, *others = guilt.layers
+    assert first.name == name
+    assert first.lost == distance(recording.output, trained) > 0.1
+    assert [each.lost for each in others] == [0.0] * (DEPTH - 1)
 
 
 def test_a_layer_does_not_inherit_guilt(program, samples, damage):

@@ -30,6 +30,7 @@ from .alone import Alone, Bench
 from .flow import Flow
 from .layer import LayerGuilt, Noise, margins_of, noise_of, rates_of
 from .likeness import likeness
+from .trained import Trained
 
 AT_ONCE = 8  # samples whose spikes in a whole Program are held
 
@@ -82,8 +83,11 @@ def find_guilt(
     recording: Recording,
     simulate: Simulate,
     score: Score | None = None,
+    trained: Program | None = None,
 ) -> Guilt:
     """What each layer loses of the float network's answers, by itself.
+
+    Of a fine-tuned network: of the answers of the integers that it was trained as.
 
     Args:
         program: with its float network.
@@ -91,13 +95,22 @@ def find_guilt(
         recording: of these, with spikes.
         simulate: how a Program is run.
         score: of answers to the samples.
+        trained: the integers that a fine-tuned network was trained as.
 
     Raises:
         ModelError: the Program has no float network to be held to.
         DataError: the recording holds no spikes, or is another Program's.
     """
     bench = bench_of(program, samples, recording.steps, simulate)
-    court = _Court(bench, recording, score)
+    truth = None
+    if trained is not None:
+        truth = Trained(
+            program=trained,
+            samples=samples,
+            steps=recording.steps,
+            simulate=simulate,
+        )
+    court = _Court(bench, recording, score, truth)
     found = [court.spike_input(p.name) for p in program.inputs]
     found += [court.layer(layer) for layer in layers(bench.flow.graph)]
     losses, scores = court.whole()
@@ -171,6 +184,7 @@ class _Court:
     bench: Bench
     recording: Recording
     score: Score | None
+    trained: Trained | None
 
     def whole(self) -> tuple[Losses, Scores | None]:
         """What the network as a whole loses."""
@@ -196,6 +210,8 @@ class _Court:
         name, alone = layer.population.name, self.bench.tried(layer)
         fired = inserted(self.bench, layer, alone.fired, alone)
         lost, score = self.lost(name, fired)
+        if self.trained is not None:
+            lost, score = self.lost_trained(self.trained, name)
         rounded = inserted(self.bench, layer, alone.rounded, alone)
         rounding, _ = self.lost(name, rounded)
         return replace(
@@ -237,6 +253,13 @@ class _Court:
         if self.score is None:
             return lost, None
         return lost, self.score(flow.values[last]) - self.score(found[last])
+
+    def lost_trained(self, truth: Trained, name: str) -> tuple[float, float | None]:
+        """What is lost of answers and score where one layer is not as trained."""
+        lost, answers = truth.lost(self.bench.program, name)
+        if self.score is None:
+            return lost, None
+        return lost, self.score(truth.answers[1]) - self.score(answers)
 
     def _rounded(self) -> Mapping[str, FloatArray]:
         """Population → its value if its integers and those before were floats."""
