@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
 from ..calibration.report.report import revive
-from ..toolchain.graph.nodes import Array
+from ..targets.contract import RASTER_BYTES
+from ..toolchain.graph.nodes import Array, Neurons
 from ..toolchain.passes.quantize.rounding import Scales
 from ..toolchain.program.host import BiasEncoder, SpikeEncoder, parts_of
 from ..toolchain.program.program import Program
@@ -22,7 +24,9 @@ from .compilation import (
 )
 
 TIMES, AT_LEAST = 16, 128  # how many times as many steps are tried, or how many
-TRIED = 64  # samples with which changes are calibrated; 32 would choose by chance
+TRIED, FEWEST = 64, 32
+"""Samples with which changes are calibrated: fewer choose by chance; and of networks
+whose spikes in the longest run would take more than ``RASTER_BYTES``."""
 OPTIONS: Mapping[str, tuple[Any, str]] = {  # setting → its default, in words
     "calibrate": ("fast", "--calibrate fast"),
     "weight_bits": (8, "--weight-bits 8"),
@@ -62,7 +66,7 @@ def changes(
     now = replace(start.settings, auto_steps=False)
     if now.calibrate == "thorough":  # for which there is no time
         now = replace(now, calibrate="fast")
-    few = replace(start, samples=start.samples[:TRIED])
+    few = _with_few(start)
 
     def to(words: str, **other: Any) -> Change:
         changed = replace(few, settings=replace(now, **other))
@@ -83,6 +87,16 @@ def changes(
         yield to(f"--steps {steps}", steps=steps)
         if free:
             yield to(f"--steps {steps}, {all_words}", steps=steps, **free)
+
+
+def _with_few(start: Compilation) -> Compilation:
+    """With ``TRIED`` samples, or fewer of a large network."""
+    graph = start.graph
+    names = [node.name for node in graph.nodes if isinstance(node, Neurons)]
+    neurons = sum(math.prod(graph.shapes[name]) for name in names)
+    longest = max(doubled(start.settings.steps or DEFAULT_STEPS))
+    room = RASTER_BYTES // (longest * max(neurons, 1))
+    return replace(start, samples=start.samples[: min(max(room, FEWEST), TRIED)])
 
 
 def doubled(steps: int) -> Iterator[int]:
@@ -142,7 +156,7 @@ def rebuilt(
         scales=scales,
     )
     passes = tuple(map(find_pass, AGAIN_TUNED if scales else AGAIN))
-    few = replace(start, samples=samples[:TRIED])
+    few = _with_few(start)
     yield Change(words=ANEW, make=lambda: _built(few, passes))
     yield from changes(start, passes, "build it with ")
 

@@ -231,13 +231,13 @@ def test_a_program_without_its_float_network_is_refused(program, samples):
         bench_of(replace(program, graph=None), samples, 8, simulated)
 
 
-def test_the_verb_prints_the_list(bundle, folder, run_cli, capsys):
-    words = ("calibrate", bundle, "--data", folder / "data.npz")
-    assert run_cli(*words, "--samples", 16) == 0
+def test_the_verb_prints_the_list(built, folder, run_cli, capsys):
+    words = ("calibrate", built(weight_bits=2), "--force")
+    assert run_cli(*words, "--data", folder / "data.npz", "--samples", 16) == 0
     text = capsys.readouterr().out
     for part in ("what helps", "weights", "the whole network loses", "accuracy: float"):
         assert part in text, part
-    assert run_cli("calibrate", bundle, "--json", "--samples", 8) == 0
+    assert run_cli(*words, "--json", "--samples", 8) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["guilt"]["samples"] == 8 and told["metric"] == "accuracy"
     names = [layer["name"] for layer in told["guilt"]["layers"]]
