@@ -68,7 +68,8 @@ def run(
     exam = exam_of_built(built, asked, examples)
     scores, findings = exam.judged(built.program, recording, network_on(place))
     if findings:
-        few, others = apart(examples, EXAMINED)
+        pool = built.examples(asked, min(2 * EXAMINED, len(asked)))
+        few, others = apart(pool, EXAMINED)
         ways = _ways(built, others, recording)
         tried = exam_of_built(built, asked, few)
         findings = mended(findings, built.program, ways, tried)

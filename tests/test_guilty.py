@@ -248,7 +248,7 @@ def test_the_verb_ends_with_1_where_the_answers_are_worth_nothing(
     built, folder, run_cli, capsys
 ):
     bad = built(max_rate=3.0)
-    words = ("calibrate", bad, "--data", folder / "data.npz", "--samples", 16)
+    words = ("calibrate", bad, "--data", folder / "data.npz")
     assert run_cli(*words) == 1
     assert "error: " in capsys.readouterr().out
     assert run_cli(*words, "--force") == 0
