@@ -173,8 +173,7 @@ def build(
             longest = replace(settings, steps=max(doubled(program.timing.steps)))
             count = _fitting(EXAMINED, source.graph, longest)
             ann = None if source.scales else source.graph
-            known = len(start.samples)
-            exam = exam_of(task, count, ann, source.before, beyond=known)
+            exam = exam_of(task, count, len(start.samples), ann, source.before)
             ways = changes(replace(start, settings=done.settings), passes)
             findings = mended(findings, program, ways, exam)
     report = measure(

@@ -82,19 +82,18 @@ class Exam:
 def exam_of(
     task: Task,
     count: int,
+    beyond: int,
     network: Graph | None,
     before: tuple[Score, ...],
-    *,
-    beyond: int,
 ) -> Exam:
     """So many training samples of a task.
 
     Args:
         task: data and question.
         count: how many.
+        beyond: calibration samples, which are not asked as long as there are others.
         network: the float network; None: it is nothing to be held to.
         before: scores of what it was made of.
-        beyond: calibration samples, which are not asked as long as there are others.
     """
     examples = task.training(count, beyond)
     return Exam(
