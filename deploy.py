@@ -24,11 +24,11 @@ from .calibration.operations import with_macs
 from .calibration.overflow import Overflow
 from .calibration.report.picture import Answers, drawn
 from .calibration.report.report import Report, StepTime, measure, write_files
-from .mending import exam_of, mended
+from .mending import EXAMINED, exam_of, mended
 from .model_files import Model, read_model
 from .models.data.formats.formats import AS_NAMED
 from .models.data.formats.reading import Reading
-from .pipeline.changes import LONGEST, OPTIONS, TRIED, changes
+from .pipeline.changes import OPTIONS, changes, doubled
 from .pipeline.compilation import (
     DEFAULT_STEPS,
     Compilation,
@@ -170,10 +170,10 @@ def build(
     findings = find(evidence, scores, network_on(place), task.trivial)
     if findings:
         with steps("look for what mends it"):
-            longest = replace(settings, steps=LONGEST * program.timing.steps)
-            count = _fitting(TRIED, source.graph, longest)
+            longest = replace(settings, steps=max(doubled(program.timing.steps)))
+            count = _fitting(EXAMINED, source.graph, longest)
             ann = None if source.scales else source.graph
-            exam = exam_of(task, count, ann, source.before)
+            exam = exam_of(task, count, len(start.samples), ann, source.before)
             ways = changes(replace(start, settings=done.settings), passes)
             findings = mended(findings, program, ways, exam)
     report = measure(

@@ -88,9 +88,9 @@ class Task:
             return None
         return lambda answers: self.scores(examples, {"network": answers})[0].value
 
-    def training(self, count: int) -> Examples:
-        """Such samples with their answers."""
-        return self._examples(_drawn(self.learned, count))
+    def training(self, count: int, beyond: int = 0) -> Examples:
+        """Such samples with their answers; as far as there are, not the first ones."""
+        return self._examples(_drawn(self.learned, beyond + count)[-count:])
 
     def test(self, count: int | None) -> Examples:
         """Samples of the test part: all, or so many drawn at random."""
