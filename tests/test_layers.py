@@ -22,6 +22,8 @@ ROOF = {
     "cotraining",
     "tuning",
     "model_files",
+    "starting",
+    "sweeping",
 }
 MAY_IMPORT = {  # folder -> what else at the root it may name
     "toolchain": set(),
@@ -30,6 +32,7 @@ MAY_IMPORT = {  # folder -> what else at the root it may name
     "models": {"toolchain"},
     "tasks": {"toolchain", "calibration", "models"},
     "pipeline": {"toolchain", "calibration", "targets"},
+    "sweeps": {"toolchain", "calibration"},
     "commands": {
         "toolchain",
         "calibration",
