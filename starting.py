@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from .calibration.conversion.fewest_steps import STEPS
-from .model_files import Model
+from .model_files import Model, read_model
+from .models.data.formats.formats import AS_NAMED
 from .models.data.formats.reading import Reading
 from .pipeline.compilation import DEFAULT_STEPS, Compilation, Settings
 from .targets.contract import RASTER_BYTES
@@ -17,10 +18,36 @@ from .tasks.task import Task, read_task
 from .toolchain.errors import ModelError
 from .toolchain.graph.graph import Graph
 from .toolchain.graph.nodes import Neurons
-from .toolchain.passes.preprocess import Preprocessing, with_preprocessing
+from .toolchain.passes.preprocess import NONE, Preprocessing, with_preprocessing
 
+DEVICE = "loihi1_davies2018"  # profile of the energy proxy
 CALIBRATION_SAMPLES = 64
 AUTO_SAMPLES = 256  # on which a score tells numbers of steps apart
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A build as it is asked for; ``deploy.build`` says what each is."""
+
+    target: str
+    model: Path | None = None
+    data: Path | None = None
+    device: str = DEVICE
+    reading: Reading = AS_NAMED
+    preprocessing: Preprocessing = NONE
+    settings: Settings = Settings()
+    output: str | None = None
+    rewrites: Mapping[str, str] | None = None
+
+
+def read_asked(asked: Asked) -> tuple[Model, Task, Settings]:
+    """The network, its task, and the settings where they follow from both.
+
+    Raises:
+        SnnDeployError: a file is not in order, or else as ``read``.
+    """
+    source = read_model(asked.model, asked.output, asked.rewrites)
+    return read(source, asked.data, asked.reading, asked.preprocessing, asked.settings)
 
 
 def read(

@@ -12,7 +12,7 @@ import click
 
 VERBS = (
     *("build", "run", "compare", "report", "train", "finetune"),
-    *("targets", "import_", "export", "check", "calibrate"),
+    *("targets", "import_", "export", "check", "calibrate", "sweep"),
 )
 
 

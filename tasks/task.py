@@ -83,6 +83,23 @@ class Task:
         """Such samples with their answers."""
         return self._examples(_drawn(self.learned, count))
 
+    def choosing(self, count: int) -> tuple[Examples, str]:
+        """Samples to choose settings by, and which part they are of, in words.
+
+        Of the validation part where it has labels, else of the training part; without
+        labels there either, without them. Never of the test part.
+        """
+        labelled = self.data.labelled
+        for name, part in (
+            ("validation part", self.parts.validation),
+            ("training part", self.parts.train),
+        ):
+            known = part if labelled is None else part[labelled[part]]
+            if len(known):
+                return self._examples(_drawn(known, count)), name
+        examples = self._examples(_drawn(self.parts.train, count))
+        return replace(examples, y=None), "training part, without labels"
+
     def test(self, count: int | None) -> Examples:
         """Samples of the test part: all, or so many drawn at random."""
         part = self.parts.test

@@ -14,7 +14,15 @@ import pytest
 import snn_deploy
 
 ROOT = Path(__file__).parent.parent
-FOLDERS = ("toolchain", "targets", "calibration", "models", "tasks", "pipeline")
+FOLDERS = (
+    "toolchain",
+    "targets",
+    "calibration",
+    "models",
+    "tasks",
+    "pipeline",
+    "sweeps",
+)
 MODULES = [f"snn_deploy.{path.stem}" for path in sorted(ROOT.glob("[a-z]*.py"))] + [
     module.name
     for folder in FOLDERS
@@ -34,6 +42,9 @@ VENDORS = {
     "lava",
     "onnx",
     "nir",
+    "optuna",
+    "distributed",
+    "yaml",
 }
 
 

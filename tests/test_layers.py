@@ -63,6 +63,10 @@ FRAMEWORKS = {  # library -> the only files that may import it
     "lava": ("targets/lava/*.py",),
     "onnx": ("toolchain/frontends/onnx/*.py",),
     "nir": ("toolchain/frontends/nir/*.py",),
+    "optuna": ("sweeps/study.py",),
+    "dask": ("sweeps/workers.py",),
+    "distributed": ("sweeps/workers.py",),
+    "yaml": ("sweeps/reading.py",),
     "numba": ("targets/reference/*.py",),
     "llvmlite": ("targets/reference/kernels*.py",),
 }
