@@ -40,6 +40,7 @@ from .toolchain.graph.nodes import FloatArray
 from .toolchain.passes.place.place import place
 from .toolchain.program.program import Program
 
+TARGET = "reference"  # where a sweep names none
 CHIP = "loihi-emulator"  # whose cores are counted
 PAGE = "sweep.html"
 READ_BY = {"model", "data", "encoder", "output", "rewrite"}
@@ -79,7 +80,7 @@ def sweep(
             kept.
     """
     if not READ_BY & set(space.varied):
-        _demand_sound(asked_of(space.options({})))
+        _demand_sound(asked_of({"target": TARGET, **space.options({})}))
     with opened(folder, {"version": __version__, **space.noted()}) as journal:
         finished = journal.finished()
         search = _search(space, finished)

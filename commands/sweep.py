@@ -57,7 +57,7 @@ def sweep(
     [space] those that vary. The same command goes on where an interrupted one stopped.
     Test samples choose nothing: points are judged on the validation part.
     """
-    from ..sweeping import PAGE
+    from ..sweeping import PAGE, TARGET
     from ..sweeping import sweep as run
     from ..sweeps.reading import read_space
     from ..sweeps.table import print_result, told
@@ -65,7 +65,7 @@ def sweep(
     stdout, stderr = consoles()
     found = read_space(space, checks(space.parent), ONCE)
     if "target" not in found.varied:
-        found = replace(found, fixed={"target": "reference", **found.fixed})
+        found = replace(found, fixed={"target": TARGET, **found.fixed})
     folder = out or Path("build") / f"sweep-{space.stem}"
 
     with _bar() as bar:
