@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 def _with_point(context: click.Context, _param: object, name: str | None) -> None:
     """Make a point's options the defaults of the others."""
-    if name is None:
+    if name is None or context.resilient_parsing:
         return
     from ..sweeps.journal import find_outcome
 

@@ -10,7 +10,7 @@ from importlib.resources import files
 import jinja2
 
 from .point import Outcome
-from .table import Result
+from .table import FIGURES, Result
 
 WIDTH, HEIGHT, MARGIN = 640, 360, 56  # of the plot, its frame's distance from the edge
 COSTS = {  # objective → label of the axis
@@ -94,6 +94,7 @@ def page(result: Result, title: str) -> bytes:
                 for each in (*result.front, *others)
             ],
             plot=_plot(result, on_front),
+            figures=len(FIGURES),
             size=(WIDTH, HEIGHT, MARGIN),
         )
         .encode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -17,6 +18,14 @@ from .point import Figures, Outcome
 from .space import DEFAULT, Space
 
 MISSING = "–"
+FIGURES = {  # objective → header; the score's is its name
+    "score": "score",
+    "spikes": "spikes",
+    "synaptic-operations": "syn. ops.",
+    "energy": "energy",
+    "latency": "latency",
+    "cores": "cores",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,14 +69,14 @@ class Result:
         """Of ``cells``."""
         found = (each.figures.metric for each in self.outcomes if each.figures)
         score = next(found, "score")
-        figures = ("spikes", "syn. ops.", "energy", "latency", "cores")
+        _, *figures = FIGURES.values()
         return ("point", *self.space.varied, score, *figures)
 
     def cells(self, outcome: Outcome) -> tuple[str, ...]:
         """A point's number, options that vary and figures; none where it failed."""
         options = (outcome.options.get(n, DEFAULT) for n in self.space.varied)
         found = outcome.figures
-        figures = (MISSING,) * 6 if found is None else _figures(found)
+        figures = (MISSING,) * len(FIGURES) if found is None else _figures(found)
         return (str(outcome.number), *options, *figures)
 
 
@@ -117,9 +126,12 @@ def print_result(result: Result, console: Console) -> None:
 
 
 def _table(result: Result, outcomes: Iterable[Outcome]) -> Table:
+    """Of the options that vary and the objectives; the page has all figures."""
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), show_edge=False)
-    rows = [tuple(map(visible, result.cells(each))) for each in outcomes]
-    for header, cells in zip(result.headers, zip(*rows)):
+    asked = [name in result.space.objectives for name in FIGURES]
+    kept = [True] * (len(result.headers) - len(asked)) + asked
+    rows = [tuple(map(visible, compress(result.cells(p), kept))) for p in outcomes]
+    for header, cells in zip(compress(result.headers, kept), zip(*rows)):
         width = max(map(len, (header, *cells)))
         table.add_column(Text(header), justify="right", no_wrap=True, min_width=width)
     for row in rows:
