@@ -2,11 +2,11 @@
 
     python benchmarks/sweep.py --model faces.h5 --data caltech101-faces
 
-The model is a trained ANN (``snn-deploy train locnet``). The sweep runs from the command
-line, on a local Dask cluster: once with one worker and once with two, from start to end;
-then with two of which one is killed (SIGKILL) after 8 points and the whole sweep after
-20, and resumed. Wall-clock time, with the load that the machine has otherwise: figures
-of a busy machine say little of the ratio.
+The model is a trained ANN (``snn-deploy train locnet``). The sweep runs from the
+command line, on a local Dask cluster: once with one worker and once with two, from
+start to end; then with two of which one is killed (SIGKILL) after 8 points and the
+whole sweep after 20, and resumed. Wall-clock time, beside the load of the machine:
+figures of a busy one say little of the ratio.
 """
 
 from __future__ import annotations
@@ -157,8 +157,8 @@ def document(found: dict[str, Any]) -> str:
     lines = [
         "# A sweep of 48 points on a LocNet",
         "",
-        "By `python benchmarks/sweep.py`, which says how; steps × weight bits × highest "
-        "rate, each point built, calibrated and judged on validation samples.",
+        "By `python benchmarks/sweep.py`, which says how; steps × weight bits × "
+        "highest rate, each point built, calibrated and judged on validation samples.",
         "",
         "| workers | s | times as fast |",
         "|---|---|---|",

@@ -40,6 +40,7 @@ MAY_IMPORT = {  # folder -> what else at the root it may name
         "models",
         "tasks",
         "pipeline",
+        "sweeps",
         *ROOF,
     },
 }
