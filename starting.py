@@ -108,14 +108,15 @@ def start_of(
         settings: as ``read`` gives them.
         announce: told how a long pass stands.
     """
-    asked = AUTO_SAMPLES if settings.auto_steps else CALIBRATION_SAMPLES
+    auto = settings.auto_steps
+    asked = AUTO_SAMPLES if auto else CALIBRATION_SAMPLES
     count = fitting(asked, source.graph, settings)
     return Compilation(
         graph=source.graph,
-        samples=task.calibration(count),
+        samples=task.calibration(count, unlearnt=auto),
         settings=settings,
         scales=source.scales,
-        score=task.judge(count),
+        score=task.judge(count, unlearnt=auto),
         announce=announce,
     )
 

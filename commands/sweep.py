@@ -55,7 +55,7 @@ def sweep(
 
     SPACE is a .toml or .yaml file: model, data and other options of build, and in
     [space] those that vary. The same command goes on where an interrupted one stopped.
-    Test samples choose nothing: points are judged on the validation part.
+    Test samples choose nothing: points are judged on validation or training samples.
     """
     from ..sweeping import PAGE, TARGET
     from ..sweeping import sweep as run

@@ -21,8 +21,8 @@ def space_of(folder: Path, text: str, suffix: str = ".toml") -> Space:
 
 
 def write_stripes(folder: Path) -> None:
-    """net.snn and xy.npz: a small classifier and its data."""
-    x, y = stripes(200)
+    """net.snn and xy.npz, 68 samples to validate: a small classifier and its data."""
+    x, y = stripes(450)
     np.savez(folder / "xy.npz", x=x, y=y)
     save(folder / "net.snn", fitted(x, np.eye(3)[y]))
 

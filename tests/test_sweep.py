@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sweep_cases import space_of, write_stripes
 
@@ -22,6 +23,7 @@ from snn_deploy.toolchain.errors import DataError
 pytest.importorskip("distributed", reason="Dask is not installed")
 import psutil  # noqa: E402  Dask asks for it
 
+NET = {"model": "net.snn"}
 FILES = 'model = "net.snn"\ndata = "xy.npz"\n'
 GRID = """
 [space]
@@ -167,6 +169,9 @@ def test_points_are_judged_on_samples_that_the_test_does_not_hold(folder):
     test = {x.tobytes() for x in task.test(None).x}
     examples, part = task.choosing(256)
     assert not test & {x.tobytes() for x in examples.x} and part == "validation part"
+    assert not {x.tobytes() for x in task.calibration(999)} & {
+        x.tobytes() for x in examples.x
+    }
     assert figures.samples == len(examples) == len(task.parts.validation)
     assert figures.trivial < 0.6 < figures.score and not figures.trivially
     report = build(
@@ -174,6 +179,22 @@ def test_points_are_judged_on_samples_that_the_test_does_not_hold(folder):
     ).report
     assert figures.latency == report.presentation == 0.024
     assert figures.cores == 1 and figures.metric == report.scores[0].metric
+
+
+def test_where_few_validate_the_training_part_judges(folder):
+    with np.load("xy.npz") as known:
+        np.savez("few.npz", x=known["x"][:90], y=known["y"][:90])
+    _, task, _ = read_asked(asked({"target": "reference", "data": "few.npz", **NET}))
+    examples, part = task.choosing(20)
+    assert part == "training part" and len(examples) == 20
+    assert {x.tobytes() for x in examples.x} <= {
+        x.tobytes() for x in task.training(99).x
+    }
+    np.savez("none.npz", x=np.load("xy.npz")["x"])
+    question = asked({"target": "reference", "data": "none.npz", "steps": "32", **NET})
+    found = judged(question, 20, with_cores=False)
+    assert found.metric == "same class" and found.score > 0.6
+    assert found.trivial is None and found.cores is None
 
 
 def test_what_a_build_raises_is_the_point_s(folder):
