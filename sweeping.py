@@ -29,7 +29,7 @@ from .sweeps.space import Space
 from .sweeps.study import Study
 from .sweeps.table import Result
 from .targets.contract import find_target
-from .tasks.agreement import agreement
+from .tasks.agreement import CORRELATION, agreement
 from .tasks.contract import Examples
 from .tasks.reading import check_reading
 from .tasks.task import Task
@@ -219,12 +219,15 @@ def _scores(
     """Name of the score, 1 where more of it is better and −1 otherwise, and it; last
     the best constant answer's.
 
-    Without labels it is how well the answers agree with the float network's.
+    Without labels it is how well the answers agree with the float network's: in the
+    class, where they are probabilities, else in all outputs.
     """
     if task.kind is None or examples.y is None:
         floats = evaluate(graph, task.question.still(examples.x))
-        first = agreement({INTEGER: output, ANN: floats})[0]
-        return first.metric, 1, first.value, None
+        found = agreement({INTEGER: output, ANN: floats})
+        known = {each.metric: each for each in found}
+        picked = found[0] if task.question.probability else known[CORRELATION.name]
+        return picked.metric, 1, picked.value, None
     metric, constant = task.kind.metrics(task.question, task.data)[0], task.constant
     assert constant is not None
     answers = np.broadcast_to(constant.answer, (len(output), *constant.answer.shape))

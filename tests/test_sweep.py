@@ -96,7 +96,7 @@ def workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
     return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
 
 
-def wait_for(process: subprocess.Popen[str], holds, seconds: float = 60) -> None:
+def wait_for(process: subprocess.Popen[str], holds, seconds: float = 240) -> None:
     """Wait until something holds, for as long as the process runs."""
     until = time.monotonic() + seconds
     while not holds():
@@ -193,7 +193,7 @@ def test_where_few_validate_the_training_part_judges(folder):
     np.savez("none.npz", x=np.load("xy.npz")["x"])
     question = asked({"target": "reference", "data": "none.npz", "steps": "32", **NET})
     found = judged(question, 20, with_cores=False)
-    assert found.metric == "same class" and found.score > 0.6
+    assert found.metric == "correlation of outputs" and found.score > 0.6
     assert found.trivial is None and found.cores is None
 
 
