@@ -61,7 +61,7 @@ def sweep(
     asked_of: Callable[[Mapping[str, str]], Asked],
     folder: Path,
     *,
-    workers: int,
+    workers: int | None,
     scheduler: str | None = None,
     heard: Callable[[Outcome | None, int], None] = lambda outcome, finished: None,
 ) -> Result:
@@ -71,7 +71,7 @@ def sweep(
         space: what to try.
         asked_of: a point's options → the build.
         folder: of the sweep, where every finished point is kept and the page written.
-        workers: processes of this machine.
+        workers: processes of this machine; None: one for each CPU.
         scheduler: address of a Dask cluster that is used in their place.
         heard: told of every point that is finished, and how many are; first of none.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
@@ -83,7 +83,7 @@ def sweep(
             found,
             asked,
             folder,
-            workers=workers or len(os.sched_getaffinity(0)),
+            workers=workers,
             scheduler=scheduler,
             heard=heard,
         )
@@ -92,9 +92,11 @@ def sweep(
     else:
         print_result(result, stdout)
     say(stderr, f"wrote {folder / PAGE}")
-    if result.front:
-        best = f"{folder}:{result.front[0].number}"
-        say(stderr, f"next: snn-deploy build --from-sweep {best}  (scores the test)")
+    if not result.front:
+        say(stderr, "exit code 1: no point answers better than a constant")
+        sys.exit(1)
+    best = f"{folder}:{result.front[0].number}"
+    say(stderr, f"next: snn-deploy build --from-sweep {best}  (scores the test)")
 
 
 def _bar() -> Progress:

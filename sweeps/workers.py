@@ -65,11 +65,11 @@ def died(error: Exception) -> bool:
 
 
 @contextmanager
-def opened(count: int, scheduler: str | None) -> Iterator[Workers]:
+def opened(count: int | None, scheduler: str | None) -> Iterator[Workers]:
     """Workers, for as long as they are needed.
 
     Args:
-        count: processes of this machine.
+        count: processes of this machine; None: one for each CPU.
         scheduler: address of a Dask scheduler that has workers; None: of none.
 
     Raises:

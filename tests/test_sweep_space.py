@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import tempfile
 from pathlib import Path
 
@@ -18,7 +19,9 @@ from snn_deploy.pipeline.compilation import Settings
 from snn_deploy.sweeps.point import Outcome
 from snn_deploy.sweeps.search import Listed, listed
 from snn_deploy.sweeps.space import Range, Space
-from snn_deploy.toolchain.errors import DataError
+from snn_deploy.sweeps.study import Study
+from snn_deploy.sweeps.workers import opened
+from snn_deploy.toolchain.errors import DataError, TargetUnavailable
 
 SPACE = """
 model = "net.snn"
@@ -136,6 +139,21 @@ def test_a_file_that_is_none(tmp_path):
             from snn_deploy.sweeps.reading import read_space
 
             read_space(tmp_path / name, checks(tmp_path), ())
+
+
+@pytest.mark.parametrize("library", ["optuna", "distributed", "yaml"])
+def test_a_library_that_is_missing_is_one_sentence(tmp_path, monkeypatch, library):
+    monkeypatch.setitem(sys.modules, library, None)
+    space = Space(fixed={}, varied={"steps": (8, 16)}, search="bayes")
+    with pytest.raises(TargetUnavailable, match=r"'snn-deploy\[sweep\]'") as raised:
+        if library == "optuna":
+            Study(space, {})
+        elif library == "yaml":
+            space_of(tmp_path, "", ".yaml")
+        else:
+            with opened(1, None):
+                pass
+    assert "\n" not in str(raised.value)
 
 
 SCALARS = st.one_of(
