@@ -96,7 +96,7 @@ def sweep(
         result = Result(
             space=space, outcomes=outcomes, front=front(outcomes, space.objectives)
         )
-        write_files({folder / PAGE: page(result, f"Sweep {folder.name}")})
+        write_files({folder / PAGE: page(result, f"Sweep in {folder.name}")})
     return result
 
 

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
 import jinja2
 
+from ..calibration.report.terminal import energy, shorten
 from .point import Outcome
 from .table import FIGURES, Result
 
-WIDTH, HEIGHT, MARGIN = 640, 360, 56  # of the plot, its frame's distance from the edge
-COSTS = {  # objective → label of the axis
-    "energy": "energy an inference, J, estimated (proxy)",
-    "spikes": "spikes an inference, counted",
-    "synaptic-operations": "synaptic operations an inference, counted",
-    "latency": "latency, s, steps · dt",
-    "cores": "cores, counted by placement",
+WIDTH, HEIGHT, MARGIN = 640, 360, 72  # of the plot; left of and below its frame
+REST = 32  # right of it and above
+COSTS: Mapping[str, tuple[str, Callable[[float], str]]] = {
+    "energy": ("energy an inference, estimated (proxy)", energy),
+    "spikes": ("spikes an inference, counted", shorten),
+    "synaptic-operations": ("synaptic operations an inference, counted", shorten),
+    "latency": ("latency, s, steps · dt", "{:.3g}".format),
+    "cores": ("cores, counted by placement", "{:.3g}".format),
 }
+"""Objective → label of the axis, and how its numbers are written."""
 
 
 @dataclass(frozen=True)
@@ -68,12 +71,11 @@ class Axis:
         share = (value - self.low) / (self.high - self.low)
         return round(self.first + share * (self.last - self.first), 1)
 
-    @property
-    def ticks(self) -> list[Tick]:
+    def ticks(self, written: Callable[[float], str]) -> list[Tick]:
         """Five of them."""
         values = [self.low + i / 4 * (self.high - self.low) for i in range(5)]
         shown = [10**v if self.log else v for v in values]
-        return [Tick(self.at(v), f"{v:.3g}") for v in shown]
+        return [Tick(self.at(v), written(v)) for v in shown]
 
 
 def page(result: Result, title: str) -> bytes:
@@ -95,7 +97,7 @@ def page(result: Result, title: str) -> bytes:
             ],
             plot=_plot(result, on_front),
             figures=len(FIGURES),
-            size=(WIDTH, HEIGHT, MARGIN),
+            size=(WIDTH, HEIGHT, MARGIN, REST),
         )
         .encode()
     )
@@ -112,8 +114,8 @@ def _plot(result: Result, on_front: set[int]) -> dict[str, object] | None:
     ]
     if not known:
         return None
-    across = Axis.of([x for _, x, _ in known], MARGIN, WIDTH - 16, log=True)
-    up = Axis.of([y for _, _, y in known], HEIGHT - MARGIN, 16)
+    across = Axis.of([x for _, x, _ in known], MARGIN, WIDTH - REST, log=True)
+    up = Axis.of([y for _, _, y in known], HEIGHT - MARGIN, REST)
     marks = [
         Mark(across.at(x), up.at(y), each.number, _label(result, each), front)
         for each, x, y in known
@@ -121,9 +123,9 @@ def _plot(result: Result, on_front: set[int]) -> dict[str, object] | None:
     ]
     return {
         "marks": sorted(marks, key=lambda mark: mark.front),
-        "across": across,
-        "up": up,
-        "x": COSTS[cost],
+        "across": across.ticks(COSTS[cost][1]),
+        "up": up.ticks("{:.3g}".format),
+        "x": COSTS[cost][0],
         "y": result.headers[1 + len(result.space.varied)],
     }
 
