@@ -65,6 +65,7 @@ def drawn(space: Space) -> Iterator[Chosen]:
                 for i, (name, values) in zip(at, space.varied.items())
                 if not isinstance(values, Range)
             }
+        return
     seen = set()
     while True:
         chosen = {

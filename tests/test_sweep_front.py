@@ -6,7 +6,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sweep_cases import figures, outcome
 
@@ -21,6 +21,7 @@ OBJECTIVES = ("score", "energy", "cores")
 SPACE = Space(fixed={"model": "<b>.h5"}, varied={"steps": (8, 16)})
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 3)), max_size=12
@@ -157,6 +158,7 @@ def test_a_page_of_failures_alone_has_no_plot():
 AMOUNTS = st.just(0.0) | st.floats(1e-15, 1e12)
 
 
+@settings(deadline=None)
 @given(st.lists(AMOUNTS, min_size=1, max_size=9), st.booleans())
 def test_an_axis_holds_its_values(values, log):
     axis = Axis.of(values, 56.0, 624.0, log)

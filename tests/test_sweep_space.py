@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sweep_cases import space_of
 
@@ -176,6 +176,7 @@ TABLES = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(TABLES)
 def test_whatever_a_file_holds_it_is_a_space_or_one_sentence(table):
     """YAML is a superset of JSON, in which any table can be written."""
@@ -190,6 +191,7 @@ def test_whatever_a_file_holds_it_is_a_space_or_one_sentence(table):
     assert json.loads(json.dumps(space.noted())) == space.noted()
 
 
+@settings(deadline=None)
 @given(
     st.floats(1e-6, 1e6),
     st.floats(1.001, 1e6),
@@ -212,6 +214,7 @@ def test_a_range_with_a_count_is_a_list(tmp_path):
     }
 
 
+@settings(deadline=None)
 @given(st.integers(1, 40), st.integers(0, 5), st.booleans())
 def test_random_points_differ_and_more_of_them_begin_with_the_same(more, seed, endless):
     varied = {
