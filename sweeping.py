@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from .sweeps.page import page
 from .sweeps.point import Figures, Outcome, Point
 from .sweeps.reading import one_line
 from .sweeps.search import Listed, Search
-from .sweeps.space import Space
+from .sweeps.space import DEFAULT, Range, Space
 from .sweeps.study import Study
 from .sweeps.table import Result
 from .targets.contract import find_target
@@ -81,7 +82,8 @@ def sweep(
     """
     if not READ_BY & set(space.varied):
         _demand_sound(asked_of({"target": TARGET, **space.options({})}))
-    with opened(folder, {"version": __version__, **space.noted()}) as journal:
+    noted = {"version": __version__, "models": _models(space), **space.noted()}
+    with opened(folder, noted) as journal:
         finished = journal.finished()
         search = _search(space, finished)
         heard(None, len(finished))
@@ -103,6 +105,21 @@ def sweep(
 def _search(space: Space, finished: Mapping[int, Outcome]) -> Search:
     bayes = space.search == "bayes"
     return Study(space, finished) if bayes else Listed(space, finished)
+
+
+def _models(space: Space) -> dict[str, str]:
+    """Path of each model → digest of what it holds."""
+    named = space.varied.get("model", (space.fixed.get("model", DEFAULT),))
+    assert not isinstance(named, Range)
+    paths = [Path(str(name)) for name in named if name != DEFAULT]
+    return {str(path): _digest(path) for path in paths if path.exists()}
+
+
+def _digest(path: Path) -> str:
+    """Of a file, or of all files in a folder."""
+    files = sorted(f for f in path.rglob("*") if f.is_file()) or [path]
+    parts = (blake2b(file.read_bytes()).digest() for file in files)
+    return blake2b(b"".join(parts), digest_size=8).hexdigest()
 
 
 def _demand_sound(asked: Asked) -> None:
@@ -147,8 +164,8 @@ def _outcome(point: Point, result: Tried | Exception) -> Outcome:
         words = "each worker that built it died; it may take too much memory"
         return Outcome.of(point, None, words, 0.0)
     raise DataError(
-        f"Dask worker: it cannot try points ({one_line(result)}); install this "
-        f"snn-deploy {__version__} where the workers run"
+        f"Dask: no point can be tried there ({one_line(result)}); look whether "
+        f"scheduler and workers run, with this snn-deploy {__version__}"
     )
 
 

@@ -140,8 +140,9 @@ def _check(param: click.Parameter, folder: Path | None) -> Callable[[Value], Val
 
     def checked(raw: Value) -> Value:
         text = str(raw)
-        if folder is not None and (folder / text).exists():
-            text = str((folder / text).absolute())
+        places = () if folder is None else (folder / text, Path(text))
+        there = next((place for place in places if place.exists()), None)
+        text = text if there is None else str(there.absolute())
         try:
             found = param.type.convert(text, param, None)
         except click.UsageError as error:

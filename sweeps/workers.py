@@ -52,8 +52,10 @@ class Workers:
     def wait(self) -> tuple[Any, Any]:
         """The next job that ends, and its result or the Exception that it raised."""
         future, result = next(self._results)
-        if future.status != "finished":
+        if future.status == "error":
             result = future.exception()
+        elif future.status != "finished":
+            result = ConnectionError(f"a job is {future.status}")
         return self._jobs.pop(future.key), result
 
 

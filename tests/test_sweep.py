@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small_networks import fitted, save, stripes
 from sweep_cases import space_of, write_stripes
 
 from snn_deploy.commands.sweep import asked
@@ -142,6 +143,8 @@ def test_one_bad_point_stops_none_and_the_search_learns(folder, run_cli, capsys)
 def test_an_existing_cluster_does_it(folder):
     from distributed import LocalCluster
 
+    x, y = stripes(90, seed=1)
+    save(folder / "other.snn", fitted(x, np.eye(3)[y]))
     text = 'target = "reference"\n[space]\nsteps = [8, 16]'
     space = space_of(folder, FILES + text)
     options = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": None}
@@ -157,6 +160,9 @@ def test_an_existing_cluster_does_it(folder):
             heard=lambda outcome, count: heard.append(count),
         )
     assert heard == [0, 1, 2] and len(found.outcomes) == 2 and not found.failed
+    (folder / "net.snn").write_bytes((folder / "other.snn").read_bytes())
+    with pytest.raises(DataError, match="its sweep has other models; name another"):
+        sweep(space, asked, folder / "out", workers=1)
     with pytest.raises(DataError, match="'nothing://x': nothing answers there"):
         sweep(space, asked, folder / "other", workers=1, scheduler="nothing://x")
 
