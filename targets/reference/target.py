@@ -188,6 +188,9 @@ def _check_array(
 
 
 def _cpus() -> int:
+    """CPUs of this process, or fewer where OMP_NUM_THREADS says so, as Dask sets it."""
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    most = int(told) if told.isdecimal() and int(told) else math.inf
     if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return int(min(len(os.sched_getaffinity(0)), most))
+    return int(min(os.cpu_count() or 1, most))
