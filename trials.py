@@ -11,13 +11,14 @@ from .calibration.opinion.opinion import demand_opinion
 from .calibration.report.measure import Shown, measure
 from .calibration.report.report import Report, Score
 from .deploy import SHOWN, network_on
-from .mending import Exam, exam_of_built, mended, scales_of
-from .pipeline.changes import TRIED, Change, longer, rebuilt
+from .mending import EXAMINED, apart, exam_of_built, mended, scales_of
+from .pipeline.changes import Change, longer, rebuilt
 from .showing import figured, guilt_where_cheap, made_by
 from .targets.contract import find_target
 from .tasks.built import Built, read_built
 from .tasks.predictions import check_predictions, save_predictions
 from .toolchain.files import sha256_of
+from .toolchain.graph.nodes import Array
 from .toolchain.program.recording import Recording
 from .toolchain.verdict.compare import FLOAT, Tolerances, Verdict
 from .toolchain.verdict.compare import compare as compare_recordings
@@ -81,8 +82,10 @@ def run(
     exam = exam_of_built(built, asked, examples)
     scores, findings = exam.judged(built.program, recording, network_on(place))
     if findings:
-        tried = exam_of_built(built, asked, examples.first(TRIED))
-        ways = _ways(built, tried, recording)
+        pool = built.examples(asked, min(2 * EXAMINED, len(asked)))
+        some, others = apart(pool, EXAMINED)
+        ways = _ways(built, others, recording)
+        tried = exam_of_built(built, asked, some)
         findings = mended(findings, built.program, ways, tried)
     source, judge = f"samples in {data or bundle}", built.judged(asked, few)
     guilt = None
@@ -120,11 +123,11 @@ def run(
     )
 
 
-def _ways(built: Built, exam: Exam, recording: Recording) -> Iterator[Change]:
+def _ways(built: Built, samples: Array, recording: Recording) -> Iterator[Change]:
     """To run or build a Program otherwise; a longer run is the least of them."""
     program, scales = built.program, scales_of(built)
     yield from longer(program, recording.steps)
-    yield from rebuilt(program, exam.examples.x, scales, built.settings)
+    yield from rebuilt(program, samples, scales, built.settings)
 
 
 @dataclass(frozen=True, eq=False)
