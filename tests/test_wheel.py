@@ -79,9 +79,8 @@ def test_the_wheel_holds_the_package_alone(wheel):
 def test_the_wheel_holds_the_data_that_the_code_reads(wheel):
     shipped = set(zipfile.ZipFile(wheel).namelist())
     for pattern in (
-        "calibration/devices/*.toml",
-        "calibration/opponents/*.toml",
-        "models/networks/*.snn",
+        *("calibration/devices/*.toml", "calibration/opponents/*.toml"),
+        *("models/networks/*.snn", "sweeps/*.html"),
     ):
         files = [path.relative_to(ROOT) for path in ROOT.glob(pattern)]
         assert files, pattern

@@ -1,1 +1,1 @@
-"""Networks trained here: the papers', and first ones for data."""
+"""``snn-deploy train`` and the first networks that it trains."""
