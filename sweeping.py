@@ -126,7 +126,12 @@ def _digest(path: Path) -> str:
 def _demand_sound(asked: Asked) -> None:
     """Raise SnnDeployError where no point could be built, or would answer anything."""
     find_target(asked.target)
-    load_profile(asked.device)
+    profile = load_profile(asked.device)
+    if profile.synaptic_operation is None:
+        raise DataError(
+            f"Device profile {profile.name!r}: a sweep compares energies, and there is "
+            f"none ({profile.why('synaptic_operation')}); name another with --device"
+        )
     source, task, _ = read_asked(asked)
     if not source.scales:
         check_reading(task, source.graph, force=False)

@@ -1,7 +1,7 @@
 """The command line: words in, ``deploy`` does it, words and files out.
 
 A verb is one file here, which holds a command of the file's name, and one word in
-``VERBS``: its file, with the room's name before it where it lies in one.
+``VERBS``; where it takes several files, a room of theirs.
 """
 
 from __future__ import annotations
@@ -26,5 +26,5 @@ def cli() -> None:
 
 
 for verb in VERBS:
-    module = import_module(f"{__package__}.{verb}")
-    cli.add_command(getattr(module, verb.rpartition(".")[2]))
+    file = import_module(f"{__package__}.{verb}")
+    cli.add_command(getattr(file, verb.rpartition(".")[2]))
