@@ -16,10 +16,13 @@ from typing import Any
 
 import numpy as np
 
+from .calibration.energy import DeviceProfile, energy_proxy, load_profile
 from .calibration.report.report import Score
+from .calibration.statistics import layer_statistics
 from .model_files import Model, read_model
 from .models.cotraining.finetune import finetune
 from .models.cotraining.hybrid import HybridNetwork
+from .models.cotraining.meter import Counts
 from .models.cotraining.recipe import Progress
 from .models.data.formats.formats import AS_NAMED
 from .models.data.formats.reading import Reading
@@ -34,14 +37,21 @@ from .toolchain.graph.graph import Graph
 from .toolchain.graph.interpret import evaluate
 from .toolchain.graph.nodes import Array
 from .toolchain.passes.preprocess import NONE, Preprocessing, with_preprocessing
-from .toolchain.passes.quantize.quantize import scales_of
+from .toolchain.passes.quantize.quantize import quantize, scales_of
 from .toolchain.passes.quantize.rounding import Scales
 from .toolchain.passes.readout import with_readout, without_readout
 from .toolchain.program.host import spike_encoder
+from .toolchain.program.program import Program
+from .toolchain.program.recording import Recording
 from .tuning import Choices, bands, phases_of, prepare
 
 CALIBRATION_SAMPLES = 64
-PHASES = ("adapt", "spikes")  # of each a checkpoint, beside the bundle to write
+DEVICE = "loihi1_davies2018"  # whose energy is bounded
+PHASES = (
+    "start",
+    "adapt",
+    "spikes",
+)  # of each a checkpoint, beside the bundle to write
 
 
 def cotrain(
@@ -91,6 +101,14 @@ def cotrain(
     graph = prepare(graph, shown, choices)
     sends = spike_encoder(choices.encoder, graph.prepared.name, choices.dt)
     scales = scales_of(graph, shown, dt=choices.dt, encoder=sends, moving=True)
+    program = quantize(
+        *(graph, shown),
+        steps=choices.steps,
+        dt=choices.dt,
+        encoder=sends,
+        scales=scales,
+    )
+    energy = partial(energy_of, program, load_profile(DEVICE))
     final: dict[str, Progress] = {}
     checkpoints = _checkpoints(out, resume)
     for phase, recipe, sigma in phases:
@@ -106,12 +124,31 @@ def cotrain(
             teacher=teacher,
             augment=lessons.augment,
             judge=task.kind.judge(question, task.data),
+            energy=energy,
             progress=partial(progress, phase),
         )
         graph = network.to_graph()
+        if recipe.budget.min_score is not None and not final[phase].missed:
+            break
     metadata = _metadata(source, task, choices, scales, final)
     save_bundle(out, Bundle(graph=with_readout(graph, readout), metadata=metadata))
     return metadata
+
+
+def energy_of(program: Program, device: DeviceProfile, counts: Counts) -> float:
+    """Energy proxy of an inference, µJ, where the Program's neurons did this."""
+    recording = Recording(
+        target="fine-tuning",
+        kind="integer emulation",
+        dt=program.timing.dt,
+        steps=program.timing.steps,
+        counts=counts,
+        spikes={},
+        output=np.zeros((len(next(iter(counts.values()))), 0)),
+        wall_time=0.0,
+    )
+    proxy = energy_proxy(layer_statistics(program, recording), device)
+    return 1e6 * proxy.total.total.value
 
 
 def _asked(
@@ -184,7 +221,7 @@ def _metadata(
             "macs": source.macs(input_spikes=choices.encoder == "events"),
             "validation": {
                 phase: {
-                    "score": now.best_score,
+                    **asdict(now.best),
                     "label": now.label,
                     "over_budget": now.over_budget,
                 }
