@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from snn_deploy.calibration.energy import energy_proxy, load_profile
+from snn_deploy.calibration.statistics import layer_statistics
+from snn_deploy.targets.contract import find_target
 from snn_deploy.toolchain.errors import DataError
+from snn_deploy.toolchain.passes.quantize.quantize import quantize
 
 pytest.importorskip("tensorflow", reason="fine-tuning is TensorFlow's")
 from bright_spot import RECIPE, network, task  # noqa: E402
 
+from snn_deploy.cotraining import DEVICE, energy_of  # noqa: E402
 from snn_deploy.models.cotraining.budget import (  # noqa: E402
     Budget,
     Measured,
@@ -22,6 +28,7 @@ from snn_deploy.models.cotraining.budget import (  # noqa: E402
     unmet,
 )
 from snn_deploy.models.cotraining.finetune import finetune  # noqa: E402
+from snn_deploy.models.cotraining.meter import Meter  # noqa: E402
 from snn_deploy.models.cotraining.rate_control import Band  # noqa: E402
 from snn_deploy.models.cotraining.recipe import Progress  # noqa: E402
 
@@ -113,6 +120,22 @@ def test_neurons_that_never_fire_may_take_too_much_energy():
     recipe = replace(RECIPE, budget=Budget(max_energy_uj=0.01))
     with pytest.raises(DataError, match="never fire take 0.02 µJ; allow more, or run"):
         finetune(network(), task(), task(), recipe, energy=energy)
+
+
+def test_the_energy_that_is_bounded_is_the_reports():
+    net, (x, y) = network(), task()
+    program = quantize(net.to_graph(), x, steps=24, scales=net.scales)
+    device = load_profile(DEVICE)
+    recipe = replace(RECIPE, budget=Budget(max_energy_uj=1.0))
+    energy = partial(energy_of, program, device)
+    meter = Meter(net, (x, y), recipe, None, energy)
+    _, found = meter.outputs()
+    with find_target("reference").load(program) as session:
+        counted = layer_statistics(program, session.run(x))
+    proxy = energy_proxy(counted, device).total
+    assert found.energy == pytest.approx(1e6 * proxy.total.value, rel=1e-9)
+    updates = net.neurons * 24 * device.inactive_update.value * 1e-6  # pJ → µJ
+    assert meter.idle() == pytest.approx(updates, rel=1e-9)
 
 
 @given(

@@ -144,6 +144,18 @@ def test_a_budget_that_no_epoch_keeps_is_said_and_the_nearest_network_written(fi
     assert found["over_budget"] in built.report.notes
 
 
+def test_a_converted_network_that_is_good_enough_is_not_trained(files):
+    model, pictures, folder = files
+    tuned = folder / "tuned.snn"
+    words = f"finetune {model} --data {pictures} --out {tuned} --steps 12"
+    bounds = "--max-rate-hz 1000 --max-energy-uj 5 --min-score 0"
+    ended = CliRunner().invoke(cli, [*words.split(), *bounds.split()])
+    assert ended.exit_code == 0, ended.output
+    (found,) = json.loads(ended.stdout).items()
+    assert found[0] == "start" and 0 < found[1]["energy"] < 5
+    assert build("reference", tuned, pictures, samples=2).report.energy
+
+
 def test_where_the_network_goes_is_tried_first(files, run_cli, capsys):
     model, pictures, folder = files
     (folder / "folder.snn").mkdir()
