@@ -110,6 +110,7 @@ def cotrain(
     )
     energy = partial(energy_of, program, load_profile(DEVICE))
     final: dict[str, Progress] = {}
+    pushed: Mapping[str, float] = {}  # how hard bounds had to, in the phase before
     checkpoints = _checkpoints(out, resume)
     for phase, recipe, sigma in phases:
         network = HybridNetwork(graph, scales, dt=choices.dt, sigma=sigma)
@@ -117,7 +118,7 @@ def cotrain(
             network,
             lessons.train,
             lessons.validation,
-            replace(recipe, bands=bands(network, choices)),
+            replace(recipe, bands=bands(network, choices), multipliers=pushed),
             checkpoint=checkpoints[phase],
             resume=resume and checkpoints[phase].exists(),
             identity=asdict(choices),
@@ -127,7 +128,7 @@ def cotrain(
             energy=energy,
             progress=partial(progress, phase),
         )
-        graph = network.to_graph()
+        graph, pushed = network.to_graph(), final[phase].multipliers
         if recipe.budget.min_score is not None and not final[phase].missed:
             break
     metadata = _metadata(source, task, choices, scales, final)

@@ -34,9 +34,10 @@ class Missed:
 
     def __str__(self) -> str:
         side = "more" if self.found > self.bound else "less"
+        share = float(f"{100 * self.share:.2g}")
         return (
             f"{self.option} is {self.bound:g}, and it has {self.found:.4g}, "
-            f"{100 * self.share:.2g} % {side}"
+            f"{share:g} % {side}"
         )
 
 

@@ -138,10 +138,10 @@ class Limit:
     do, so after each epoch the aim follows their ratio.
     """
 
-    def __init__(self, measure: Measure) -> None:
+    def __init__(self, measure: Measure, multiplier: float = 0.0) -> None:
         self.measure = measure
         self.multiplier, self.aim, self.seen = (
-            tf.Variable(x, trainable=False) for x in (0.0, math.inf, 0.0)
+            tf.Variable(x, trainable=False) for x in (multiplier, math.inf, 0.0)
         )
 
     @property

@@ -33,6 +33,7 @@ class Recipe:
     bands: Mapping[str, Band] | None = None  # population → its own band
     budget: Budget = Budget()  # on validation samples
     dual_rate: float = 0.02  # by which a bound's multiplier grows, each batch
+    multipliers: Mapping[str, float] | None = None  # that bounds begin with
     patience: int = 0  # epochs without a better score before it ends; 0: never
     seed: int = 0
 

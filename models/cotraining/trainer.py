@@ -49,8 +49,9 @@ class Trainer(Resumable):
         self.loss = find_loss(recipe.loss, recipe.label_smoothing)
         self.variables = list(network.trainable_variables)
         self.optimizer = Adam(self.variables, most=1.0)
+        begin = recipe.multipliers or {}
         self.limits = {
-            name: Limit(kind(network, recipe.steps))
+            name: Limit(kind(network, recipe.steps), begin.get(name, 0.0))
             for name, kind in BOUNDED.items()
             if getattr(recipe.budget, name) is not None
         }
