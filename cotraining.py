@@ -93,12 +93,13 @@ def cotrain(
     assert task.kind is not None and choices.loss is not None
     question, graph, readout = task.question, source.graph, None
     phases = phases_of(choices, task.kind.unit(lessons.train[1]))
-    shown = question.still(lessons.shown[:CALIBRATION_SAMPLES])
+    sent = lessons.shown[:CALIBRATION_SAMPLES]
+    shown = question.still(sent)
     if find_loss(choices.loss).of_logits:
         graph, readout = without_readout(graph)
         question = question_of(graph)
     teacher = partial(_answers, graph, task.question) if choices.teacher else None
-    graph = prepare(graph, shown, choices)
+    graph = prepare(graph, sent, choices)
     sends = spike_encoder(choices.encoder, graph.prepared.name, choices.dt)
     scales = scales_of(graph, shown, dt=choices.dt, encoder=sends, moving=True)
     program = quantize(
