@@ -1,6 +1,6 @@
 """Hybrid co-training: a trained ANN becomes a network that spikes well on the core.
 
-    model → Graph → legalize → balance → scales → HybridNetwork → rates → spikes → Graph
+    model → Graph → conversion → scales → HybridNetwork → rates → spikes → Graph
 
 The Graph keeps its scales, so that ``build`` makes of it the very integers it was
 trained with. See docs/cotraining.md.
