@@ -34,7 +34,7 @@ class Choices:
     semantics: str = "loihi"  # of the forward pass: "loihi" or "float"
     encoder: str | None = None  # "bias" or "events"; None: as fine-tuned before
     steps: int = 32  # per sample
-    settle: int | None = None  # steps left out of the read-out; None: ``settling``
+    settle: int | None = None  # steps left out of the read-out; None: ``prepare`` says
     dt: float = 0.001  # s
     tau_syn: float = 0.0  # s, of every connection
     tau_rc: float = 0.01  # s, of LIF neurons on the core

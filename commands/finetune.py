@@ -129,7 +129,7 @@ def finetune(
 
     def progress(phase: str, now: Any) -> None:
         loss = "" if now.loss is None else f"  loss {now.loss:.4f}"
-        best = "over budget" if now.missed else f"best {now.best.score:.3f}"
+        best = "budget not met" if now.missed else f"best {now.best.score:.3f}"
         energy = "" if now.energy is None else f"  {now.energy:.3g} µJ"
         say(
             stderr,

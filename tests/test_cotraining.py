@@ -135,7 +135,7 @@ def test_a_budget_that_no_epoch_keeps_is_said_and_the_nearest_network_written(fi
     assert ended.exit_code == 1, ended.output
     said = "no epoch kept to its budget; the nearest, epoch 1, is kept: --max-rate-hz"
     assert f"warning: {said}" in ended.stderr
-    assert "nan" not in ended.stderr and "(over budget)" in ended.stderr
+    assert "nan" not in ended.stderr and "(budget not met)" in ended.stderr
     found = json.loads(ended.stdout)["spikes"]
     assert found["over_budget"].startswith(said) and found["rate"] > 0.1
     noted = read_model(tuned).metadata["finetuned"]["validation"]["spikes"]
