@@ -201,14 +201,15 @@ def build(
 
 def _start(source: Model, task: Task, settings: Settings, steps: Steps) -> Compilation:
     """The network as read, with calibration samples."""
-    asked = AUTO_SAMPLES if settings.auto_steps else CALIBRATION_SAMPLES
+    auto = settings.auto_steps
+    asked = AUTO_SAMPLES if auto else CALIBRATION_SAMPLES
     count = _fitting(asked, source.graph, settings)
     return Compilation(
         graph=source.graph,
-        samples=task.calibration(count),
+        samples=task.calibration(count, unlearnt=auto),
         settings=settings,
         scales=source.scales,
-        score=task.judge(count),
+        score=task.judge(count, unlearnt=auto),
         announce=steps.progress,
     )
 

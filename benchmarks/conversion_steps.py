@@ -66,17 +66,17 @@ def main() -> None:
 
 def row_of(exam: Exam, seed: int) -> Row:
     """What ``auto`` chose, and for the first seed the curves."""
-    samples = exam.task.calibration(AUTO_SAMPLES)
+    samples = exam.task.calibration(AUTO_SAMPLES, unlearnt=True)
     start = Compilation(
         graph=exam.graph,
         samples=samples,
         settings=Settings(auto_steps=True),
-        score=exam.task.judge(AUTO_SAMPLES),
+        score=exam.task.judge(AUTO_SAMPLES, unlearnt=True),
     )
     chosen = compiled(start, passes_for(None)).program
     assert chosen is not None
     steps = chosen.timing.steps
-    later = made(exam, Settings(steps=LATER * steps), samples)
+    later = made(exam, Settings(steps=LATER * steps), exam.calibration)
     row: Row = {
         "auto": steps,
         "score": scored(exam, chosen),

@@ -25,6 +25,7 @@ from .agreement import agreement
 from .contract import Constant, Examples, Kind, Lessons, Question, find_kind
 from .kinds import KINDS
 
+FEWEST_UNLEARNT = 64  # validation samples on which steps are chosen; fewer tell little
 SEED = 0  # of the split, where the model names none, and of the samples shown
 WIDTH = 4 + 8  # bytes a number, as it is read and as it is sent
 GENERATED = Path("generated")  # ``--data generated``
@@ -64,14 +65,22 @@ class Task:
         kind = "none" if self.kind is None else self.kind.name
         return (f"task {kind} ({self.why}); {self.source}",)
 
-    def calibration(self, count: int) -> Array:
-        """Samples of the training part, drawn at random, the same each time."""
-        return self._sent(_drawn(self.parts.train, count))
+    def calibration(self, count: int, *, unlearnt: bool = False) -> Array:
+        """Samples of the training part, drawn at random, the same each time.
 
-    def judge(self, count: int) -> Callable[[FloatArray], float] | None:
-        """The score of answers to ``calibration(count)``; None where not all of these
+        Args:
+            count: how many.
+            unlearnt: of the validation part, where that has FEWEST_UNLEARNT: a network
+                is surer of what it has learnt, and right at steps too few for others.
+        """
+        return self._sent(self._calibrating(count, unlearnt))
+
+    def judge(
+        self, count: int, *, unlearnt: bool = False
+    ) -> Callable[[FloatArray], float] | None:
+        """The score of answers to the same ``calibration``; None where not all of these
         have labels."""
-        part, labelled = _drawn(self.parts.train, count), self.data.labelled
+        part, labelled = self._calibrating(count, unlearnt), self.data.labelled
         if self.kind is None or (labelled is not None and not labelled[part].all()):
             return None
         examples = self._examples(part)
@@ -179,6 +188,11 @@ class Task:
             whole=np.array([unit not in left for unit in mine], bool),
             classes=data.classes,
         )
+
+    def _calibrating(self, count: int, unlearnt: bool) -> IndexArray:
+        validation = self.parts.validation
+        unlearnt = unlearnt and len(validation) >= FEWEST_UNLEARNT
+        return _drawn(validation if unlearnt else self.parts.train, count)
 
     def _sent(self, indices: IndexArray) -> Array:
         """Samples as they are sent: float64, events bool."""

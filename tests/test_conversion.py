@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 
@@ -258,6 +259,29 @@ def test_fewest_steps_are_those_from_which_the_score_stays(scores, limit, latenc
 def test_the_same_build_gives_the_same_program_again():
     one, other = (converted(stacked(3), steps=24) for _ in range(2))
     assert str(one) == str(other)
+
+
+@pytest.mark.parametrize(
+    ("neurons", "method", "golden"),
+    [
+        (n.ReLU, "fast", "3e5d3007706965ed"),
+        (n.SoftLIF, "fast", "555b26856f03948f"),
+        (n.ReLU, "thorough", "d2874170bb7a236a"),
+    ],
+)
+def test_every_python_and_numpy_make_the_same_integers(neurons, method, golden):
+    """The digest is of a run on Python 3.10 with NumPy 1.26."""
+    program = converted(stacked(2, neurons), steps=16, calibrate=method, budget=1e4)
+    found = hashlib.sha256()
+    for p in program.populations:
+        words = (p.name, p.decay_u, p.decay_v, p.refractory, p.v_min, p.shape)
+        found.update(repr(words).encode())
+        found.update(np.asarray(p.threshold, "<i8").tobytes())
+        found.update(p.bias.astype("<i8").tobytes())
+    for c in program.connections:
+        found.update(f"{c.source} {c.target} {c.exponent} {c.delay}".encode())
+        found.update(np.asarray(c.weight, "<i8").tobytes())
+    assert found.hexdigest()[:16] == golden
 
 
 @settings(max_examples=40, deadline=None)
