@@ -135,7 +135,7 @@ def finetune(
             stderr,
             f"{phase} {now.epoch}/{now.epochs}{loss}  "
             f"{now.label} {now.score:.3f} ({best})  "
-            f"{now.rate:.0f} Hz  {now.synops / 1e6:.2f} M synops{energy}",
+            f"{now.rate:.0f} Hz  {now.synops:,.0f} synops{energy}",
         )
 
     metadata = cotraining.cotrain(

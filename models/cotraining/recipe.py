@@ -82,5 +82,5 @@ class Progress(Measured):
 
     @property
     def over_budget(self) -> str | None:
-        """What must be said of a network that does not keep to its budget."""
-        return unmet(self.missed, self.best_epoch)
+        """What must be said where training did not bring it within its budget."""
+        return unmet(self.missed, self.best_epoch) if self.epochs else None
