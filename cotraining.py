@@ -22,7 +22,7 @@ from .calibration.statistics import layer_statistics
 from .model_files import Model, read_model
 from .models.cotraining.finetune import finetune
 from .models.cotraining.hybrid import HybridNetwork
-from .models.cotraining.meter import Counts
+from .models.cotraining.meter import Counts, Energy
 from .models.cotraining.recipe import Progress
 from .models.data.formats.formats import AS_NAMED
 from .models.data.formats.reading import Reading
@@ -35,7 +35,7 @@ from .toolchain.bundle.bundle import Bundle, save_bundle
 from .toolchain.errors import ModelError
 from .toolchain.graph.graph import Graph
 from .toolchain.graph.interpret import evaluate
-from .toolchain.graph.nodes import Array
+from .toolchain.graph.nodes import Array, FloatArray
 from .toolchain.passes.preprocess import NONE, Preprocessing, with_preprocessing
 from .toolchain.passes.quantize.quantize import quantize, scales_of
 from .toolchain.passes.quantize.rounding import Scales
@@ -100,16 +100,7 @@ def cotrain(
         question = question_of(graph)
     teacher = partial(_answers, graph, task.question) if choices.teacher else None
     graph = prepare(graph, sent, choices)
-    sends = spike_encoder(choices.encoder, graph.prepared.name, choices.dt)
-    scales = scales_of(graph, shown, dt=choices.dt, encoder=sends, moving=True)
-    program = quantize(
-        *(graph, shown),
-        steps=choices.steps,
-        dt=choices.dt,
-        encoder=sends,
-        scales=scales,
-    )
-    energy = partial(energy_of, program, load_profile(DEVICE))
+    scales, energy = _scaled(graph, shown, choices)
     final: dict[str, Progress] = {}
     pushed: Mapping[str, float] = {}  # how hard bounds had to, in the phase before
     checkpoints = _checkpoints(out, resume)
@@ -135,6 +126,22 @@ def cotrain(
     metadata = _metadata(source, task, choices, scales, final)
     save_bundle(out, Bundle(graph=with_readout(graph, readout), metadata=metadata))
     return metadata
+
+
+def _scaled(
+    graph: Graph, shown: FloatArray, choices: Choices
+) -> tuple[dict[str, Scales], Energy]:
+    """Scales, kept from now on, and the energy of the Program that they make."""
+    sends = spike_encoder(choices.encoder, graph.prepared.name, choices.dt)
+    scales = scales_of(graph, shown, dt=choices.dt, encoder=sends, moving=True)
+    program = quantize(
+        *(graph, shown),
+        steps=choices.steps,
+        dt=choices.dt,
+        encoder=sends,
+        scales=scales,
+    )
+    return scales, partial(energy_of, program, load_profile(DEVICE))
 
 
 def energy_of(program: Program, device: DeviceProfile, counts: Counts) -> float:

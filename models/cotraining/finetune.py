@@ -85,10 +85,12 @@ def finetune(
     meter = Meter(network, validation, recipe, judge, energy)
     trainer = Trainer(network, train, recipe, meter, teacher, augment)
     trainer.identity = {**trainer.identity, **(identity or {})}
+    left = None
+    if resume and checkpoint:
+        left = load_checkpoint(checkpoint, trainer.identity)
     report = trainer.start()
-    if resume:
-        assert checkpoint is not None
-        report = trainer.resume(load_checkpoint(checkpoint, trainer.identity))
+    if left:
+        report = trainer.resume(left)
     elif progress:
         progress(report)
     while not trainer.done:
