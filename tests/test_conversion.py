@@ -17,7 +17,7 @@ from snn_deploy.calibration.conversion.candidate import Candidate, tried
 from snn_deploy.calibration.conversion.choose import affordable, choose
 from snn_deploy.calibration.conversion.correct import slopes, steady_gain
 from snn_deploy.calibration.conversion.descent import Fixed
-from snn_deploy.calibration.conversion.fewest_steps import STEPS, fewest_steps
+from snn_deploy.calibration.conversion.fewest_steps import STEPS, WITHIN, fewest_steps
 from snn_deploy.calibration.conversion.layerwise import Layerwise, Presentation
 from snn_deploy.calibration.conversion.search import search
 from snn_deploy.calibration.equalize import channel_factors, equalize
@@ -243,11 +243,12 @@ def test_a_search_never_ends_worse_and_is_the_same_again():
 def test_fewest_steps_are_those_from_which_the_score_stays(scores, limit, latency):
     at = dict(zip(STEPS, scores))
     found, curve = fewest_steps(at.__getitem__, latency, limit)
+    near = 1 - WITHIN
     assert found in curve and found >= 2 * latency
     reached = [
-        s for s in curve if all(curve[t] >= 0.99 * limit for t in curve if t >= s)
+        s for s in curve if all(curve[t] >= near * limit for t in curve if t >= s)
     ]
-    top = 0.99 * max(curve.values())
+    top = near * max(curve.values())
     reached = reached or [
         s for s in curve if all(curve[t] >= top for t in curve if t >= s)
     ]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from ..choice import Choice
 
 STEPS = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
-WITHIN = 0.01  # of the limit
+WITHIN = 0.005  # of the limit; of 1 %, half is left for what the samples leave open
 BEYOND = 4  # times as many steps must not do better
 
 
@@ -16,13 +16,13 @@ def fewest_steps(
 ) -> tuple[int, Mapping[int, float]]:
     """The fewest steps from which the score stays within WITHIN of its limit.
 
-    The limit is the float network's score or, where that is never reached, the score
-    at the most steps. Nothing is tried beyond BEYOND times as many steps as were
+    The limit is the float network's score or, where that is never reached, the best
+    score of all steps. Nothing is tried beyond BEYOND times as many steps as were
     enough, nor steps that do not reach the last population and leave as many to it.
 
     >>> found, curve = fewest_steps(lambda steps: 1 - 1 / steps**2, 3, 1.0)
     >>> found, sorted(curve)
-    (12, [8, 12, 16, 24, 32, 48])
+    (16, [8, 12, 16, 24, 32, 48, 64])
 
     Args:
         score_at: steps → score on calibration samples, higher is better.
@@ -38,7 +38,8 @@ def fewest_steps(
         if 0 < BEYOND * _good_since(curve, limit) < steps:
             break
         curve[steps] = score_at(steps)
-    return _good_since(curve, limit) or _good_since(curve, curve[max(curve)]), curve
+    found = _good_since(curve, limit) or _good_since(curve, max(curve.values()))
+    return found or max(curve), curve
 
 
 def _good_since(curve: Mapping[int, float], limit: float) -> int:
@@ -57,8 +58,8 @@ def choice_of(steps: int, curve: Mapping[int, float], limit: float) -> Choice:
     return Choice(
         name="steps",
         value=str(steps),
-        basis=f"score within {WITHIN:.0%} of the float network's {limit:.3f}"
+        basis=f"score within {WITHIN:.1%} of the float network's {limit:.3f}"
         if curve[steps] >= limit - WITHIN * abs(limit)
-        else f"as good as most steps; the float network's is {limit:.3f}",
+        else f"as good as any steps; the float network's is {limit:.3f}",
         instead=scores,
     )
