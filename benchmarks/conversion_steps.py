@@ -24,8 +24,9 @@ from conversion_table import NAMES
 from matplotlib.figure import Figure
 
 from snn_deploy.calibration.conversion.fewest_steps import STEPS
-from snn_deploy.deploy import AUTO_SAMPLES, passes_for
+from snn_deploy.deploy import passes_for
 from snn_deploy.pipeline.compilation import Compilation, Settings, compiled
+from snn_deploy.starting import AUTO_SAMPLES
 from snn_deploy.targets.contract import find_target
 from snn_deploy.toolchain.graph.nodes import FloatArray
 from snn_deploy.toolchain.program.program import Program

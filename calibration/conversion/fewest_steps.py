@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from ..choice import Choice
 
 STEPS = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
-WITHIN = 0.005  # of the limit; of 1 %, half is left for what the samples leave open
+WITHIN = 0.01  # of the limit, at these steps and any more
+SHORT = 0.005  # of the mean at more steps, which few samples let err less than one
 BEYOND = 4  # times as many steps must not do better
 
 
@@ -17,7 +18,9 @@ def fewest_steps(
     """The fewest steps from which the score stays within WITHIN of its limit.
 
     The limit is the float network's score or, where that is never reached, the best
-    score of all steps. Nothing is tried beyond BEYOND times as many steps as were
+    score of all steps. Steps SHORT of what more bring on average are not enough: a
+    single score of few samples errs, and is the likelier to be chosen where it errs to
+    the good. Nothing is tried beyond BEYOND times as many steps as were
     enough, nor steps that do not reach the last population and leave as many to it.
 
     >>> found, curve = fewest_steps(lambda steps: 1 - 1 / steps**2, 3, 1.0)
@@ -44,11 +47,15 @@ def fewest_steps(
 
 def _good_since(curve: Mapping[int, float], limit: float) -> int:
     """The fewest steps from which all scores are near the limit; 0: none."""
-    found = 0
+    found, beyond = 0, list[float]()
     for steps in sorted(curve, reverse=True):
-        if curve[steps] < limit - WITHIN * abs(limit):
+        score = curve[steps]
+        if score < limit - WITHIN * abs(limit):
             break
-        found = steps
+        mean = sum(beyond) / len(beyond) if beyond else score
+        if score >= mean - SHORT * abs(mean):
+            found = steps
+        beyond.append(score)
     return found
 
 
@@ -58,7 +65,7 @@ def choice_of(steps: int, curve: Mapping[int, float], limit: float) -> Choice:
     return Choice(
         name="steps",
         value=str(steps),
-        basis=f"score within {WITHIN:.1%} of the float network's {limit:.3f}"
+        basis=f"score within {WITHIN:.0%} of the float network's {limit:.3f}"
         if curve[steps] >= limit - WITHIN * abs(limit)
         else f"as good as any steps; the float network's is {limit:.3f}",
         instead=scores,
