@@ -1,6 +1,6 @@
 """Hybrid co-training: a trained ANN becomes a network that spikes well on the core.
 
-    model → Graph → conversion → scales → HybridNetwork → rates → spikes → Graph
+    model → Graph → legalize → balance → scales → HybridNetwork → rates → spikes → Graph
 
 The Graph keeps its scales, so that ``build`` makes of it the very integers it was
 trained with. See docs/cotraining.md.
@@ -93,13 +93,12 @@ def cotrain(
     assert task.kind is not None and choices.loss is not None
     question, graph, readout = task.question, source.graph, None
     phases = phases_of(choices, task.kind.unit(lessons.train[1]))
-    sent = lessons.shown[:CALIBRATION_SAMPLES]
-    shown = question.still(sent)
+    shown = question.still(lessons.shown[:CALIBRATION_SAMPLES])
     if find_loss(choices.loss).of_logits:
         graph, readout = without_readout(graph)
         question = question_of(graph)
     teacher = partial(_answers, graph, task.question) if choices.teacher else None
-    graph = prepare(graph, sent, choices)
+    graph = prepare(graph, shown, choices)
     scales, energy = _scaled(graph, shown, choices)
     final: dict[str, Progress] = {}
     pushed: Mapping[str, float] = {}  # how hard bounds had to, in the phase before

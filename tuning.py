@@ -6,22 +6,21 @@ phases, and the rates that populations are held to.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from functools import partial
 
-from .calibration.conversion.driven import read_as, with_corrections
 from .calibration.membrane import with_time_constant
-from .deploy import CONVERTED
 from .models.cotraining.budget import Budget
 from .models.cotraining.hybrid import HybridNetwork
 from .models.cotraining.rate_control import Band, share_out
 from .models.cotraining.recipe import Recipe
-from .pipeline.compilation import Compilation, Settings, compiled, find_pass
+from .pipeline.compilation import Compilation, Pass, Settings, compiled, find_pass
 from .toolchain.graph.graph import Graph
-from .toolchain.graph.nodes import IF, LIF, Array, Node, SoftLIF
-from .toolchain.passes.fold import fold_scales
+from .toolchain.graph.nodes import IF, LIF, FloatArray, Node
 from .toolchain.passes.quantize.layers import layers
 
-PREPARED = ("fold", "legalize", "balance")  # passes, as ``deploy.CONVERTED``
+PREPARED = ("fold", "legalize", "balance")  # passes, files in pipeline/, in order
 BAND = Band(low=15.0, high=250.0, weight=0.01)  # Hz, of every population
 SHARE = (0.5, 2.0)  # of its share of the spikes that a population should keep between
 SHARE_WEIGHT = 0.05  # of leaving it
@@ -34,7 +33,7 @@ class Choices:
     semantics: str = "loihi"  # of the forward pass: "loihi" or "float"
     encoder: str | None = None  # "bias" or "events"; None: as fine-tuned before
     steps: int = 32  # per sample
-    settle: int | None = None  # steps left out of the read-out; None: ``prepare`` says
+    settle: int | None = None  # steps left out of the read-out; None: ``settling``
     dt: float = 0.001  # s
     tau_syn: float = 0.0  # s, of every connection
     tau_rc: float = 0.01  # s, of LIF neurons on the core
@@ -62,59 +61,33 @@ class Choices:
         return Budget(**bounds)
 
 
-def prepare(graph: Graph, samples: Array, choices: Choices) -> Graph:
-    """The network that training begins with: legalised, with its neurons and read-out.
+def prepare(graph: Graph, samples: FloatArray, choices: Choices) -> Graph:
+    """The legalised Graph with this read-out, and in loihi semantics its neurons.
 
     Args:
         graph: as a frontend reads it.
-        samples: of the training part, (samples, *input shape), of events (samples,
-            steps, *input shape).
+        samples: of the training part, (samples, *input shape), of events the mean.
         choices: how to train.
     """
-    leaky = any(isinstance(node, LIF | SoftLIF) for node in graph.nodes)
-    if leaky or choices.semantics != "loihi":
-        return balanced(graph, samples, choices)
-    return converted(graph, samples, choices)
-
-
-def converted(graph: Graph, samples: Array, choices: Choices) -> Graph:
-    """What ``build`` makes of a network untrained, all of it in the Graph itself."""
-    settings = Settings(
-        steps=choices.steps,
-        dt=choices.dt,
-        encoder=_sent(choices),
-        tau_syn=choices.tau_syn,
-        min_potential=choices.min_voltage,
-    )
-    start = Compilation(graph=graph, samples=samples, settings=settings)
-    now = compiled(start, map(find_pass, CONVERTED))
-    assert now.program is not None
-    driven = with_corrections(now.graph, now.corrections)
-    found = fold_scales(read_as(driven, now.program.decoder))
-    return found if choices.settle is None else read_late(found, choices)
-
-
-def balanced(graph: Graph, samples: Array, choices: Choices) -> Graph:
-    """A network whose fastest neurons send a spike a step.
-
-    On the core leaky neurons get another membrane, better trained than any that keeps
-    their function (docs/cotraining.md).
-    """
     settings = Settings(
         dt=choices.dt,
-        encoder=_sent(choices),
+        encoder="spikes" if choices.encoder == "events" else None,
         tau_syn=choices.tau_syn,
         max_rate=1 / choices.dt,
     )
     start = Compilation(graph=graph, samples=samples, settings=settings)
-    found = compiled(start, map(find_pass, PREPARED)).graph
-    if choices.semantics == "loihi":
-        found = on_core(found, choices)
-    return read_late(found, choices)
+    own = (on_core, read_late) if choices.semantics == "loihi" else (read_late,)
+    passes = (
+        *map(find_pass, PREPARED),
+        *(Pass(f.__name__, partial(_changed, f, choices)) for f in own),
+    )
+    return compiled(start, passes).graph
 
 
-def _sent(choices: Choices) -> str | None:
-    return "events" if choices.encoder == "events" else None
+def _changed(
+    change: Callable[[Graph, Choices], Graph], choices: Choices, now: Compilation
+) -> Compilation:
+    return replace(now, graph=change(now.graph, choices))
 
 
 def on_core(graph: Graph, choices: Choices) -> Graph:

@@ -146,15 +146,6 @@ def is_fed_by_host(graph: Graph, population: str) -> bool:
     return True
 
 
-def lacks_weights(graph: Graph, population: str) -> bool:
-    """Whether J comes from the host through nodes behind its weights, which may put
-    zeros beside or join what they give: an addition to biases would then not reach
-    every neuron once."""
-    (source,) = graph[population].inputs
-    own = isinstance(graph[source], WEIGHTED) and len(graph.consumers(source)) == 1
-    return is_fed_by_host(graph, population) and not own
-
-
 def _has_weights(graph: Graph, population: str) -> bool:
     try:
         return bool(weighted(graph, population))
@@ -207,11 +198,8 @@ def _scaled(node: Node, factor: float) -> Node:
     return driven(node, factor)
 
 
-def driven(
-    node: Node, factor: float | FloatArray, more: float | FloatArray = 0.0
-) -> Node:
-    """The node with weights, its output scaled and ``more`` added; both may be one
-    number a channel."""
+def driven(node: Node, factor: float, more: float = 0.0) -> Node:
+    """The node with weights, its output scaled and ``more`` added."""
     if isinstance(node, BatchNorm):
         beta = node.beta * factor + more
         return replace(node, gamma=node.gamma * factor, beta=beta)

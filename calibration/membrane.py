@@ -11,7 +11,7 @@ import numpy as np
 from ..toolchain.graph.graph import Graph
 from ..toolchain.graph.interpret import interpret
 from ..toolchain.graph.nodes import LIF, FloatArray, Node
-from .balance import driven, lacks_weights, weighted, with_scale
+from .balance import WEIGHTED, driven, is_fed_by_host, weighted, with_scale
 
 
 def with_time_constant(graph: Graph, tau_rc: float) -> Graph:
@@ -52,7 +52,7 @@ def with_time_constant(graph: Graph, tau_rc: float) -> Graph:
     changes: dict[str, tuple[float, float]] = {}  # node with weights → factor, and more
     for node in graph.nodes:
         if isinstance(node, LIF):
-            if lacks_weights(graph, node.name):
+            if _lacks_weights(graph, node.name):
                 graph = with_scale(graph, node.name)
             k, feeding = tau_rc / node.tau_rc, weighted(graph, node.name)
             changes |= dict.fromkeys(feeding, (k, (1 - k) / len(feeding)))
@@ -63,6 +63,15 @@ def with_time_constant(graph: Graph, tau_rc: float) -> Graph:
         return driven(node, *changes[node.name]) if node.name in changes else node
 
     return Graph(tuple(changed(node) for node in graph.nodes))
+
+
+def _lacks_weights(graph: Graph, population: str) -> bool:
+    """Whether J comes from the host through nodes behind its weights, which may put
+    zeros beside or join what they give: an addition to biases would then not reach
+    every neuron once."""
+    (source,) = graph[population].inputs
+    own = isinstance(graph[source], WEIGHTED) and len(graph.consumers(source)) == 1
+    return is_fed_by_host(graph, population) and not own
 
 
 def quicken(

@@ -51,8 +51,7 @@ EPOCHS = click.IntRange(min=0)
 @click.option(
     "--settle",
     type=click.IntRange(min=0),
-    help="Steps left out of the read-out.  [default: as calibrated; of leaky neurons "
-    "the way there and a quarter]",
+    help="Steps left out of the read-out.  [default: the way there and a quarter]",
 )
 @click.option(
     "--tau-syn",

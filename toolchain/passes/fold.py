@@ -21,10 +21,6 @@ from ..graph.nodes import (
     Upsample2D,
     Windowed,
 )
-from ..graph.preparation import Rescale
-
-Affine = BatchNorm | Rescale
-"""A scale and an offset of each channel."""
 
 
 def fold(graph: Graph) -> Graph:
@@ -64,30 +60,9 @@ def fold(graph: Graph) -> Graph:
     return graph
 
 
-def fold_scales(graph: Graph) -> Graph:
-    """The same network without the Rescale of channels that stands behind weights.
-
-    >>> from ..graph.nodes import Dense, Input, Output
-    >>> graph = Graph.chain(
-    ...     Input("x", shape=(1,)),
-    ...     Dense("sum", weight=np.ones((1, 2)), bias=np.ones(2)),
-    ...     Rescale("scale", scale=np.array([2.0, 4.0]), offset=np.ones(1)),
-    ...     Output("y"),
-    ... )
-    >>> print(fold_scales(graph))
-    x: Input() → 1
-    sum: Dense(x) 1→2 weight [2 4] bias [3 5] → 2
-    y: Output(sum) → 2
-    """
-    for node in graph.nodes:
-        if isinstance(node, Rescale) and node.scale.ndim == node.offset.ndim == 1:
-            graph = _fold_back(graph, node.name) or graph
-    return graph
-
-
 def _fold_back(graph: Graph, name: str) -> Graph | None:
     """Into the weighted sum before; None where there is none of its own."""
-    norm = cast(Affine, graph[name])
+    norm = cast(BatchNorm, graph[name])
     before: Node = norm
     while True:
         (source,) = before.inputs
@@ -149,7 +124,7 @@ def _averages(node: Node) -> bool:
     return isinstance(node, Upsample2D)
 
 
-def _without(graph: Graph, norm: Affine, folded: dict[str, Node]) -> Graph:
+def _without(graph: Graph, norm: BatchNorm, folded: dict[str, Node]) -> Graph:
     """The Graph with these nodes in place of theirs, and the BatchNorm bridged."""
     (source,) = norm.inputs
     nodes = (folded.get(n.name, n) for n in graph.nodes if n is not norm)
