@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from .calibration.energy import DeviceProfile, energy_proxy, load_profile
+from .calibration.energy.profile import DeviceProfile, load_profile
+from .calibration.energy.terms import energy_proxy
 from .calibration.report.report import Score
 from .calibration.statistics import layer_statistics
 from .model_files import Model, read_model
@@ -47,11 +48,7 @@ from .tuning import Choices, bands, phases_of, prepare
 
 CALIBRATION_SAMPLES = 64
 DEVICE = "loihi1_davies2018"  # whose energy is bounded
-PHASES = (
-    "start",
-    "adapt",
-    "spikes",
-)  # of each a checkpoint, beside the bundle to write
+PHASES = ("start", "adapt", "spikes")  # of each a checkpoint, beside what is written
 
 
 def cotrain(
@@ -155,8 +152,9 @@ def energy_of(program: Program, device: DeviceProfile, counts: Counts) -> float:
         output=np.zeros((len(next(iter(counts.values()))), 0)),
         wall_time=0.0,
     )
-    proxy = energy_proxy(layer_statistics(program, recording), device)
-    return 1e6 * proxy.total.total.value
+    chip = energy_proxy(layer_statistics(program, recording), device).total.total
+    assert chip is not None  # DEVICE has all constants
+    return 1e6 * chip.value
 
 
 def _asked(
