@@ -21,8 +21,9 @@ def fewest_steps(
     The limit is the float network's score or, where that is never reached, the mean
     score of the LAST numbers of steps. Steps SHORT of what more bring on average are
     not enough: a single score of few samples errs, and is the likelier to be chosen
-    where it errs to the good. Nothing is tried beyond BEYOND times as many steps as were
-    enough, nor steps that do not reach the last population and leave as many to it.
+    where it errs to the good. Nothing is tried beyond BEYOND times as many steps as
+    were enough, nor steps that do not reach the last population and leave as many to
+    it.
 
     >>> found, curve = fewest_steps(lambda steps: 1 - 1 / steps**2, 3, 1.0)
     >>> found, sorted(curve)
