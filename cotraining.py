@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from .calibration.energy import DeviceProfile, energy_proxy, load_profile
+from .calibration.energy.profile import DeviceProfile, load_profile
+from .calibration.energy.terms import energy_proxy
 from .calibration.report.report import Score
 from .calibration.statistics import layer_statistics
 from .model_files import Model, read_model
@@ -155,8 +156,9 @@ def energy_of(program: Program, device: DeviceProfile, counts: Counts) -> float:
         output=np.zeros((len(next(iter(counts.values()))), 0)),
         wall_time=0.0,
     )
-    proxy = energy_proxy(layer_statistics(program, recording), device)
-    return 1e6 * proxy.total.total.value
+    dynamic = energy_proxy(layer_statistics(program, recording), device).total.total
+    assert dynamic is not None  # DEVICE's constants are published
+    return 1e6 * dynamic.value
 
 
 def _asked(

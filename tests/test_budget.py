@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snn_deploy.calibration.energy import energy_proxy, load_profile
+from snn_deploy.calibration.energy.profile import load_profile
+from snn_deploy.calibration.energy.terms import energy_proxy
 from snn_deploy.calibration.statistics import layer_statistics
 from snn_deploy.targets.contract import find_target
 from snn_deploy.toolchain.errors import DataError
