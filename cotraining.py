@@ -48,11 +48,7 @@ from .tuning import Choices, bands, phases_of, prepare
 
 CALIBRATION_SAMPLES = 64
 DEVICE = "loihi1_davies2018"  # whose energy is bounded
-PHASES = (
-    "start",
-    "adapt",
-    "spikes",
-)  # of each a checkpoint, beside the bundle to write
+PHASES = ("start", "adapt", "spikes")  # of each a checkpoint, beside what is written
 
 
 def cotrain(
@@ -156,9 +152,9 @@ def energy_of(program: Program, device: DeviceProfile, counts: Counts) -> float:
         output=np.zeros((len(next(iter(counts.values()))), 0)),
         wall_time=0.0,
     )
-    dynamic = energy_proxy(layer_statistics(program, recording), device).total.total
-    assert dynamic is not None  # DEVICE's constants are published
-    return 1e6 * dynamic.value
+    chip = energy_proxy(layer_statistics(program, recording), device).total.total
+    assert chip is not None  # DEVICE has all constants
+    return 1e6 * chip.value
 
 
 def _asked(
