@@ -31,7 +31,7 @@ CLASSES: Mapping[str, type] = {
         *(Elementwise, LeakyReLU, MaxPool2D),
         *(Graph, nodes.Input, nodes.Dense, nodes.Conv2D, nodes.ConvTranspose2D),
         *(nodes.AvgPool2D, nodes.Upsample2D, nodes.BatchNorm, nodes.Flatten),
-        *(nodes.Reshape, nodes.Add, nodes.Concat, nodes.Lowpass),
+        *(nodes.Reshape, nodes.Add, nodes.Concat, nodes.Lowpass, nodes.Delay),
         *(nodes.Sigmoid, nodes.Tanh, nodes.Softmax, nodes.LogSoftmax, nodes.Argmax),
         *(nodes.LIF, nodes.IF, nodes.SoftLIF, nodes.ReLU, nodes.Output),
         *(program.Program, program.SpikeInput, program.Population, program.Timing),

@@ -223,15 +223,47 @@ class Concat(Node):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Lowpass(Node):
-    """Synaptic filter with one step of delay: y[t] = a · y[t−1] + (1 − a) · x[t−1].
+class Delayed(Node):
+    """What takes time: x comes out ``delay`` steps later.
 
-    a = e^(−dt / tau_syn), 0 where tau_syn = 0: then a pure delay of one step.
+    It alone may name a later node as its input, and so close a loop: ``shape``, of x,
+    is then said here, since it is not known yet where the node stands.
+    """
+
+    delay: int = 1  # steps
+    shape: Shape | None = None
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (shape,) = self._take(1, shapes)
+        if self.shape not in (None, shape):
+            raise self.error(f"its shape is {self.shape}, its input is {shape}")
+        return shape
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Lowpass(Delayed):
+    """Synaptic filter behind a delay: y[t] = a · y[t−1] + (1 − a) · x[t−delay].
+
+    a = e^(−dt / tau_syn), 0 where tau_syn = 0: then a pure delay.
     rate mode: y = x. Source: nengo.synapses.Lowpass with its default discretisation,
-    whose output acts on the next step.
+    whose output acts on the next step, of a delay of 1.
     """
 
     tau_syn: float  # s
+
+
+@dataclass(frozen=True, eq=False)
+class Delay(Delayed):
+    """y[t] = x[t−delay], 0 before; rate mode: y = x."""
+
+    @property
+    def tau_syn(self) -> float:
+        """That of the Lowpass which is the same: 0 s."""
+        return 0.0
+
+
+Synapse = Lowpass | Delay
+"""What every spike passes on its way from population to population."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

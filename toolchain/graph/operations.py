@@ -192,6 +192,7 @@ _OPERATIONS: dict[type[n.Node], Callable[..., FloatArray]] = {
     n.Add: lambda node, *xs: sum(xs[1:], xs[0]),
     n.Concat: lambda node, *xs: np.concatenate(xs, axis=-1),
     n.Lowpass: lambda node, x: x,
+    n.Delay: lambda node, x: x,
     n.LIF: lambda node, x: node.amplitude * lif_rate(x - 1, node.tau_rc, node.tau_ref),
     n.IF: _rectified,
     n.SoftLIF: _soft_lif,

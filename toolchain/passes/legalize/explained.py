@@ -28,6 +28,7 @@ OPERATIONS: Mapping[type[Node], tuple[str, str]] = {
     n.ReLU: (REWRITTEN, "an IF population; a ceiling is its highest rate"),
     n.SoftLIF: (REWRITTEN, "a LIF population"),
     n.Lowpass: (NATIVE, "a connection's synapse"),
+    n.Delay: (NATIVE, "a connection's delay"),
     n.AvgPool2D: (REWRITTEN, "part of the weights after it"),
     n.Upsample2D: (REWRITTEN, "part of the weights after it"),
     n.BatchNorm: (REWRITTEN, "part of the weights and biases beside it"),

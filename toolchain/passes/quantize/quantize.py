@@ -14,11 +14,11 @@ from ...graph.interpret import interpret
 from ...graph.nodes import (
     FloatArray,
     Input,
-    Lowpass,
     Neurons,
     Node,
     Output,
     Reshape,
+    Synapse,
 )
 from ...graph.preparation import Rescale
 from ...graph.rearranging import Slice
@@ -46,7 +46,7 @@ def quantize(
 ) -> Program:
     """The Program that runs ``graph``, each of its populations with its own scales.
 
-    >>> from ...graph.nodes import IF, Dense, Input, Output
+    >>> from ...graph.nodes import IF, Dense, Input, Lowpass, Output
     >>> graph = Graph.chain(
     ...     Input("x", shape=(2,)),
     ...     IF("a", amplitude=0.004),
@@ -192,7 +192,7 @@ def _check_encoder(
     graph: Graph, found: tuple[Layer, ...], encoder: SpikeEncoder | None, dt: float
 ) -> None:
     start = graph.prepared.name
-    sends = any(isinstance(node, Lowpass) for node in graph.consumers(start))
+    sends = any(isinstance(node, Synapse) for node in graph.consumers(start))
     if encoder and (not sends or encoder.population != start):
         raise ModelError(
             f"SpikeEncoder: it sends the spikes of {encoder.population!r}; name the "
