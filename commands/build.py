@@ -103,6 +103,12 @@ if TYPE_CHECKING:
 )
 @click.option("--weight-bits", type=click.IntRange(2, 8), default=8, show_default=True)
 @click.option(
+    "--unroll-delays",
+    is_flag=True,
+    help="Spikes that wait for more than a step are sent on by relay populations, for "
+    "targets without such delays.",
+)
+@click.option(
     "--force",
     is_flag=True,
     help="Go on where the float network is no better than a constant answer, and exit "

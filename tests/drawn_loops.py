@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ IMAGE = (3, 4, 2)
 
 
 @st.composite
-def loops(draw: st.DrawFn, *, most: int = 5, resets: bool = True) -> Graph:
+def loops(draw: st.DrawFn, *, most: int = 5) -> Graph:
     """1 to 3 populations, each fed by those before it, itself and those behind it.
 
     All are images, with a convolution in each connection, or all are flat. Delays are
@@ -31,6 +32,8 @@ def loops(draw: st.DrawFn, *, most: int = 5, resets: bool = True) -> Graph:
     nodes: list[n.Node] = [n.Input("x", shape=sizes[0])]
     for i, name in enumerate(names):
         tau_syn = draw(st.sampled_from((0.0, 0.002, 0.005)))
+        population = _population(draw, name)
+        unit = 1 / DT if isinstance(population, n.IF) else population.tau_rc / 0.004
         others = draw(st.sets(st.sampled_from(names)))
         ways = draw(st.lists(st.integers(1, most), min_size=1, max_size=2, unique=True))
         sources = {(source, ways[0]) for source in others | {*names[max(i - 1, 0) : i]}}
@@ -38,7 +41,9 @@ def loops(draw: st.DrawFn, *, most: int = 5, resets: bool = True) -> Graph:
         parts = []
         if i == 0 or draw(st.booleans()):
             parts.append(f"x.{name}")
-            nodes.append(_weights(rng, parts[-1], "x", sizes[0], shapes[name], 3.0))
+            nodes.append(
+                _weights(rng, parts[-1], "x", sizes[0], shapes[name], 3 * unit)
+            )
         for source, delay in sorted(sources):
             way = f"{source}.{name}.{delay}"
             kind, how = n.Lowpass, {"tau_syn": tau_syn}
@@ -50,12 +55,12 @@ def loops(draw: st.DrawFn, *, most: int = 5, resets: bool = True) -> Graph:
             nodes.append(
                 _weights(
                     *(rng, parts[-1], f"{way}.synapse"),
-                    *(shapes[source], shapes[name], 1.5),
+                    *(shapes[source], shapes[name], 1.5 * unit),
                 )
             )
         if len(parts) > 1:
             nodes.append(n.Add(f"{name}.sum", tuple(parts)))
-        nodes.append(_population(draw, name, nodes[-1].name, resets))
+        nodes.append(replace(population, inputs=(nodes[-1].name,)))
     nodes.append(n.Output("y", (names[-1],)))
     return Graph(tuple(nodes), dt=DT)
 
@@ -68,8 +73,8 @@ def _weights(
     into: n.Shape,
     level: float,
 ) -> n.Node:
-    """Weights that bring about ``level`` thresholds, and a bias."""
-    bias = rng.normal(scale=0.3, size=into[-1])
+    """Weights that bring about ``level``, and a bias of a tenth."""
+    bias = rng.normal(scale=level / 10, size=into[-1])
     if len(shape) == 3:
         weight = rng.normal(scale=level / 3, size=(3, 3, shape[2], into[2]))
         same = ((1, 1), (1, 1))
@@ -78,16 +83,13 @@ def _weights(
     return n.Dense(name, (source,), weight=weight, bias=bias)
 
 
-def _population(draw: st.DrawFn, name: str, source: str, resets: bool) -> n.Node:
-    """J of about a threshold a step; a spike is worth 1."""
-    low = draw(st.sampled_from((0.0, -1.0)))
-    return n.LIF(
-        *(name, (source,)),
-        amplitude=DT,
-        tau_rc=draw(st.sampled_from((0.002, 0.02))),
-        tau_ref=0.0,
-        min_voltage=low,
-    )
+def _population(draw: st.DrawFn, name: str) -> n.LIF | n.IF:
+    """A spike is worth 1."""
+    how = {"amplitude": DT, "min_voltage": draw(st.sampled_from((0.0, -1.0)))}
+    tau_rc = draw(st.sampled_from((None, 0.002, 0.02)))
+    if tau_rc is None:
+        return n.IF(name, **how, reset="zero")
+    return n.LIF(name, **how, tau_rc=tau_rc, tau_ref=0.0)
 
 
 def plainly(graph: Graph, x: np.ndarray, steps: int) -> dict[str, np.ndarray]:
@@ -132,7 +134,7 @@ def _stepped(
     p: n.Node, v: np.ndarray, j: np.ndarray, dt: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """What a neuron sends in a step, and its potential after it."""
-    assert isinstance(p, n.LIF)
-    v = v + (j - v) * -math.expm1(-dt / p.tau_rc)
+    gain = dt if isinstance(p, n.IF) else -math.expm1(-dt / p.tau_rc)
+    v = v + (j if isinstance(p, n.IF) else j - v) * gain
     fired = v > 1
     return fired * p.amplitude / dt, np.where(fired, 0, np.maximum(v, p.min_voltage))

@@ -155,6 +155,11 @@ class Graph:
         return ()
 
     @property
+    def is_spiking(self) -> bool:
+        """Whether it means its steps, and its rates are what comes of them."""
+        return self.dt is not None or bool(self.loop)
+
+    @property
     def input(self) -> Input:
         """The one Input."""
         return self._only(Input)

@@ -166,8 +166,8 @@ def _simulate(
 
 def _tail(graph: Graph) -> tuple[list[n.Node], set[str]]:
     """The nodes behind the last populations, and the names of those that feed them."""
-    stay = (x for x in graph.nodes if isinstance(x, n.Input | n.Neurons | n.Synapse))
-    needed = graph.before(*(node.name for node in stay))
+    kinds = n.Input | n.Neurons | n.Synapse | n.LI
+    needed = graph.before(*(x.name for x in graph.nodes if isinstance(x, kinds)))
     tail = [node for node in graph.nodes if node.name not in needed]
     front = {i for node in tail for i in node.inputs} & needed
     return tail, front
@@ -230,25 +230,43 @@ def _step_lif(node: n.LIF, current: FloatArray, state: _State, dt: float) -> Flo
     with np.errstate(divide="ignore", invalid="ignore"):
         since = dt + node.tau_rc * np.log1p(-(v - 1) / (current - 1))
     state.refractory = np.where(spiked, node.tau_ref + since, refractory)
-    v = np.maximum(v, node.min_voltage)
-    state.value = np.where(spiked, 0.0, v)
+    left = 0.0 if node.reset == "zero" else v - 1
+    state.value = np.where(spiked, left, np.maximum(v, node.min_voltage))
     spikes: FloatArray = spiked * (node.amplitude / dt)
     return spikes
 
 
 def _step_if(node: n.IF, current: FloatArray, state: _State, dt: float) -> FloatArray:
-    """One step of nengo.neurons.SpikingRectifiedLinear: several spikes, soft reset."""
-    if node.min_voltage == 0:
+    """One step of nengo.neurons.SpikingRectifiedLinear: several spikes, soft reset.
+
+    Of the core's neuron with reset "zero".
+    """
+    hard = node.reset == "zero"
+    if node.min_voltage == 0 and not hard:
         current = np.maximum(current, 0)
     current = np.minimum(current, node.ceiling or np.inf)
     v = np.maximum(state.value + current * dt, node.min_voltage)
-    count: FloatArray = np.maximum(np.floor(v), 0)
-    state.value = v - count
+    count: FloatArray = (v > 1) * 1.0 if hard else np.maximum(np.floor(v), 0)
+    state.value = np.where(count > 0, 0.0, v) if hard else v - count
     return count * (node.amplitude / dt)
+
+
+def _step_threshold(
+    node: n.Threshold, current: FloatArray, state: _State, dt: float
+) -> FloatArray:
+    spikes: FloatArray = (current > 1) * (node.amplitude / dt)
+    return spikes
+
+
+def _step_li(node: n.LI, x: FloatArray, state: _State, dt: float) -> FloatArray:
+    state.value = state.value - (x - state.value) * math.expm1(-dt / node.tau_rc)
+    return state.value
 
 
 _SPIKING: dict[type[n.Node], Callable[..., FloatArray]] = {
     n.LIF: _step_lif,
     n.IF: _step_if,
+    n.Threshold: _step_threshold,
+    n.LI: _step_li,
 }
-_STATEFUL = (n.Lowpass, n.Delay, n.LIF, n.IF)
+_STATEFUL = (n.Lowpass, n.Delay, *_SPIKING)

@@ -276,6 +276,14 @@ class Neurons(Node):
 
     amplitude: float = 1.0
 
+    def _demand_reset(self, reset: str) -> None:
+        if reset not in RESETS:
+            raise self.error(f"reset is {reset!r}; allowed are {', '.join(RESETS)}")
+
+
+RESETS = ("zero", "subtract")
+"""What a spike leaves of v: nothing, or what is beyond the threshold."""
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class LIF(Neurons):
@@ -284,11 +292,19 @@ class LIF(Neurons):
     v stays 0 for tau_ref after a spike, and never falls below min_voltage.
     rate: r = 1 / (tau_ref + tau_rc · ln(1 + 1 / (J − 1))) for J > 1, else 0.
     Source: nengo.neurons.LIF (spike times within the step).
+
+    With reset "subtract" v −= 1 instead, at most once a step, as in snnTorch, Norse and
+    Sinabs; it has no rate of its own, and Loihi 1 no such neuron.
     """
 
     tau_rc: float = 0.02  # s, membrane time constant
     tau_ref: float = 0.002  # s, refractory period
     min_voltage: float = 0.0
+    reset: str = "zero"  # of RESETS
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        self._demand_reset(self.reset)
+        return super().output_shape(*shapes)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -299,10 +315,38 @@ class IF(Neurons):
     signs, as spikes bring them, then cancel each other before they are rectified.
     rate: r = min(max(J, 0), ceiling). Source: nengo.neurons.SpikingRectifiedLinear
     (min_voltage = 0, no ceiling). With a ceiling, the highest rate, J is no larger.
+
+    With reset "zero" dv/dt = J, v ≥ min_voltage, one spike where v > 1, then v = 0: the
+    core's neuron, up to rounding.
     """
 
     min_voltage: float = 0.0  # of 1, the threshold
     ceiling: float | None = None  # Hz
+    reset: str = "subtract"  # of RESETS
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        self._demand_reset(self.reset)
+        return super().output_shape(*shapes)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Threshold(Neurons):
+    """A spike in every step in which J > 1, without memory; so its rate depends on dt.
+
+    Source: NIR's Threshold, whose threshold is part of weights and biases here.
+    """
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LI(Node):
+    """Leaky integrator that is read: y = v; tau_rc · dv/dt = x − v, v = 0 at first.
+
+    v[t] = a · v[t−1] + (1 − a) · x[t], a = e^(−dt / tau_rc). A core's potentials are
+    not read, so that it stands after the last populations, where the host computes it
+    step by step. rate mode: y = x. Source: NIR's LI.
+    """
+
+    tau_rc: float  # s
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -32,6 +32,10 @@ def obstacles_of(
             found.append(_function(node))
         elif isinstance(node, n.Synapse):
             found.append(_synapse(graph, node, encoder, decoder))
+        elif isinstance(node, n.LIF | n.IF):
+            found.append(_reset(graph, node))
+        elif isinstance(node, n.LI):
+            found.append(_potentials(graph, node, encoder, decoder))
         elif isinstance(node, ChannelsLast) and node.name not in encoder:
             found.append(
                 obstacle(
@@ -153,6 +157,39 @@ def _synapse(
             f"it takes what {source.name!r} gives, which is no spikes",
             "put it directly behind a population, before the weights",
         )
+    return None
+
+
+def _reset(graph: Graph, node: n.LIF | n.IF) -> Obstacle | None:
+    """A soft reset; of an IF where it is meant, and does not stand for a rate."""
+    if node.reset == "zero" or isinstance(node, n.IF) and not graph.is_spiking:
+        return None
+    return obstacle(
+        "soft-reset",
+        node,
+        "a spike takes its threshold from the potential, and a core's neuron is then 0",
+        'reset "zero" comes nearest; each spike loses what was beyond the threshold',
+    )
+
+
+def _potentials(
+    graph: Graph, node: n.LI, encoder: Collection[str], decoder: Collection[str]
+) -> Obstacle | None:
+    if node.name in encoder or node.name not in decoder:
+        return obstacle(
+            "leaky-integrator",
+            node,
+            "it sends potentials on, and a core spikes alone",
+            f"{LAST_ONLY}, or a Lowpass behind the population before it",
+        )
+    for name in sorted(graph.before(node.name) & {*decoder}):
+        if isinstance(graph[name], n.Readout):
+            return obstacle(
+                "leaky-integrator",
+                node,
+                f"it takes what the read-out {name!r} makes of a mean",
+                "put the read-out behind it",
+            )
     return None
 
 

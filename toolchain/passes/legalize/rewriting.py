@@ -32,9 +32,14 @@ from .compose import (
     upsampling,
 )
 
+FORGETFUL = 1e-12  # s, far below the shortest step
+
 
 def spiking(node: Node) -> Node:
-    """SoftLIF → LIF, ReLU → IF, with the same constants; other nodes as they are."""
+    """SoftLIF → LIF, ReLU → IF, with the same constants; other nodes as they are.
+
+    Threshold → LIF that forgets: of its potential a core keeps 1/4096 for a step.
+    """
     if isinstance(node, n.SoftLIF):
         return n.LIF(
             node.name,
@@ -42,6 +47,14 @@ def spiking(node: Node) -> Node:
             amplitude=node.amplitude,
             tau_rc=node.tau_rc,
             tau_ref=node.tau_ref,
+        )
+    if isinstance(node, n.Threshold):
+        return n.LIF(
+            node.name,
+            node.inputs,
+            amplitude=node.amplitude,
+            tau_rc=FORGETFUL,
+            tau_ref=0.0,
         )
     if isinstance(node, n.ReLU):
         return n.IF(

@@ -88,10 +88,15 @@ def quantize(
         corrections: population → what its neurons are driven with on the core instead.
 
     Raises:
-        ModelError: the graph is not legalised, or not for this encoder.
+        ModelError: the graph is not legalised, not for this encoder, or for another dt.
         DataError: the samples are none, or not what the graph takes.
         DoesNotFit: a number is beyond what the core can hold.
     """
+    if graph.dt not in (None, dt):
+        raise ModelError(
+            f"Graph: it was written for steps of {graph.dt:g} s and means another "
+            f"network at {dt:g} s; leave out --dt"
+        )
     found, start = corrected_layers(graph, corrections), graph.prepared.name
     _check_encoder(graph, found, encoder, dt)
     if scales is None:
