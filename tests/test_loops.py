@@ -31,11 +31,11 @@ from snn_deploy.toolchain.program.step import step
 STEPS = 20
 SEEDS = st.integers(0, 2**32 - 1)
 relaxed = settings(
-    max_examples=40,
+    max_examples=20,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
-few = settings(relaxed, max_examples=12)
+few = settings(relaxed, max_examples=8)
 
 
 def neurons(graph: Graph) -> list[str]:
@@ -123,7 +123,7 @@ def test_what_is_quantised_fires_about_as_the_float_network_first_does(graph, se
 
 
 @few
-@given(loops(), SEEDS)
+@given(graph=loops(), seed=SEEDS)
 def test_a_bundle_holds_the_graph_and_the_program(graph, seed, tmp_path_factory):
     x, folder = samples_for(graph, seed, count=1), tmp_path_factory.mktemp("loops")
     program = program_of(graph, x)

@@ -27,15 +27,30 @@ def currents(
     net: HybridNetwork, layer: Layer, x: tf.Tensor, trains: Mapping[str, tf.Tensor]
 ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
     """Constant part of J, the same as integer bias, and each source's sums in time."""
-    current, sums = constant(net, layer, x), []
+    current, bias = biases(net, layer, x)
+    sums = []
     for s in layer.synapses:
-        train, half = trains[s.source][:-1], net.half_mantissas(layer, s)
+        train, half = late(trains[s.source], s.delay)[1:], net.half_mantissas(layer, s)
         if net.gradient == "rate":
             train, half = tf.stop_gradient(train), tf.stop_gradient(half)
         sums.append(through_time(s, train, half, current.shape[1]))
+    return current, bias, sums
+
+
+def biases(
+    net: HybridNetwork, layer: Layer, x: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Constant part of J, float32, and the same as integer bias."""
+    current = constant(net, layer, x)
     scales = net.scales[layer.population.name]
     bias = tf.stop_gradient(current) * scales.spread(scales.current, current.shape[1])
-    return tf.cast(current, tf.float32), round_bias(bias), sums
+    return tf.cast(current, tf.float32), round_bias(bias)
+
+
+def late(train: tf.Tensor, delay: int) -> tf.Tensor:
+    """(steps, samples, neurons), so many steps later."""
+    shown = tf.concat([tf.zeros_like(train[:delay]), train], axis=0)
+    return shown[: train.shape[0]]
 
 
 def mean_current(
