@@ -50,7 +50,7 @@ class Graph:
     dt: float | None = None  # s
 
     @classmethod
-    def chain(cls, *nodes: Node) -> Graph:
+    def chain(cls, *nodes: Node, dt: float | None = None) -> Graph:
         """The Graph in which a node without inputs takes the node before it.
 
         >>> from .nodes import Flatten
@@ -66,7 +66,8 @@ class Graph:
                 if node.inputs or last is None
                 else replace(node, inputs=(last.name,))
                 for last, node in zip(before, nodes)
-            )
+            ),
+            dt,
         )
 
     def __str__(self) -> str:
@@ -195,7 +196,8 @@ class Graph:
         """These nodes, and all that their values are computed from."""
         found, waiting = {*names}, [*names]
         while waiting:
-            new = {*self[waiting.pop()].inputs} - found
+            node = self._by_name.get(waiting.pop())  # None in one that is read in part
+            new = {*node.inputs} - found if node else set[str]()
             found |= new
             waiting += new
         return found
