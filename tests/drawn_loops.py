@@ -92,6 +92,35 @@ def _population(draw: st.DrawFn, name: str) -> n.LIF | n.IF:
     return n.LIF(name, **how, tau_rc=tau_rc, tau_ref=0.0)
 
 
+def example(delay: int = 3, **how: object) -> Graph:
+    """Two populations; the second leads back to both."""
+    rng = np.random.default_rng(7)
+
+    def weights(name: str, source: str, inputs: int, outputs: int) -> n.Dense:
+        weight = rng.normal(scale=4, size=(inputs, outputs)) / inputs**0.5
+        return n.Dense(name, (source,), weight=weight, bias=np.full(outputs, 0.4))
+
+    how = {"amplitude": DT, "tau_rc": 0.005, "tau_ref": 0.0, **how}
+    return Graph(
+        (
+            n.Input("x", shape=(3,)),
+            weights("in", "x", 3, 5),
+            n.Delay("back", ("b",), shape=(4,), delay=delay),
+            weights("again", "back", 4, 5),
+            n.Add("sum", ("in", "again")),
+            n.LIF("a", ("sum",), **how),
+            n.Lowpass("on", ("a",), tau_syn=0.003),
+            weights("forth", "on", 5, 4),
+            n.Lowpass("self", ("b",), shape=(4,), tau_syn=0.003),
+            weights("over", "self", 4, 4),
+            n.Add("both", ("forth", "over")),
+            n.LIF("b", ("both",), **how),
+            n.Output("y", ("b",)),
+        ),
+        dt=DT,
+    )
+
+
 def plainly(graph: Graph, x: np.ndarray, steps: int) -> dict[str, np.ndarray]:
     """Population → its spikes, (steps, neurons), of one sample x: the equations."""
     neurons = [node for node in graph.nodes if isinstance(node, n.Neurons)]
