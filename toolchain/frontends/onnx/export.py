@@ -33,8 +33,7 @@ def to_onnx(graph: Graph) -> bytes:
     It takes any number of samples of 32 bits, in the Graph's own layout.
 
     Raises:
-        ModelError: ``onnx`` is not installed, the model has more than 2 GB, or it is
-            a spiking network, which means its steps.
+        ModelError: ``onnx`` is missing, it has more than 2 GB, or means its steps.
     """
     if graph.is_spiking:
         raise ModelError(
@@ -385,9 +384,7 @@ CONVERTERS: Mapping[type[n.Node], Callable[..., Converted]] = {
     Slice: _slice,
     n.Add: _together,
     n.Concat: _together,
-    n.Lowpass: _same,
-    n.Delay: _same,
-    n.LI: _same,
+    **dict.fromkeys((n.Lowpass, n.Delay, n.LI), _same),
     n.ReLU: _rectified,
     n.IF: _rectified,
     n.LIF: _neurons("tau_rc", "tau_ref"),
