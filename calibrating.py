@@ -12,9 +12,9 @@ from .calibration.findings.finding import Finding
 from .calibration.guilt.guilt import Guilt, find_guilt
 from .calibration.guilt.remedies import with_remedies
 from .calibration.report.report import Score
-from .mending import INTEGER, Exam, exam_of_built, mended, scales_of
+from .mending import EXAMINED, INTEGER, Exam, apart, exam_of_built, mended, scales_of
 from .pipeline.calibrate import simulated
-from .pipeline.changes import TRIED, Change, rebuilt
+from .pipeline.changes import Change, rebuilt
 from .targets.contract import find_target
 from .tasks.built import Built, read_built
 from .toolchain.errors import SnnDeployError
@@ -23,8 +23,8 @@ from .toolchain.program.program import Program
 
 SAMPLES = 64
 TUNED = (
-    "fine-tuned with spikes: that its layers differ from float neurons is what it was "
-    "trained with"
+    "fine-tuned with spikes: what layers lose is held to the integers that it was "
+    "trained as, all else to float neurons, from which it differs as it learnt to"
 )
 EASY = 6  # changes that are tried for the guiltiest layers
 
@@ -67,19 +67,21 @@ def calibrate(bundle: Path, data: Path | None, samples: int = SAMPLES) -> Calibr
     """
     built = read_built(bundle)
     asked = built.read(data) if data else built.stored
-    examples = built.examples(asked, min(samples, len(asked)), drawn=True)
+    drawn = built.examples(asked, min(2 * samples, len(asked)), drawn=True)
+    examples, others = apart(drawn, samples)
     program, exam = built.program, exam_of_built(built, asked, examples)
     with find_target("reference").load(program) as session:
         recording = session.run(examples.x)
     metric, score = _judge(built, exam)
-    guilt = find_guilt(program, examples.x, recording, simulated, score)
-    scores, findings = exam.judged(program, recording, INTEGER)
-    few = exam_of_built(built, asked, examples.first(TRIED))
     scales = scales_of(built)
-    ways = [_once(way) for way in rebuilt(program, examples.x, scales, built.settings)]
+    ways = [_once(way) for way in rebuilt(program, others, scales, built.settings)]
+    trained = ways[0].make() if scales else None
+    guilt = find_guilt(program, examples.x, recording, simulated, score, trained)
+    scores, findings = exam.judged(program, recording, INTEGER)
+    few = exam_of_built(built, asked, examples.first(EXAMINED))
     if not scales:
         easy = _programs(ways[:EASY])
-        guilt = with_remedies(guilt, easy, few.examples.x, simulated)
+        guilt = with_remedies(guilt, easy, examples.x, simulated)
     if findings:
         findings = mended(findings, program, ways, few)
     return Calibration(

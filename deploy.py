@@ -7,16 +7,13 @@ Program → target → Recording → Report
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-from .calibration.conversion.fewest_steps import STEPS
 from .calibration.energy import load_profile
 from .calibration.findings.evidence import Evidence
 from .calibration.findings.findings import find
@@ -24,34 +21,29 @@ from .calibration.operations import with_macs
 from .calibration.overflow import Overflow
 from .calibration.report.picture import Answers, drawn
 from .calibration.report.report import Report, StepTime, measure, write_files
-from .mending import exam_of, mended
+from .mending import EXAMINED, exam_of, mended
 from .model_files import Model, read_model
 from .models.data.formats.formats import AS_NAMED
 from .models.data.formats.reading import Reading
-from .pipeline.changes import LONGEST, OPTIONS, TRIED, changes
+from .pipeline.changes import OPTIONS, changes, doubled
 from .pipeline.compilation import (
-    DEFAULT_STEPS,
     Compilation,
     Pass,
     Settings,
     compiled,
     find_pass,
 )
-from .targets.contract import RASTER_BYTES, Target, find_target
+from .starting import fitting, read, start_of
+from .targets.contract import Target, find_target
 from .tasks.reading import check_reading
-from .tasks.task import Task, read_task
+from .tasks.task import Task
 from .toolchain.bundle.bundle import Bundle, packed
-from .toolchain.errors import DataError, ModelError
+from .toolchain.errors import DataError
 from .toolchain.graph.graph import Graph
 from .toolchain.graph.interpret import evaluate
-from .toolchain.graph.nodes import Array, Neurons
+from .toolchain.graph.nodes import Array
 from .toolchain.passes.latency import unequal_depths
-from .toolchain.passes.preprocess import (
-    NONE,
-    Preprocessing,
-    preprocessing_of,
-    with_preprocessing,
-)
+from .toolchain.passes.preprocess import NONE, Preprocessing, preprocessing_of
 from .toolchain.passes.quantize.rounding import Scales
 from .toolchain.program.program import Program
 from .toolchain.program.recording import Recording
@@ -64,8 +56,6 @@ TUNED = ("fold", "legalize", "quantize", "simulate")
 """Passes, files in pipeline/, in order; a fine-tuned network keeps its rates, which it
 learnt, and its read-out."""
 
-CALIBRATION_SAMPLES = 64
-AUTO_SAMPLES = 256  # on which a score tells numbers of steps apart
 FEW = 8  # test samples on a target that is slow
 SHOWN = 16  # test samples whose spikes are kept, for the picture
 STORED_SAMPLES = 32  # test samples that travel in the bundle, for `run` and `compare`
@@ -138,7 +128,7 @@ def build(
     profile, place = load_profile(device), find_target(target)
     with steps("read model and data"):
         source = read_model(model, output, rewrites)
-        source, task, settings = _read(source, data, reading, preprocessing, settings)
+        source, task, settings = read(source, data, reading, preprocessing, settings)
         if samples is None and not place.fast:
             samples = FEW
         test = task.test(samples)
@@ -146,7 +136,7 @@ def build(
     if not source.scales:
         with steps("run the float ANN on training samples"):
             notes += check_reading(task, source.graph, force=force)
-    start = _start(source, task, settings, steps)
+    start = start_of(source, task, settings, steps.progress)
     passes = passes_for(source.scales)
     done = compiled(start, passes, steps)
     assert done.program is not None
@@ -155,7 +145,7 @@ def build(
     with steps(f"load on {target}"):
         session = place.load(program)
     with session, steps(f"run {len(test)} samples"):
-        few = _fitting(SHOWN, source.graph, settings)
+        few = fitting(SHOWN, source.graph, settings)
         shown = session.run(test.x[:few])
         recording = shown if len(test) <= few else session.run(test.x, record="counts")
     answers = {network_on(place): recording.output}
@@ -170,10 +160,10 @@ def build(
     findings = find(evidence, scores, network_on(place), task.trivial)
     if findings:
         with steps("look for what mends it"):
-            longest = replace(settings, steps=LONGEST * program.timing.steps)
-            count = _fitting(TRIED, source.graph, longest)
+            longest = replace(settings, steps=max(doubled(program.timing.steps)))
+            count = fitting(EXAMINED, source.graph, longest)
             ann = None if source.scales else source.graph
-            exam = exam_of(task, count, ann, source.before)
+            exam = exam_of(task, count, len(start.samples), ann, source.before)
             ways = changes(replace(start, settings=done.settings), passes)
             findings = mended(findings, program, ways, exam)
     report = measure(
@@ -197,29 +187,6 @@ def build(
         picture=task.picture(test.first(few), shown.output),
         shown=shown,
     )
-
-
-def _start(source: Model, task: Task, settings: Settings, steps: Steps) -> Compilation:
-    """The network as read, with calibration samples."""
-    auto = settings.auto_steps
-    asked = AUTO_SAMPLES if auto else CALIBRATION_SAMPLES
-    count = _fitting(asked, source.graph, settings)
-    return Compilation(
-        graph=source.graph,
-        samples=task.calibration(count, unlearnt=auto),
-        settings=settings,
-        scales=source.scales,
-        score=task.judge(count, unlearnt=auto),
-        announce=steps.progress,
-    )
-
-
-def _fitting(count: int, graph: Graph, settings: Settings) -> int:
-    """So many samples, or of a large network as many as have ``RASTER_BYTES`` steps."""
-    names = [node.name for node in graph.nodes if isinstance(node, Neurons)]
-    neurons = sum(math.prod(graph.shapes[name]) for name in names)
-    steps = STEPS[-1] if settings.auto_steps else settings.steps or DEFAULT_STEPS
-    return max(1, min(count, RASTER_BYTES // (steps * max(neurons, 1))))
 
 
 def network_on(place: Target) -> str:
@@ -262,30 +229,9 @@ def network_after(
     """
     with steps("read model and data"):
         source = read_model(model, output, rewrites)
-        source, task, settings = _read(source, data, reading, preprocessing, settings)
-    start = _start(source, task, settings, steps)
+        source, task, settings = read(source, data, reading, preprocessing, settings)
+    start = start_of(source, task, settings, steps.progress)
     return str(compiled(start, passes_for(source.scales), steps, last=last))
-
-
-def _read(
-    source: Model,
-    data: Path | None,
-    reading: Reading,
-    preprocessing: Preprocessing,
-    settings: Settings,
-) -> tuple[Model, Task, Settings]:
-    """The network, its task, and the settings where they follow from both."""
-    source = replace(source, graph=with_preprocessing(source.graph, preprocessing))
-    if source.choices:
-        settings = as_tuned(settings, source.choices)
-    reading = replace(reading, steps=settings.steps)
-    events = settings.encoder == "events"
-    task = read_task(
-        data, source.graph, source.metadata, reading=reading, events=events
-    )
-    steps = settings.steps or task.question.steps  # as many as the data's events have
-    auto = settings.auto_steps and steps is None and not source.scales
-    return source, task, replace(settings, steps=steps, auto_steps=auto)
 
 
 def _bundle(program: Program, source: Model, task: Task, settings: Settings) -> Bundle:
@@ -302,24 +248,6 @@ def _bundle(program: Program, source: Model, task: Task, settings: Settings) -> 
         "classes": list(stored.classes),
     }
     return Bundle(program=program, metadata=metadata, samples=stored.x)
-
-
-def as_tuned(settings: Settings, choices: Mapping[str, Any]) -> Settings:
-    """The settings for a fine-tuned network, with the steps it was tuned for.
-
-    Raises:
-        ModelError: they are others than it was fine-tuned with.
-    """
-    encoder = choices.get("encoder", "bias")
-    asked = (settings.encoder or encoder, settings.weight_bits, settings.dt)
-    tuned = (encoder, Settings.weight_bits, choices["dt"])
-    if asked != tuned:
-        raise ModelError(
-            f"Fine-tuned network: it was trained with encoder {tuned[0]}, {tuned[1]}-"
-            f"bit weights and dt = {tuned[2]} s, which are built with; leave out "
-            "--encoder, --weight-bits and --dt, or build what it was made from"
-        )
-    return replace(settings, steps=settings.steps or choices["steps"], encoder=encoder)
 
 
 def passes_for(scales: Mapping[str, Scales] | None) -> tuple[Pass, ...]:

@@ -9,11 +9,12 @@ from pathlib import Path
 from .calibration.energy import load_profile
 from .calibration.report.report import Report, Score, measure
 from .deploy import SHOWN, network_on
-from .mending import Exam, exam_of_built, mended, scales_of
-from .pipeline.changes import TRIED, Change, longer, rebuilt
+from .mending import EXAMINED, apart, exam_of_built, mended, scales_of
+from .pipeline.changes import Change, longer, rebuilt
 from .targets.contract import find_target
 from .tasks.built import Built, read_built
 from .tasks.predictions import check_predictions, save_predictions
+from .toolchain.graph.nodes import Array
 from .toolchain.program.recording import Recording
 from .toolchain.verdict.compare import FLOAT, Tolerances, Verdict
 from .toolchain.verdict.compare import compare as compare_recordings
@@ -67,8 +68,11 @@ def run(
     exam = exam_of_built(built, asked, examples)
     scores, findings = exam.judged(built.program, recording, network_on(place))
     if findings:
-        few = exam_of_built(built, asked, examples.first(TRIED))
-        findings = mended(findings, built.program, _ways(built, few, recording), few)
+        pool = built.examples(asked, min(2 * EXAMINED, len(asked)))
+        few, others = apart(pool, EXAMINED)
+        ways = _ways(built, others, recording)
+        tried = exam_of_built(built, asked, few)
+        findings = mended(findings, built.program, ways, tried)
     return measure(
         built.program,
         recording,
@@ -80,11 +84,11 @@ def run(
     )
 
 
-def _ways(built: Built, exam: Exam, recording: Recording) -> Iterator[Change]:
+def _ways(built: Built, samples: Array, recording: Recording) -> Iterator[Change]:
     """To run or build a Program otherwise; a longer run is the least of them."""
     program, scales = built.program, scales_of(built)
     yield from longer(program, recording.steps)
-    yield from rebuilt(program, exam.examples.x, scales, built.settings)
+    yield from rebuilt(program, samples, scales, built.settings)
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,10 +25,11 @@ from conversion_networks import CASES
 from conversion_table import document
 
 from snn_deploy.calibration.statistics import total_statistics
-from snn_deploy.deploy import CALIBRATION_SAMPLES, Steps, compile_program
+from snn_deploy.deploy import Steps, compile_program
 from snn_deploy.model_files import read_model
 from snn_deploy.models.training.metadata import find_metadata
 from snn_deploy.pipeline.compilation import Settings
+from snn_deploy.starting import CALIBRATION_SAMPLES
 from snn_deploy.targets.contract import find_target
 from snn_deploy.tasks.contract import Examples
 from snn_deploy.tasks.task import Task, read_task

@@ -24,8 +24,9 @@ from conversion_table import NAMES
 from matplotlib.figure import Figure
 
 from snn_deploy.calibration.conversion.fewest_steps import STEPS
-from snn_deploy.deploy import AUTO_SAMPLES, passes_for
+from snn_deploy.deploy import passes_for
 from snn_deploy.pipeline.compilation import Compilation, Settings, compiled
+from snn_deploy.starting import AUTO_SAMPLES
 from snn_deploy.targets.contract import find_target
 from snn_deploy.toolchain.graph.nodes import FloatArray
 from snn_deploy.toolchain.program.program import Program
@@ -53,40 +54,51 @@ def main() -> None:
     rows = json.loads(file.read_text()) if file.exists() else []
     for name in given.only:
         for seed in given.seeds:
-            if any((row["network"], row["seed"]) == (name, seed) for row in rows):
-                continue
-            exam, _ = examined(name, seed, given)
-            rows.append({"network": name, "seed": seed, **row_of(exam, seed)})
-            rows.sort(key=lambda row: (list(CASES).index(row["network"]), row["seed"]))
-            file.write_text(json.dumps(rows, indent=1) + "\n")
-            print(json.dumps(rows[-1]), flush=True)
+            for part, found in PARTS.items():
+                row = row_of(rows, name, seed)
+                if part in row or (part == "curves" and seed != SEEDS[0]):
+                    continue
+                exam, _ = examined(name, seed, given)
+                row[part] = found(exam)
+                file.write_text(json.dumps(rows, indent=1) + "\n")
+                print(name, seed, part, json.dumps(row[part]), flush=True)
     (RESULTS / "conversion_steps.md").write_text(document(rows))
     draw([row for row in rows if "curves" in row])
 
 
-def row_of(exam: Exam, seed: int) -> Row:
-    """What ``auto`` chose, and for the first seed the curves."""
-    samples = exam.task.calibration(AUTO_SAMPLES, unlearnt=True)
+def row_of(rows: list[Row], name: str, seed: int) -> Row:
+    """That of a network and seed, which is added where it is not there."""
+    for row in rows:
+        if (row["network"], row["seed"]) == (name, seed):
+            return row
+    rows.append({"network": name, "seed": seed})
+    rows.sort(key=lambda row: (list(CASES).index(row["network"]), row["seed"]))
+    return row_of(rows, name, seed)
+
+
+def auto_of(exam: Exam) -> Row:
+    """What ``auto`` chose, from what, and the test scores."""
     start = Compilation(
         graph=exam.graph,
-        samples=samples,
+        samples=exam.task.calibration(AUTO_SAMPLES, unlearnt=True),
         settings=Settings(auto_steps=True),
         score=exam.task.judge(AUTO_SAMPLES, unlearnt=True),
     )
-    chosen = compiled(start, passes_for(None)).program
-    assert chosen is not None
-    steps = chosen.timing.steps
+    done = compiled(start, passes_for(None))
+    assert done.program is not None
+    steps = done.program.timing.steps
     later = made(exam, Settings(steps=LATER * steps), exam.calibration)
-    row: Row = {
-        "auto": steps,
-        "score": scored(exam, chosen),
+    return {
+        "steps": steps,
+        "tried": done.choices[0].instead,
+        "score": scored(exam, done.program),
         "later": scored(exam, later),
     }
-    if seed == SEEDS[0]:
-        row["curves"] = {
-            method: curve_of(exam, settings) for method, settings in METHODS.items()
-        }
-    return row
+
+
+def curves_of(exam: Exam) -> Row:
+    """Calibration → steps → score."""
+    return {method: curve_of(exam, settings) for method, settings in METHODS.items()}
 
 
 def curve_of(exam: Exam, settings: Settings) -> dict[str, float]:
@@ -114,29 +126,50 @@ def scored(exam: Exam, program: Program) -> float:
     return exam.task.scores(exam.test, {"integers": output})[0].value
 
 
+PARTS = {"auto": auto_of, "curves": curves_of}
+
+
 def document(rows: list[Row]) -> str:
     """The tables."""
+    tried = [row for row in rows if "auto" in row]
     lines = [
         "Written by `benchmarks/conversion_steps.py`. Test scores of integers on "
         "`reference`; `auto` saw calibration samples alone.",
         "",
-        "| network | seed | steps `auto` chose | score | at four times as many |",
-        "| --- | --- | --- | --- | --- |",
+        "| network | seed | steps `auto` chose | score | at four times as many | "
+        "short by |",
+        "| --- | --- | --- | --- | --- | --- |",
     ]
-    lines += [
-        f"| {NAMES.get(row['network'], row['network'])} | {row['seed']} | "
-        f"{row['auto']} | {row['score']:.3f} | {row['later']:.3f} |"
-        for row in rows
-    ]
+    for row in tried:
+        found = row["auto"]
+        lines.append(
+            f"| {NAMES[row['network']]} | {row['seed']} | {found['steps']} | "
+            f"{found['score']:.3f} | {found['later']:.3f} | {short(found)} |"
+        )
+    for name in dict.fromkeys(row["network"] for row in tried):
+        mine = [row["auto"] for row in tried if row["network"] == name]
+        mean = {
+            key: sum(each[key] for each in mine) / len(mine)
+            for key in ("score", "later")
+        }
+        lines.append(
+            f"| {NAMES[name]} | mean of {len(mine)} | | {mean['score']:.3f} | "
+            f"{mean['later']:.3f} | {short(mean)} |"
+        )
     head = " | ".join(map(str, STEPS))
     lines += ["", f"| network, seed 0 | calibrated | {head} |"]
     lines.append("| --- " * (2 + len(STEPS)) + "|")
     for row in rows:
         for method, curve in row.get("curves", {}).items():
             cells = " | ".join(f"{curve[str(n)]:.3f}" for n in STEPS)
-            name = NAMES.get(row["network"], row["network"])
+            name = NAMES[row["network"]]
             lines.append(f"| {name} | {method} | {cells} |")
     return "\n".join(lines) + "\n"
+
+
+def short(found: Row) -> str:
+    """How far the score is below that at more steps, of that."""
+    return f"{max(1 - found['score'] / found['later'], 0):.1%}"
 
 
 def draw(rows: list[Row]) -> None:
@@ -154,7 +187,7 @@ def draw(rows: list[Row]) -> None:
             line = axis.plot(STEPS, [curve[str(n)] for n in STEPS], "o-", ms=2.5)
             line[0].set_label(f"calibrate {method}")
         axis.set_xscale("log", base=2)
-        axis.set_title(NAMES.get(row["network"], row["network"]))
+        axis.set_title(NAMES[row["network"]])
         axis.set_ylim(0, 1.02)
     axes.flat[0].legend(frameon=False)
     figure.supxlabel("steps")

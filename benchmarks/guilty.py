@@ -46,22 +46,25 @@ def main() -> None:
     found = json.loads(file.read_text()) if file.exists() else {}
     for name, path in (word.split("=", 1) for word in given.builds):
         built = read_built(Path(path))
+        trained = trained_as(built)
         found[name] = {"steps": built.program.timing.steps, "trials": []}
         for seed in range(given.trials):
-            found[name]["trials"].append(trial(built, seed, follow=seed < FOLLOWED))
+            found[name]["trials"].append(
+                trial(built, trained, seed, follow=seed < FOLLOWED)
+            )
             print(name, seed, found[name]["trials"][-1], flush=True)
         file.write_text(json.dumps(found, indent=1) + "\n")
         (RESULTS / "guilty.md").write_text(document(found))
 
 
-def trial(built: Built, seed: int, *, follow: bool) -> Row:
+def trial(built: Built, trained: Program | None, seed: int, *, follow: bool) -> Row:
     """One damaged layer, and which was named."""
     rng = np.random.default_rng(seed)
     damage = drawn(built.program, rng)
     chosen = rng.permutation(len(built.stored))[:SAMPLES]
     samples = built.examples(built.stored, None).x[chosen]
     program = damaged(built.program, damage)
-    guilt = asked(program, samples)
+    guilt = asked(program, samples, trained)
     first, second, *_ = guilt.layers
     row = {
         **asdict(damage),
@@ -71,7 +74,7 @@ def trial(built: Built, seed: int, *, follow: bool) -> Row:
         "whole": guilt.losses.whole,
         **shown(guilt, damage),
     }
-    if follow:
+    if follow and trained is None:
         ways = rebuilt(program, samples, scales_of(built), built.settings)
         made = ((way.words, way.make()) for way in ways)
         (helped, *_) = with_remedies(guilt, made, samples, simulated, most=1).layers
@@ -80,11 +83,20 @@ def trial(built: Built, seed: int, *, follow: bool) -> Row:
     return row
 
 
-def asked(program: Program, samples: Array) -> Guilt:
+def trained_as(built: Built) -> Program | None:
+    """The integers that a fine-tuned network was trained as; None of others."""
+    scales, samples = scales_of(built), built.examples(built.stored, SAMPLES).x
+    if scales is None:
+        return None
+    first, *_ = rebuilt(built.program, samples, scales, built.settings)
+    return first.make()
+
+
+def asked(program: Program, samples: Array, trained: Program | None) -> Guilt:
     """The ranked list of a Program."""
     with find_target("reference").load(program) as session:
         recording = session.run(samples)
-    return find_guilt(program, samples, recording, simulated)
+    return find_guilt(program, samples, recording, simulated, None, trained)
 
 
 def shown(guilt: Guilt, damage: Damage) -> Row:

@@ -11,13 +11,13 @@ import tensorflow as tf
 
 from snn_deploy.calibration.statistics import total_statistics
 from snn_deploy.deploy import (
-    CALIBRATION_SAMPLES,
     Steps,
     compile_program,
 )
 from snn_deploy.models.cotraining.hybrid import HybridNetwork
 from snn_deploy.models.cotraining.semantics import forward
 from snn_deploy.pipeline.compilation import Settings
+from snn_deploy.starting import CALIBRATION_SAMPLES
 from snn_deploy.targets.contract import find_target
 from snn_deploy.tasks.contract import Examples
 from snn_deploy.tasks.task import Task

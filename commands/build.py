@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,24 @@ from .options import (
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+
+def _with_point(context: click.Context, _param: object, name: str | None) -> None:
+    """Make a point's options the defaults of the others."""
+    if name is None or context.resilient_parsing:
+        return
+    from ..sweeps.journal import find_outcome
+
+    outcome = find_outcome(name)
+    context.default_map = defaults(context.command, outcome.options)
+    _, stderr = consoles()
+    say(stderr, f"point {outcome.number}: {outcome.words}; the report scores the test")
+
+
+def defaults(command: click.Command, options: Mapping[str, str]) -> dict[str, str]:
+    """Options as one types them, without dashes, by the names that click has."""
+    names = {o[2:]: p.name for p in command.params for o in p.opts}
+    return {names[word]: value for word, value in options.items() if word in names}
 
 
 @click.command(
@@ -109,6 +128,14 @@ if TYPE_CHECKING:
     "targets without such delays.",
 )
 @click.option(
+    "--from-sweep",
+    metavar="POINT",
+    is_eager=True,
+    expose_value=False,
+    callback=_with_point,
+    help="Take the options of a sweep's point, FOLDER:NUMBER; others given here hold.",
+)
+@click.option(
     "--force",
     is_flag=True,
     help="Go on where the float network is no better than a constant answer, and exit "
@@ -133,7 +160,6 @@ def build(
     samples: int | None,
     force: bool,
     last: str | None,
-    steps: int | str | None,
     device: str,
     as_json: bool,
     **choices: Any,
@@ -144,19 +170,12 @@ def build(
     worth nothing: the findings say why, and what mends it.
     """
     from .. import deploy
-    from ..pipeline.compilation import Settings
 
     stdout, stderr = consoles()
     folder = out or Path("build") / f"{model.stem if model else 'locnet'}-{target}"
     deploy.check_folder(folder)
     how: dict[str, Any] = {
-        "reading": taken_reading(choices),
-        "preprocessing": taken_preprocessing(choices),
-        "settings": Settings(
-            **choices,
-            steps=steps if isinstance(steps, int) else None,
-            auto_steps=steps == AUTO,
-        ),
+        **taken(choices),
         "steps": deploy.Steps(_announcer(stderr), progress=partial(say, stderr)),
         "output": output,
         "rewrites": rewrites,
@@ -180,6 +199,22 @@ def build(
         "--targets reference,loihi-emulator",
     )
     end(made.report.findings, force)
+
+
+def taken(choices: dict[str, Any]) -> dict[str, Any]:
+    """How data are read and prepared and a network is compiled, of these options."""
+    from ..pipeline.compilation import Settings
+
+    steps = choices.pop("steps")
+    return {
+        "reading": taken_reading(choices),
+        "preprocessing": taken_preprocessing(choices),
+        "settings": Settings(
+            **choices,
+            steps=steps if isinstance(steps, int) else None,
+            auto_steps=steps == AUTO,
+        ),
+    }
 
 
 def _announcer(stderr: Console) -> Any:

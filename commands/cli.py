@@ -1,7 +1,7 @@
 """The command line: words in, ``deploy`` does it, words and files out.
 
 A verb is one file here, which holds a command of the file's name, and one word in
-``VERBS``.
+``VERBS``; where it takes several files, a room of theirs.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from importlib import import_module
 import click
 
 VERBS = (
-    *("build", "run", "compare", "report", "train", "finetune"),
-    *("targets", "import_", "export", "check", "calibrate"),
+    *("build", "run", "compare", "report", "training.train", "finetune"),
+    *("targets", "import_", "export", "check", "calibrate", "sweep"),
 )
 
 
@@ -26,4 +26,5 @@ def cli() -> None:
 
 
 for verb in VERBS:
-    cli.add_command(getattr(import_module(f"{__package__}.{verb}"), verb))
+    file = import_module(f"{__package__}.{verb}")
+    cli.add_command(getattr(file, verb.rpartition(".")[2]))

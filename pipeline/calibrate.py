@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from ..calibration.conversion.fewest_steps import fewest_steps
 from ..calibration.conversion.layerwise import Layerwise, Presentation
 from ..calibration.conversion.search import choice_of, search
 from ..calibration.readout import Wanted, wanted_of
-from ..targets.contract import find_target
+from ..targets.contract import Target, find_target
 from ..toolchain.graph.interpret import evaluate
 from ..toolchain.graph.nodes import FloatArray
 from ..toolchain.program.host import BoolArray, Stimulus, spike_encoder
@@ -115,6 +115,12 @@ def _fixed(chosen: Settings) -> Fixed:
 
 def simulated(program: Program, stimulus: Stimulus) -> Mapping[str, BoolArray]:
     """A Program's spikes on the reference."""
-    with find_target("reference").open(program) as session:
+    with _reference().open(program) as session:
         session.demand_room(stimulus.samples, stimulus.steps)
         return session.simulate(stimulus)
+
+
+@cache
+def _reference() -> Target:
+    """Looked up once: what is installed takes longer to read than a layer to run."""
+    return find_target("reference")

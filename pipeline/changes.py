@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
 from ..calibration.report.report import revive
-from ..toolchain.graph.nodes import Array
+from ..targets.contract import RASTER_BYTES
+from ..toolchain.graph.nodes import Array, Neurons
 from ..toolchain.passes.quantize.rounding import Scales
 from ..toolchain.program.host import BiasEncoder, SpikeEncoder, parts_of
 from ..toolchain.program.program import Program
@@ -21,8 +23,10 @@ from .compilation import (
     find_pass,
 )
 
-TIMES = (2, 4, 8, LONGEST := 16)  # as many steps, which are tried
-TRIED = 32  # samples on which changes are tried, of large networks fewer
+TIMES, AT_LEAST = 16, 128  # how many times as many steps are tried, or how many
+TRIED, FEWEST = 64, 32
+"""Samples with which changes are calibrated: fewer choose by chance; and of networks
+whose spikes in the longest run would take more than ``RASTER_BYTES``."""
 OPTIONS: Mapping[str, tuple[Any, str]] = {  # setting → its default, in words
     "calibrate": ("fast", "--calibrate fast"),
     "weight_bits": (8, "--weight-bits 8"),
@@ -62,7 +66,7 @@ def changes(
     now = replace(start.settings, auto_steps=False)
     if now.calibrate == "thorough":  # for which there is no time
         now = replace(now, calibrate="fast")
-    few = replace(start, samples=start.samples[:TRIED])
+    few = _with_few(start)
 
     def to(words: str, **other: Any) -> Change:
         changed = replace(few, settings=replace(now, **other))
@@ -79,11 +83,32 @@ def changes(
         yield to(all_words, **free)
     if now.encoder == "events":  # of which there are as many steps as there are
         return
-    for times in TIMES:
-        steps = times * (now.steps or DEFAULT_STEPS)
+    for steps in doubled(now.steps or DEFAULT_STEPS):
         yield to(f"--steps {steps}", steps=steps)
         if free:
             yield to(f"--steps {steps}, {all_words}", steps=steps, **free)
+
+
+def _with_few(start: Compilation) -> Compilation:
+    """With ``TRIED`` samples, or fewer of a large network."""
+    graph = start.graph
+    names = [node.name for node in graph.nodes if isinstance(node, Neurons)]
+    neurons = sum(math.prod(graph.shapes[name]) for name in names)
+    longest = max(doubled(start.settings.steps or DEFAULT_STEPS))
+    room = RASTER_BYTES // (longest * max(neurons, 1))
+    return replace(start, samples=start.samples[: min(max(room, FEWEST), TRIED)])
+
+
+def doubled(steps: int) -> Iterator[int]:
+    """Numbers of steps to try, twice as many each time.
+
+    >>> list(doubled(64)), list(doubled(4))
+    ([128, 256, 512, 1024], [8, 16, 32, 64, 128])
+    """
+    last = max(TIMES * steps, AT_LEAST)
+    while steps < last:
+        steps *= 2
+        yield steps
 
 
 def longer(program: Program, steps: int) -> Iterator[Change]:
@@ -96,7 +121,7 @@ def longer(program: Program, steps: int) -> Iterator[Change]:
     if any(_coding(part) == "events" for part in parts_of(program.encoder)):
         return
     known = [program.timing.steps] if program.timing.steps > steps else []
-    for more in (*known, *(times * max(known + [steps]) for times in TIMES)):
+    for more in (*known, *doubled(max(known + [steps]))):
         timing = replace(program.timing, steps=more)
         other = replace(program, timing=timing)
         yield Change(words=f"--steps {more}", make=partial(replace, other))
@@ -131,7 +156,7 @@ def rebuilt(
         scales=scales,
     )
     passes = tuple(map(find_pass, AGAIN_TUNED if scales else AGAIN))
-    few = replace(start, samples=samples[:TRIED])
+    few = _with_few(start)
     yield Change(words=ANEW, make=lambda: _built(few, passes))
     yield from changes(start, passes, "build it with ")
 

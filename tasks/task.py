@@ -25,7 +25,7 @@ from .agreement import agreement
 from .contract import Constant, Examples, Kind, Lessons, Question, find_kind
 from .kinds import KINDS
 
-FEWEST_UNLEARNT = 64  # validation samples on which steps are chosen; fewer tell little
+FEWEST_UNLEARNT = 64  # validation samples to choose by; fewer tell little
 SEED = 0  # of the split, where the model names none, and of the samples shown
 WIDTH = 4 + 8  # bytes a number, as it is read and as it is sent
 GENERATED = Path("generated")  # ``--data generated``
@@ -88,9 +88,26 @@ class Task:
             return None
         return lambda answers: self.scores(examples, {"network": answers})[0].value
 
-    def training(self, count: int) -> Examples:
-        """Such samples with their answers."""
-        return self._examples(_drawn(self.learned, count))
+    def training(self, count: int, beyond: int = 0) -> Examples:
+        """Such samples with their answers; as far as there are, not the first ones."""
+        return self._examples(_drawn(self.learned, beyond + count)[-count:])
+
+    def choosing(self, count: int) -> tuple[Examples, str]:
+        """Samples to choose settings by, and which part they are of, in words.
+
+        Of the validation part where FEWEST_UNLEARNT of it have labels, else of the
+        training part; where that has none either, without. Never of the test part.
+        """
+        labelled = self.data.labelled
+        for name, part, fewest in (
+            ("validation part", self.parts.validation, FEWEST_UNLEARNT),
+            ("training part", self.parts.train, 1),
+        ):
+            known = part if labelled is None else part[labelled[part]]
+            if len(known) >= fewest:
+                return self._examples(_drawn(known, count)), name
+        examples = self._examples(_drawn(self.parts.train, count))
+        return replace(examples, y=None), "training part, without labels"
 
     def test(self, count: int | None) -> Examples:
         """Samples of the test part: all, or so many drawn at random."""

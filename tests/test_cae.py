@@ -238,7 +238,7 @@ def test_build_takes_generated_blobs_where_they_are_asked_for(trained):
 
 
 def test_train_cae_offers_the_recipe_with_its_defaults():
-    from snn_deploy.commands.train import cae as command
+    from snn_deploy.commands.training.train import cae as command
 
     offered = {option.name: option.default for option in command.params}
     height, width, channels = offered["size"]

@@ -17,7 +17,7 @@ from PIL import Image
 from tiny_files import CONV, DENSE, FLATTEN, POOL, write_model, write_pictures
 
 from snn_deploy.__main__ import main
-from snn_deploy.commands.train import locnet
+from snn_deploy.commands.training.train import locnet
 from snn_deploy.models.networks.recipe import Recipe
 
 

@@ -7,14 +7,24 @@ import importlib
 import pkgutil
 import re
 import shlex
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 import snn_deploy
+from snn_deploy.toolchain.errors import SnnDeployError
 
 ROOT = Path(__file__).parent.parent
-FOLDERS = ("toolchain", "targets", "calibration", "models", "tasks", "pipeline")
+FOLDERS = (
+    "toolchain",
+    "targets",
+    "calibration",
+    "models",
+    "tasks",
+    "pipeline",
+    "sweeps",
+)
 MODULES = [f"snn_deploy.{path.stem}" for path in sorted(ROOT.glob("[a-z]*.py"))] + [
     module.name
     for folder in FOLDERS
@@ -34,6 +44,9 @@ VENDORS = {
     "lava",
     "onnx",
     "nir",
+    "optuna",
+    "distributed",
+    "yaml",
 }
 
 
@@ -95,7 +108,8 @@ def parse(group, words: list[str]) -> None:
     if hasattr(command, "resolve_command"):
         parse(command, rest)
     else:
-        command.make_context(name, rest, parent=context)
+        with suppress(SnnDeployError):  # a file that an option is read from
+            command.make_context(name, rest, parent=context)
 
 
 def test_the_version_is_said_once():

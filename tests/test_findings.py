@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from dataclasses import replace
@@ -19,6 +20,7 @@ from snn_deploy.calibration.report.report import Report, Score
 from snn_deploy.pipeline.compilation import Settings
 from snn_deploy.toolchain.errors import DoesNotFit
 
+EXAMPLES = int(os.environ.get("SNN_DEPLOY_EXAMPLES", "40"))  # now and then 400
 NEAR, FAR = 0.05, 0.2  # of the trivial score: at chance, and well above
 SAY_SO = {"at-baseline", "constant-answers", "no-output-spikes"}
 
@@ -37,7 +39,7 @@ def report_of(case: Case) -> Report:
 
 
 @settings(
-    max_examples=100,
+    max_examples=EXAMPLES,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
@@ -83,6 +85,16 @@ def followed(chosen: Settings, fix: str) -> Settings:
     return chosen
 
 
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> tuple[Path, Path]:
+    """A network of three populations, and its data."""
+    folder = tmp_path_factory.mktemp("findings")
+    x, y = stripes(240)
+    save(folder / "net.snn", layered(x, np.eye(3)[y], 3, width=16))
+    np.savez(folder / "data.npz", x=x, y=y)
+    return folder / "net.snn", folder / "data.npz"
+
+
 @pytest.mark.parametrize(
     ("bad", "found", "fix"),
     [
@@ -91,18 +103,13 @@ def followed(chosen: Settings, fix: str) -> Settings:
         ({"max_rate": 3.0}, "no-output-spikes", "no --max-rate"),
         ({"max_rate": 10.0}, "at-baseline", "no --max-rate"),
         ({"weight_bits": 2}, "unlike-float", "--weight-bits 8"),
-        ({"calibrate": "none", "tau_syn": 0.05}, "at-baseline", "no --tau-syn"),
+        ({"calibrate": "none", "tau_syn": 0.05}, "at-baseline", "--calibrate fast, no"),
         ({"tau_syn": 0.05, "weight_bits": 2}, "at-baseline", "--weight-bits 8, no"),
     ],
     ids=str,
 )
-def test_a_finding_names_what_mends_it(tmp_path, bad, found, fix):
-    x, y = stripes(240)
-    save(tmp_path / "net.snn", layered(x, np.eye(3)[y], 3, width=16))
-    np.savez(tmp_path / "data.npz", x=x, y=y)
-
+def test_a_finding_names_what_mends_it(files, bad, found, fix):
     def report(chosen: Settings) -> Report:
-        files = tmp_path / "net.snn", tmp_path / "data.npz"
         return deploy.build("reference", *files, settings=chosen).report
 
     chosen = replace(Settings(steps=64), **bad)
@@ -111,9 +118,7 @@ def test_a_finding_names_what_mends_it(tmp_path, bad, found, fix):
     assert named is not None, findings
     assert named.fix.startswith(fix), named
     mended = report(followed(chosen, named.fix))
-    assert not mended.worthless
-    if found != "too-few-steps":  # of degree; tried on 32 other samples
-        assert found not in [each.id for each in mended.findings]
+    assert found not in [each.id for each in mended.findings] and not mended.worthless
     assert mended.scores[0].value > mended.scores[1].value - 0.15
 
 

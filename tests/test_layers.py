@@ -22,6 +22,8 @@ ROOF = {
     "cotraining",
     "tuning",
     "model_files",
+    "starting",
+    "sweeping",
 }
 MAY_IMPORT = {  # folder -> what else at the root it may name
     "toolchain": set(),
@@ -30,6 +32,7 @@ MAY_IMPORT = {  # folder -> what else at the root it may name
     "models": {"toolchain"},
     "tasks": {"toolchain", "calibration", "models"},
     "pipeline": {"toolchain", "calibration", "targets"},
+    "sweeps": {"toolchain", "calibration"},
     "commands": {
         "toolchain",
         "calibration",
@@ -37,6 +40,7 @@ MAY_IMPORT = {  # folder -> what else at the root it may name
         "models",
         "tasks",
         "pipeline",
+        "sweeps",
         *ROOF,
     },
 }
@@ -60,6 +64,10 @@ FRAMEWORKS = {  # library -> the only files that may import it
     "lava": ("targets/lava/*.py",),
     "onnx": ("toolchain/frontends/onnx/*.py",),
     "nir": ("toolchain/frontends/nir/*.py",),
+    "optuna": ("sweeps/study.py",),
+    "dask": ("sweeps/workers.py",),
+    "distributed": ("sweeps/workers.py",),
+    "yaml": ("sweeps/reading.py",),
     "numba": ("targets/reference/*.py",),
     "llvmlite": ("targets/reference/kernels*.py",),
 }

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from small_networks import fitted, save, stripes
 
-from snn_deploy import deploy
+from snn_deploy import deploy, starting
 from snn_deploy.pipeline.compilation import Settings
 from snn_deploy.toolchain import memory
 from snn_deploy.toolchain.bundle.bundle import Bundle, load_bundle, save_bundle
@@ -73,7 +73,7 @@ def test_more_steps_than_there_is_memory_for_and_the_advice_helps(asked):
 
 def test_of_a_network_of_many_neurons_fewer_samples_calibrate(asked, monkeypatch):
     """48 neurons × 50 steps: five samples have the room that all 28 would take."""
-    monkeypatch.setattr(deploy, "RASTER_BYTES", 5 * 48 * 50)
+    monkeypatch.setattr(starting, "RASTER_BYTES", 5 * 48 * 50)
     few = build(asked, 50)
     monkeypatch.undo()
     many = build(asked, 50)

@@ -121,6 +121,16 @@ def test_loops_run_together_and_the_rest_in_order_of_flow() -> None:
     assert flow == [["d"], ["b", "c"], ["a"]]
 
 
+def test_as_many_threads_as_omp_num_threads_allows(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert Reference().threads == 1
+    assert Reference(threads=3).threads == 3
+    monkeypatch.setenv("OMP_NUM_THREADS", "9999")
+    many = Reference().threads
+    monkeypatch.setenv("OMP_NUM_THREADS", "nonsense")
+    assert Reference().threads == many >= 1
+
+
 @settings(examples, max_examples=20)
 @given(data=st.data())
 def test_samples_are_independent_of_batch_order_threads_and_run(

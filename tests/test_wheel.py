@@ -78,7 +78,10 @@ def test_the_wheel_holds_the_package_alone(wheel):
 
 def test_the_wheel_holds_the_data_that_the_code_reads(wheel):
     shipped = set(zipfile.ZipFile(wheel).namelist())
-    for pattern in ("calibration/devices/*.toml", "models/networks/*.snn"):
+    for pattern in (
+        *("calibration/devices/*.toml", "models/networks/*.snn"),
+        "sweeps/*.html",
+    ):
         files = [path.relative_to(ROOT) for path in ROOT.glob(pattern)]
         assert files, pattern
         assert {f"snn_deploy/{path.as_posix()}" for path in files} <= shipped

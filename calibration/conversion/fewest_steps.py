@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from ..choice import Choice
 
 STEPS = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
-WITHIN = 0.01  # of the limit
+WITHIN = 0.01  # of the limit, at these steps and any more
+SHORT = 0.005  # of the mean at more steps, which few samples let err less than one
 BEYOND = 4  # times as many steps must not do better
 
 
@@ -16,13 +17,15 @@ def fewest_steps(
 ) -> tuple[int, Mapping[int, float]]:
     """The fewest steps from which the score stays within WITHIN of its limit.
 
-    The limit is the float network's score or, where that is never reached, the score
-    at the most steps. Nothing is tried beyond BEYOND times as many steps as were
+    The limit is the float network's score or, where that is never reached, the best
+    score of all steps. Steps SHORT of what more bring on average are not enough: a
+    single score of few samples errs, and is the likelier to be chosen where it errs to
+    the good. Nothing is tried beyond BEYOND times as many steps as were
     enough, nor steps that do not reach the last population and leave as many to it.
 
     >>> found, curve = fewest_steps(lambda steps: 1 - 1 / steps**2, 3, 1.0)
     >>> found, sorted(curve)
-    (12, [8, 12, 16, 24, 32, 48])
+    (16, [8, 12, 16, 24, 32, 48, 64])
 
     Args:
         score_at: steps → score on calibration samples, higher is better.
@@ -38,16 +41,21 @@ def fewest_steps(
         if 0 < BEYOND * _good_since(curve, limit) < steps:
             break
         curve[steps] = score_at(steps)
-    return _good_since(curve, limit) or _good_since(curve, curve[max(curve)]), curve
+    found = _good_since(curve, limit) or _good_since(curve, max(curve.values()))
+    return found or max(curve), curve
 
 
 def _good_since(curve: Mapping[int, float], limit: float) -> int:
     """The fewest steps from which all scores are near the limit; 0: none."""
-    found = 0
+    found, beyond = 0, list[float]()
     for steps in sorted(curve, reverse=True):
-        if curve[steps] < limit - WITHIN * abs(limit):
+        score = curve[steps]
+        if score < limit - WITHIN * abs(limit):
             break
-        found = steps
+        mean = sum(beyond) / len(beyond) if beyond else score
+        if score >= mean - SHORT * abs(mean):
+            found = steps
+        beyond.append(score)
     return found
 
 
@@ -59,6 +67,6 @@ def choice_of(steps: int, curve: Mapping[int, float], limit: float) -> Choice:
         value=str(steps),
         basis=f"score within {WITHIN:.0%} of the float network's {limit:.3f}"
         if curve[steps] >= limit - WITHIN * abs(limit)
-        else f"as good as most steps; the float network's is {limit:.3f}",
+        else f"as good as any steps; the float network's is {limit:.3f}",
         instead=scores,
     )

@@ -16,11 +16,13 @@ FAR = 0.25  # mean squared error of outputs, of their variance
 FEW = 8  # samples, of which fewer make nothing certain
 
 
-def on_answers(evidence: Evidence, *, labelled: bool) -> Iterator[Finding]:
+def on_answers(
+    evidence: Evidence, *, labelled: bool, margin: float = 0.0
+) -> Iterator[Finding]:
     """What can be told without labels.
 
     Answers that are as far from the float network's as the mean of these, or farther,
-    are worth nothing; with labels their score says so.
+    are worth nothing; with labels their score says so. ``margin``: as in ``find``.
     """
     recording, program = evidence.recording, evidence.program
     run = f"{recording.samples} samples of {recording.steps} steps"
@@ -42,7 +44,7 @@ def on_answers(evidence: Evidence, *, labelled: bool) -> Iterator[Finding]:
         )
     elif evidence.float is not None and not _picks(evidence):
         far = distance(recording.output, evidence.float.outputs)
-        if far > FAR:
+        if far > (1 - margin) * FAR:
             yield Finding(
                 id="unlike-float",
                 severity="error" if far >= 1 and not labelled else "warning",
@@ -51,7 +53,9 @@ def on_answers(evidence: Evidence, *, labelled: bool) -> Iterator[Finding]:
             )
 
 
-def on_scores(scores: Sequence[Score], mine: str, trivial: str) -> Iterator[Finding]:
+def on_scores(
+    scores: Sequence[Score], mine: str, trivial: str, margin: float = 0.0
+) -> Iterator[Finding]:
     """That a network is no better than the trivial answer, where the ANN is.
 
     It is an error where the network's 95 % interval reaches down to the trivial score
@@ -61,6 +65,8 @@ def on_scores(scores: Sequence[Score], mine: str, trivial: str) -> Iterator[Find
         scores: of all, higher is better.
         mine: name of the network in question.
         trivial: name of the trivial answer.
+        margin: share of the way from the trivial score to the float network's that it
+            must be above.
     """
     if not scores or scores[0].name != mine:
         return
@@ -81,7 +87,8 @@ def on_scores(scores: Sequence[Score], mine: str, trivial: str) -> Iterator[Find
     best = max(rivals, key=lambda score: score.value)
     at_chance, able = _low(first) <= base, _low(best) > base
     certain = at_chance and able and _high(first) < _low(best)
-    if certain or (first.value <= base < best.value) or (at_chance and able):
+    least = base + margin * (best.value - base)
+    if certain or (first.value <= least < best.value) or (at_chance and able):
         yield Finding(
             id="at-baseline",
             severity="error" if certain else "warning",

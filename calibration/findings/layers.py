@@ -16,14 +16,14 @@ SATURATED = 0.05  # share of all neurons
 OFF = 0.25  # of the expected spikes, from which a saturated neuron is wrong
 
 
-def on_layers(evidence: Evidence) -> Iterator[Finding]:
-    """What the populations of the core show, in order of flow."""
+def on_layers(evidence: Evidence, margin: float = 0.0) -> Iterator[Finding]:
+    """What the populations of the core show, in order of flow; ``find``'s margin."""
     for population in evidence.program.populations:
-        yield from _silence(evidence, population.name)
-        yield from _saturation(evidence, population.name)
+        yield from _silence(evidence, population.name, (1 - margin) * SILENT)
+        yield from _saturation(evidence, population.name, (1 - margin) * SATURATED)
 
 
-def _silence(evidence: Evidence, name: str) -> Iterator[Finding]:
+def _silence(evidence: Evidence, name: str, most: float) -> Iterator[Finding]:
     counts, expected = evidence.counts(name), evidence.expected(name)
     run = f"{len(counts)} samples of {evidence.recording.steps} steps"
     fires = counts.any(axis=0)
@@ -39,7 +39,7 @@ def _silence(evidence: Evidence, name: str) -> Iterator[Finding]:
     elif expected is not None:
         missed = (expected >= EXPECTED).any(axis=0)
         silent = missed & ~fires
-        if silent.sum() > SILENT * max(missed.sum(), 1):
+        if silent.sum() > most * max(missed.sum(), 1):
             yield Finding(
                 id="silent-neurons",
                 severity="warning",
@@ -49,13 +49,13 @@ def _silence(evidence: Evidence, name: str) -> Iterator[Finding]:
             )
 
 
-def _saturation(evidence: Evidence, name: str) -> Iterator[Finding]:
+def _saturation(evidence: Evidence, name: str, most: float) -> Iterator[Finding]:
     counts, expected = evidence.counts(name), evidence.expected(name)
     full = counts >= saturating(evidence.program, name, evidence.recording.steps)
     if expected is not None:
         full &= np.abs(counts - expected) > OFF * np.maximum(expected, 1)
     share = float(full.any(axis=0).mean())
-    if share > SATURATED:
+    if share > most:
         yield Finding(
             id="saturated-layer",
             severity="warning",

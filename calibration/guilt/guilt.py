@@ -9,9 +9,11 @@ from functools import cached_property
 import numpy as np
 
 from ...toolchain.errors import ModelError
+from ...toolchain.graph.interpret import evaluate
 from ...toolchain.graph.nodes import Array, FloatArray
 from ...toolchain.passes.quantize.layers import Layer, layers
 from ...toolchain.program.host import (
+    BoolArray,
     SpikeEncoder,
     decode,
     encode,
@@ -28,6 +30,9 @@ from .alone import Alone, Bench
 from .flow import Flow
 from .layer import LayerGuilt, Noise, margins_of, noise_of, rates_of
 from .likeness import likeness
+from .trained import Trained
+
+AT_ONCE = 8  # samples whose spikes in a whole Program are held
 
 Score = Callable[[FloatArray], float]
 """Of answers to the samples, higher is better."""
@@ -78,8 +83,11 @@ def find_guilt(
     recording: Recording,
     simulate: Simulate,
     score: Score | None = None,
+    trained: Program | None = None,
 ) -> Guilt:
     """What each layer loses of the float network's answers, by itself.
+
+    Of a fine-tuned network: of the answers of the integers that it was trained as.
 
     Args:
         program: with its float network.
@@ -87,13 +95,22 @@ def find_guilt(
         recording: of these, with spikes.
         simulate: how a Program is run.
         score: of answers to the samples.
+        trained: the integers that a fine-tuned network was trained as.
 
     Raises:
         ModelError: the Program has no float network to be held to.
         DataError: the recording holds no spikes, or is another Program's.
     """
     bench = bench_of(program, samples, recording.steps, simulate)
-    court = _Court(bench, recording, score)
+    truth = None
+    if trained is not None:
+        truth = Trained(
+            program=trained,
+            samples=samples,
+            steps=recording.steps,
+            simulate=simulate,
+        )
+    court = _Court(bench, recording, score, truth)
     found = [court.spike_input(p.name) for p in program.inputs]
     found += [court.layer(layer) for layer in layers(bench.flow.graph)]
     losses, scores = court.whole()
@@ -134,6 +151,25 @@ def lost_alone(bench: Bench, layer: Layer) -> float:
     return distance(flow.changed(given)[linear], flow.values[linear])
 
 
+def answered(bench: Bench, spikes: Mapping[str, BoolArray]) -> FloatArray:
+    """A whole Program's answers by its spikes, before a softmax or the like."""
+    program = bench.program
+    plain = replace(program.decoder, graph=linear_part(program.decoder.graph))
+    return decode(plain, spikes, program.timing.dt)
+
+
+def lost_together(program: Program, samples: Array, simulate: Simulate) -> float:
+    """What a whole Program loses of the answers (``Losses.whole``)."""
+    found, wanted = [], []
+    for start in range(0, len(samples), AT_ONCE):
+        few = samples[start : start + AT_ONCE]
+        bench = bench_of(program, few, program.timing.steps, simulate)
+        found.append(answered(bench, simulate(program, bench.stimulus)))
+        linear = linear_part(bench.flow.graph)
+        wanted.append(evaluate(linear, bench.flow.still))
+    return distance(np.concatenate(found), np.concatenate(wanted))
+
+
 def inserted(bench: Bench, layer: Layer, found: FloatArray, alone: Alone) -> FloatArray:
     """The float network's value of a layer with the error that was found added."""
     shape = bench.flow.values[layer.population.name].shape
@@ -148,14 +184,13 @@ class _Court:
     bench: Bench
     recording: Recording
     score: Score | None
+    trained: Trained | None
 
     def whole(self) -> tuple[Losses, Scores | None]:
         """What the network as a whole loses."""
         flow, linear = self.bench.flow, self.linear
         rounded, last = flow.changed(self._rounded()), flow.graph.output.name
-        decoder = self.bench.program.decoder
-        plain = replace(decoder, graph=linear_part(decoder.graph))
-        program = decode(plain, self.recording.spikes, self.recording.dt)
+        program = answered(self.bench, self.recording.spikes)
         losses = Losses(
             whole=distance(program, flow.values[linear]),
             rounding=distance(rounded[linear], flow.values[linear]),
@@ -175,6 +210,8 @@ class _Court:
         name, alone = layer.population.name, self.bench.tried(layer)
         fired = inserted(self.bench, layer, alone.fired, alone)
         lost, score = self.lost(name, fired)
+        if self.trained is not None:
+            lost, score = self.lost_trained(self.trained, name)
         rounded = inserted(self.bench, layer, alone.rounded, alone)
         rounding, _ = self.lost(name, rounded)
         return replace(
@@ -216,6 +253,13 @@ class _Court:
         if self.score is None:
             return lost, None
         return lost, self.score(flow.values[last]) - self.score(found[last])
+
+    def lost_trained(self, truth: Trained, name: str) -> tuple[float, float | None]:
+        """What is lost of answers and score where one layer is not as trained."""
+        lost, answers = truth.lost(self.bench.program, name)
+        if self.score is None:
+            return lost, None
+        return lost, self.score(truth.answers[1]) - self.score(answers)
 
     def _rounded(self) -> Mapping[str, FloatArray]:
         """Population → its value if its integers and those before were floats."""

@@ -70,8 +70,8 @@ class LayerGuilt:
         margins: of q and u; None where no connection comes in.
         lost: mean squared error of the network's linear outputs, of the float ones'
             variance, with this layer as its integers and spikes make it alone, all
-            others in float.
-        rounding: of that, what its integers alone would lose.
+            others in float; of a fine-tuned network, all others as trained.
+        rounding: what its integers alone would lose of the float network's.
         score: score lost likewise; None without labels.
         remedy: what helps, tried; None: nothing that was tried, or nothing was.
     """

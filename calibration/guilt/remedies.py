@@ -9,8 +9,9 @@ from ...toolchain.graph.nodes import Array
 from ...toolchain.passes.quantize.layers import layers
 from ...toolchain.program.program import Program
 from ..conversion.layerwise import Simulate
-from .guilt import Guilt, bench_of, lost_alone
-from .layer import LayerGuilt, Remedy
+from .alone import Bench
+from .guilt import Guilt, bench_of, lost_alone, lost_together
+from .layer import Remedy
 
 WORTH = 0.001  # of the answers' variance, from which a layer is worth a remedy
 HELPS, HALVES = 0.8, 0.5  # of what is lost, with a remedy at most
@@ -26,28 +27,36 @@ def with_remedies(
 ) -> Guilt:
     """Guilt, the guiltiest layers with what helps them.
 
-    That is the first way with which a layer loses half as much, else the best.
+    That is the first way with which the layer and the whole network lose half as much,
+    else the best for the layer of those that help both.
 
     Args:
         guilt: of a Program.
         ways: other Programs of the same network, in words; the easiest first. None
-            is taken once all of these layers lose half as much.
-        samples: as they are sent.
+            is taken once these layers have one that helps so much.
+        samples: as they are sent; those that the guilt was found on.
         simulate: how a Program is run.
         most: layers that are worth it.
     """
-    guilty = [each for each in guilt.layers[:most] if each.lost > WORTH]
-    found: dict[str, Remedy] = {}
-    for words, program in ways if guilty else ():
-        waiting = [each for each in guilty if not _halved(each, found.get(each.name))]
+    waiting = [each for each in guilt.layers[:most] if each.lost > WORTH]
+    whole, found = guilt.losses.whole, dict[str, Remedy]()
+    for words, program in ways if waiting else ():
+        left = lost_together(program, samples, simulate)
+        if left > HELPS * whole:
+            continue
+        bench = bench_of(program, samples, program.timing.steps, simulate)
+        losses = _losses(bench, [each.name for each in waiting])
+        enough: set[str] = set()
+        for each in waiting:
+            lost = losses.get(each.name, each.lost)
+            best = found.get(each.name, Remedy(change="", lost=HELPS * each.lost))
+            if left <= HALVES * whole and lost <= HALVES * each.lost:
+                enough.add(each.name)
+            if each.name in enough or lost < best.lost:
+                found[each.name] = Remedy(change=words, lost=lost)
+        waiting = [each for each in waiting if each.name not in enough]
         if not waiting:
             break
-        names = [each.name for each in waiting]
-        losses = _losses(program, samples, simulate, names)
-        for each in waiting:
-            best = found.get(each.name, Remedy(change="", lost=HELPS * each.lost))
-            if losses.get(each.name, each.lost) < best.lost:
-                found[each.name] = Remedy(change=words, lost=losses[each.name])
     return replace(
         guilt,
         layers=tuple(
@@ -56,15 +65,8 @@ def with_remedies(
     )
 
 
-def _halved(each: LayerGuilt, remedy: Remedy | None) -> bool:
-    return remedy is not None and remedy.lost <= HALVES * each.lost
-
-
-def _losses(
-    program: Program, samples: Array, simulate: Simulate, names: Sequence[str]
-) -> dict[str, float]:
+def _losses(bench: Bench, names: Sequence[str]) -> dict[str, float]:
     """Population → what it loses alone."""
-    bench = bench_of(program, samples, program.timing.steps, simulate)
     return {
         layer.population.name: lost_alone(bench, layer)
         for layer in layers(bench.flow.graph)

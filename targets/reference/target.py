@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
@@ -20,6 +20,10 @@ from ...toolchain.program.program import Program
 from ..contract import Session, Target
 from . import kernels
 from .tiles import assemble, members
+
+SHARES = 8
+"""Of the samples, for each thread: few, since handing one over costs as much as a small
+network's run of a sample; several, since samples take longer and shorter."""
 
 
 class Reference(Target):
@@ -79,12 +83,17 @@ class ReferenceSession(Session):
         return spikes
 
     def _each(self, run: Callable[[int], None], samples: int) -> None:
-        if min(self._threads, samples) <= 1:
-            for sample in range(samples):
+        def each(share: Iterable[int]) -> None:
+            for sample in share:
                 run(sample)
+
+        if min(self._threads, samples) <= 1:
+            each(range(samples))
         else:
+            count = min(SHARES * self._threads, samples)
+            shares = [range(first, samples, count) for first in range(count)]
             with ThreadPoolExecutor(self._threads) as pool:
-                list(pool.map(run, range(samples)))
+                list(pool.map(each, shares))
 
 
 class Batch(NamedTuple):
@@ -179,6 +188,9 @@ def _check_array(
 
 
 def _cpus() -> int:
+    """CPUs of this process, or fewer where OMP_NUM_THREADS says so, as Dask sets it."""
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    most = int(told) if told.isdecimal() and int(told) else math.inf
     if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return int(min(len(os.sched_getaffinity(0)), most))
+    return int(min(os.cpu_count() or 1, most))

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .first_network import FIRST
-from .options import (
+from ..options import (
     AMOUNT,
     BOXES,
     COUNT,
@@ -26,9 +25,10 @@ from .options import (
     say,
     with_tensorflow,
 )
+from .first_network import FIRST
 
 if TYPE_CHECKING:
-    from ..models.networks.recipe import CaeRecipe, Recipe
+    from ...models.networks.recipe import CaeRecipe, Recipe
 
 
 @click.group()
@@ -114,8 +114,8 @@ def locnet(
     **choices: Any,
 ) -> None:
     """Train LocNet, which finds the box of the one object in a picture."""
-    from ..models.networks.recipe import Recipe
-    from ..tasks.boxes import read_boxes
+    from ...models.networks.recipe import Recipe
+    from ...tasks.boxes import read_boxes
 
     recipe = Recipe(size=(*size[:2], int(size[2])), **choices)
     which = "train_locnet", "train", "generated scenes"
@@ -136,8 +136,8 @@ def cae(
     **choices: Any,
 ) -> None:
     """Train CAE, which marks the pixels of an object in slices of volumes."""
-    from ..models.networks.recipe import CaeRecipe
-    from ..tasks.masks import read_masks
+    from ...models.networks.recipe import CaeRecipe
+    from ...tasks.masks import read_masks
 
     recipe = CaeRecipe(size=(*size[:2], int(size[2])), **choices)
     which = "train_cae", "train_cae", "generated blobs"

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from .options import (
+from ..options import (
     ANSWER,
     COUNT,
     MODEL_OUT,
@@ -121,7 +121,7 @@ def _train(
     **choices: Any,
 ) -> None:
     training = with_tensorflow("training", "Training")
-    from ..models.data.formats.reading import Reading
+    from ...models.data.formats.reading import Reading
 
     _, stderr = consoles()
     bar = with_tensorflow("models.training.trainer", "Training").progress_bar

@@ -1,0 +1,1 @@
+"""``snn-deploy train`` and the first networks that it trains."""

@@ -1,0 +1,1 @@
+"""Sweeps: many builds of one network, held to each other."""
