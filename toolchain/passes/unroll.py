@@ -42,7 +42,7 @@ def unrolled(program: Program) -> Program:
     >>> for c in program.connections:
     ...     print(c)
     a → a.relay1: ConvConnection 1×1×1→2 weight 254 8 bits exponent 7 delay 1 groups 2
-    a.relay1 → b: DenseConnection 2→1 weight 254 8 bits exponent 7 delay 1
+    a.relay1 → b: DenseConnection 2→1 weight 254 8 bits exponent 6 delay 1
 
     Raises:
         ModelError: the Program holds no float graph, whose part relays become.
