@@ -1,4 +1,5 @@
-# make demo   set up .venv with what the demo needs, build the LocNet that ships, run it on Loihi's emulator
+# make demo   set up .venv with what the demo needs, build the LocNet that ships, run it on Loihi's emulator,
+#             and say where the page is that shows it
 # make test   set up .venv with all that this Python can have, run the tests
 # make lint   ruff and mypy
 # make clean  remove what the above made

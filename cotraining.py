@@ -16,10 +16,14 @@ from typing import Any
 
 import numpy as np
 
+from .calibration.energy.profile import DeviceProfile, load_profile
+from .calibration.energy.terms import energy_proxy
 from .calibration.report.report import Score
+from .calibration.statistics import layer_statistics
 from .model_files import Model, read_model
 from .models.cotraining.finetune import finetune
 from .models.cotraining.hybrid import HybridNetwork
+from .models.cotraining.meter import Counts, Energy
 from .models.cotraining.recipe import Progress
 from .models.data.formats.formats import AS_NAMED
 from .models.data.formats.reading import Reading
@@ -32,16 +36,19 @@ from .toolchain.bundle.bundle import Bundle, save_bundle
 from .toolchain.errors import ModelError
 from .toolchain.graph.graph import Graph
 from .toolchain.graph.interpret import evaluate
-from .toolchain.graph.nodes import Array
+from .toolchain.graph.nodes import Array, FloatArray
 from .toolchain.passes.preprocess import NONE, Preprocessing, with_preprocessing
-from .toolchain.passes.quantize.quantize import scales_of
+from .toolchain.passes.quantize.quantize import quantize, scales_of
 from .toolchain.passes.quantize.rounding import Scales
 from .toolchain.passes.readout import with_readout, without_readout
 from .toolchain.program.host import spike_encoder
+from .toolchain.program.program import Program
+from .toolchain.program.recording import Recording
 from .tuning import Choices, bands, phases_of, prepare
 
 CALIBRATION_SAMPLES = 64
-PHASES = ("adapt", "spikes")  # of each a checkpoint, beside the bundle to write
+DEVICE = "loihi1_davies2018"  # whose energy is bounded
+PHASES = ("start", "adapt", "spikes")  # of each a checkpoint, beside what is written
 
 
 def cotrain(
@@ -89,9 +96,9 @@ def cotrain(
         question = question_of(graph)
     teacher = partial(_answers, graph, task.question) if choices.teacher else None
     graph = prepare(graph, shown, choices)
-    sends = spike_encoder(choices.encoder, graph.prepared.name, choices.dt)
-    scales = scales_of(graph, shown, dt=choices.dt, encoder=sends, moving=True)
+    scales, energy = _scaled(graph, shown, choices)
     final: dict[str, Progress] = {}
+    pushed: Mapping[str, float] = {}  # how hard bounds had to, in the phase before
     checkpoints = _checkpoints(out, resume)
     for phase, recipe, sigma in phases:
         network = HybridNetwork(graph, scales, dt=choices.dt, sigma=sigma)
@@ -99,19 +106,55 @@ def cotrain(
             network,
             lessons.train,
             lessons.validation,
-            replace(recipe, bands=bands(network, choices)),
+            replace(recipe, bands=bands(network, choices), multipliers=pushed),
             checkpoint=checkpoints[phase],
             resume=resume and checkpoints[phase].exists(),
             identity=asdict(choices),
             teacher=teacher,
             augment=lessons.augment,
             judge=task.kind.judge(question, task.data),
+            energy=energy,
             progress=partial(progress, phase),
         )
-        graph = network.to_graph()
+        graph, pushed = network.to_graph(), final[phase].multipliers
+        if recipe.budget.min_score is not None and not final[phase].missed:
+            break
     metadata = _metadata(source, task, choices, scales, final)
     save_bundle(out, Bundle(graph=with_readout(graph, readout), metadata=metadata))
     return metadata
+
+
+def _scaled(
+    graph: Graph, shown: FloatArray, choices: Choices
+) -> tuple[dict[str, Scales], Energy]:
+    """Scales, kept from now on, and the energy of the Program that they make."""
+    sends = spike_encoder(choices.encoder, graph.prepared.name, choices.dt)
+    scales = scales_of(graph, shown, dt=choices.dt, encoder=sends, moving=True)
+    program = quantize(
+        *(graph, shown),
+        steps=choices.steps,
+        dt=choices.dt,
+        encoder=sends,
+        scales=scales,
+    )
+    return scales, partial(energy_of, program, load_profile(DEVICE))
+
+
+def energy_of(program: Program, device: DeviceProfile, counts: Counts) -> float:
+    """Energy proxy of an inference, µJ, where the Program's neurons did this."""
+    recording = Recording(
+        target="fine-tuning",
+        kind="integer emulation",
+        dt=program.timing.dt,
+        steps=program.timing.steps,
+        counts=counts,
+        spikes={},
+        output=np.zeros((len(next(iter(counts.values()))), 0)),
+        wall_time=0.0,
+    )
+    chip = energy_proxy(layer_statistics(program, recording), device).total.total
+    assert chip is not None  # DEVICE has all constants
+    return 1e6 * chip.value
 
 
 def _asked(
@@ -184,7 +227,7 @@ def _metadata(
             "macs": source.macs(input_spikes=choices.encoder == "events"),
             "validation": {
                 phase: {
-                    "score": now.best_score,
+                    **asdict(now.best),
                     "label": now.label,
                     "over_budget": now.over_budget,
                 }

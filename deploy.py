@@ -7,20 +7,22 @@ Program → target → Recording → Report
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from .calibration.energy import load_profile
+from .calibration.energy.profile import load_profile
 from .calibration.findings.evidence import Evidence
 from .calibration.findings.findings import find
 from .calibration.operations import with_macs
+from .calibration.opinion.opinion import demand_opinion
 from .calibration.overflow import Overflow
+from .calibration.report.measure import Shown, measure
 from .calibration.report.picture import Answers, drawn
-from .calibration.report.report import Report, StepTime, measure, write_files
+from .calibration.report.report import Report, StepTime
+from .folders import write_into
 from .mending import EXAMINED, exam_of, mended
 from .model_files import Model, read_model
 from .models.data.formats.formats import AS_NAMED
@@ -33,16 +35,16 @@ from .pipeline.compilation import (
     compiled,
     find_pass,
 )
+from .showing import figured, guilt_where_cheap, made_by, report_files
 from .starting import fitting, read, start_of
 from .targets.contract import Target, find_target
 from .tasks.reading import check_reading
 from .tasks.task import Task
 from .toolchain.bundle.bundle import Bundle, packed
-from .toolchain.errors import DataError
 from .toolchain.graph.graph import Graph
 from .toolchain.graph.interpret import evaluate
 from .toolchain.graph.nodes import Array
-from .toolchain.passes.latency import unequal_depths
+from .toolchain.passes.latency import depth_notes
 from .toolchain.passes.preprocess import NONE, Preprocessing, preprocessing_of
 from .toolchain.passes.quantize.rounding import Scales
 from .toolchain.program.program import Program
@@ -103,6 +105,8 @@ def build(
     force: bool = False,
     output: str | None = None,
     rewrites: Mapping[str, str] | None = None,
+    command: str = "",
+    second_opinion: bool = False,
 ) -> Build:
     """A trained network → a Program that has run on a target, and its Report.
 
@@ -120,19 +124,24 @@ def build(
         force: go on where the float network is no better than a constant answer.
         output: which of several outputs of the network to read.
         rewrites: what of it to rewrite as what, ``toolchain.passes.rewrite``.
+        command: that the user typed, for the report.
+        second_opinion: whether SANA-FE is asked what it takes, too.
 
     Raises:
         SnnDeployError: something of the above is not in order; nothing was written.
     """
     steps = steps or Steps()
     profile, place = load_profile(device), find_target(target)
+    if second_opinion:
+        demand_opinion(place.name, place.limits)
     with steps("read model and data"):
         source = read_model(model, output, rewrites)
         source, task, settings = read(source, data, reading, preprocessing, settings)
         if samples is None and not place.fast:
             samples = FEW
         test = task.test(samples)
-    notes = task.notes + source.notes + _prepared(source.graph)
+    prepared = f"preprocessing: {preprocessing_of(source.graph) or 'none'}"
+    notes = (*task.notes, *source.notes, prepared)
     if not source.scales:
         with steps("run the float ANN on training samples"):
             notes += check_reading(task, source.graph, force=force)
@@ -141,7 +150,7 @@ def build(
     done = compiled(start, passes, steps)
     assert done.program is not None
     program = with_macs(done.program, source.macs(input_spikes=settings.input_spikes))
-    notes += _depths(program)
+    notes += depth_notes(program)
     with steps(f"load on {target}"):
         session = place.load(program)
     with session, steps(f"run {len(test)} samples"):
@@ -166,6 +175,10 @@ def build(
             exam = exam_of(task, count, len(start.samples), ann, source.before)
             ways = changes(replace(start, settings=done.settings), passes)
             findings = mended(findings, program, ways, exam)
+    guilt, judge = None, task.judged(test.first(few))
+    if not source.scales:
+        with steps("look for guilty layers"):
+            guilt = guilt_where_cheap(program, test.x[:few], shown, judge)
     report = measure(
         program,
         recording,
@@ -179,6 +192,26 @@ def build(
         notes=notes,
         findings=findings,
         calibration=done.choices,
+        provenance=made_by(
+            place,
+            program,
+            model=source.name,
+            sha256=source.sha256,
+            data=task.source,
+            command=command,
+            settings={**asdict(settings), "steps": program.timing.steps},
+        ),
+        figures=figured(
+            session,
+            recording,
+            shown,
+            judge=judge,
+            predictions=task.predictions(test.first(few), shown.output),
+            guilt=guilt,
+        ),
+        placement=session.placement,
+        shown=Shown.of(test.x[:few], shown),
+        opinion=second_opinion,
     )
     return Build(
         bundle=_bundle(program, source, task, settings),
@@ -192,22 +225,6 @@ def build(
 def network_on(place: Target) -> str:
     """What the network is on this target, in words."""
     return "float SNN" if place.kind == "float simulation" else "integer SNN"
-
-
-def _prepared(graph: Graph) -> tuple[str, ...]:
-    """How the host prepares samples, for the report."""
-    return (f"preprocessing: {preprocessing_of(graph) or 'none'}",)
-
-
-def _depths(program: Program) -> tuple[str, ...]:
-    """Where branches of unequal depth meet, for the report."""
-    steps = max(unequal_depths(program).values(), default=0)
-    if not steps:
-        return ()
-    return (
-        f"branches of unequal depth: where they meet, up to {steps} of the first of "
-        f"{program.timing.steps} steps see some of them alone",
-    )
 
 
 def network_after(
@@ -282,47 +299,14 @@ def compile_program(
 
 
 def write(made: Build, folder: Path) -> None:
-    """Write program.snn, report.json and report.png, all of them or none.
+    """Write program.snn, report.json, report.html and report.png, all or none.
 
     Raises:
         DataError, BundleError: the folder cannot be written.
     """
-    program = folder / "program.snn"
     files = {
-        program: packed(program, made.bundle),
-        folder / "report.json": made.report.encoded(),
-        folder / "report.png": drawn(made.shown, answers=made.picture),
+        "program.snn": packed(folder / "program.snn", made.bundle),
+        "report.png": drawn(made.shown, answers=made.picture, of=made.report),
+        **report_files(made.report),
     }
-    _make(folder)
-    write_files(files)
-
-
-def write_text(text: str, file: Path) -> Path:
-    """Write a network's text to a file, whole or not at all; the file.
-
-    Raises:
-        DataError: it cannot be written.
-    """
-    _make(file.parent)
-    write_files({file: f"{text}\n".encode()})
-    return file
-
-
-def check_folder(folder: Path) -> None:
-    """Raise DataError where nothing could be written to a folder, which need not be."""
-    there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        raise DataError(
-            f"Folder {str(folder)!r}: nothing can be written to {str(there)!r}; name "
-            "another with --out"
-        )
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(
-            f"Folder {str(folder)!r} cannot be made ({error.strerror}); name another "
-            "with --out"
-        ) from error
+    write_into(folder, files)

@@ -14,6 +14,7 @@ from .models.training.metadata import find_metadata
 from .toolchain.bundle.archive import write_together
 from .toolchain.bundle.bundle import Bundle, load_bundle, save_bundle
 from .toolchain.errors import ModelError
+from .toolchain.files import sha256_of
 from .toolchain.frontends.formats import read_network, written
 from .toolchain.graph.graph import Graph
 from .toolchain.passes.quantize.rounding import Scales
@@ -41,6 +42,8 @@ class Model:
     metadata: Metadata  # "split" → part → names, scores, …
     remarks: tuple[str, ...] = ()  # of the reading of its file
     original: Graph | None = None  # before what was rewritten on request
+    name: str = ""  # of its file
+    sha256: str = ""  # of what the file holds
 
     @property
     def scales(self) -> dict[str, Scales] | None:
@@ -127,9 +130,9 @@ def read_model(
         BundleError: the bundle is not in order.
         DataError: there is nothing to rewrite so.
     """
-    if not rewrites:
-        return _read(path, output)
     model = _read(path, output)
+    if not rewrites:
+        return model
     names = ", ".join(f"{old} as {new}" for old, new in rewrites.items())
     remark = f"rewritten on request: {names}; fine-tune it to make up for that"
     return replace(
@@ -179,18 +182,24 @@ def _read(path: Path | None, output: str | None) -> Model:
             f"Model {str(path)!r}: no such file; a Keras .keras or .h5, a SavedModel "
             "folder, an ONNX .onnx or a .snn bundle is allowed"
         )
+    what = f"Model {str(path)!r}"
     if path.suffix != ".snn" and not (path / "manifest.json").is_file():
         found = read_network(path, output)
         known = find_metadata(path) or {}
-        return checked(Model(found.graph, known, found.notes), f"Model {str(path)!r}")
+        return checked(_named(Model(found.graph, known, found.notes), path), what)
     bundle = load_bundle(path)
     if bundle.graph is None:
         raise ModelError(
             f"Model {str(path)!r}: it holds a Program, which is built already; run it "
             "with `snn-deploy run`"
         )
-    kept = checked(Model(bundle.graph, bundle.metadata), f"Model {str(path)!r}")
+    kept = checked(_named(Model(bundle.graph, bundle.metadata), path), what)
     return replace(kept, remarks=tuple(kept.metadata.get("remarks", ())))
+
+
+def _named(model: Model, path: Path) -> Model:
+    """With the name and hash of what it was read from."""
+    return replace(model, name=path.absolute().name, sha256=sha256_of(path))
 
 
 def checked(model: Model, what: str) -> Model:

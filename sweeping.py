@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from . import __version__
-from .calibration.energy import energy_proxy, load_profile
+from .calibration.energy.profile import load_profile
+from .calibration.energy.terms import energy_proxy
 from .calibration.report.report import write_files
 from .calibration.statistics import layer_statistics, total_statistics
 from .deploy import passes_for
@@ -125,7 +126,12 @@ def _digest(path: Path) -> str:
 def _demand_sound(asked: Asked) -> None:
     """Raise SnnDeployError where no point could be built, or would answer anything."""
     find_target(asked.target)
-    load_profile(asked.device)
+    profile = load_profile(asked.device)
+    if profile.synaptic_operation is None:
+        raise DataError(
+            f"Device profile {profile.name!r}: a sweep compares energies, and there is "
+            f"none ({profile.why('synaptic_operation')}); name another with --device"
+        )
     source, task, _ = read_asked(asked)
     if not source.scales:
         check_reading(task, source.graph, force=False)
@@ -214,14 +220,14 @@ def judged(asked: Asked, samples: int, with_cores: bool) -> Figures:
     if not math.isfinite(score):
         raise DataError(f"{metric} of its answers is {score}; its points are of no use")
     total = total_statistics(program, recording)
-    proxy = energy_proxy(layer_statistics(program, recording), profile)
+    chip = energy_proxy(layer_statistics(program, recording), profile).total.total
     return Figures(
         metric=metric,
         better=better,
         score=score,
         spikes=total.spikes,
         synaptic_operations=total.synaptic_operations,
-        energy=proxy.total.total.value,
+        energy=None if chip is None else chip.value,
         latency=recording.dt * recording.steps,
         cores=_cores(program) if with_cores else None,
         trivial=trivial,

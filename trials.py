@@ -6,14 +6,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .calibration.energy import load_profile
-from .calibration.report.report import Report, Score, measure
+from .calibration.energy.profile import load_profile
+from .calibration.opinion.opinion import demand_opinion
+from .calibration.report.measure import Shown, measure
+from .calibration.report.report import Report, Score
 from .deploy import SHOWN, network_on
 from .mending import EXAMINED, apart, exam_of_built, mended, scales_of
 from .pipeline.changes import Change, longer, rebuilt
+from .showing import figured, guilt_where_cheap, made_by
 from .targets.contract import find_target
 from .tasks.built import Built, read_built
 from .tasks.predictions import check_predictions, save_predictions
+from .toolchain.files import sha256_of
 from .toolchain.graph.nodes import Array
 from .toolchain.program.recording import Recording
 from .toolchain.verdict.compare import FLOAT, Tolerances, Verdict
@@ -31,6 +35,8 @@ def run(
     device: str,
     data: Path | None = None,
     predictions: Path | None = None,
+    command: str = "",
+    second_opinion: bool = False,
 ) -> Report:
     """Run samples through a built Program on a target → its Report.
 
@@ -42,11 +48,15 @@ def run(
         device: profile of the energy proxy, a name or a file.
         data: new samples, with or without labels; those in the bundle where None.
         predictions: file for the answers, .csv or .npz.
+        command: that the user typed, for the report.
+        second_opinion: whether SANA-FE is asked what it takes, too.
 
     Raises:
         SnnDeployError: something of the above is not in order; nothing was written.
     """
     profile, place = load_profile(device), find_target(target)
+    if second_opinion:
+        demand_opinion(place.name, place.limits)
     if predictions is not None:
         check_predictions(predictions)
     built = read_built(bundle)
@@ -54,8 +64,12 @@ def run(
     if samples is None and data is None:
         samples = min(SHOWN, len(asked))
     examples = built.examples(asked, samples)
+    few = examples.first(SHOWN)
     with place.load(built.program) as session:
-        recording = session.run(examples.x, steps, record="counts")
+        shown = session.run(few.x, steps)
+        recording = shown
+        if len(examples) > len(few):
+            recording = session.run(examples.x, steps, record="counts")
         utilization = session.utilization
     if predictions is not None:
         save_predictions(
@@ -69,18 +83,43 @@ def run(
     scores, findings = exam.judged(built.program, recording, network_on(place))
     if findings:
         pool = built.examples(asked, min(2 * EXAMINED, len(asked)))
-        few, others = apart(pool, EXAMINED)
+        some, others = apart(pool, EXAMINED)
         ways = _ways(built, others, recording)
-        tried = exam_of_built(built, asked, few)
+        tried = exam_of_built(built, asked, some)
         findings = mended(findings, built.program, ways, tried)
+    source, judge = f"samples in {data or bundle}", built.judged(asked, few)
+    guilt = None
+    if not scales_of(built):
+        guilt = guilt_where_cheap(built.program, few.x, shown, judge)
     return measure(
         built.program,
         recording,
         profile,
-        source=f"samples in {data or bundle}",
+        source=source,
         scores=scores,
         utilization=utilization,
         findings=findings,
+        placement=session.placement,
+        shown=Shown.of(few.x, shown),
+        opinion=second_opinion,
+        confusion=built.confusion(examples, recording.output),
+        provenance=made_by(
+            place,
+            built.program,
+            model=bundle.absolute().name,
+            sha256=sha256_of(bundle),
+            data=source,
+            command=command,
+            settings={**built.settings, "steps": shown.steps},
+        ),
+        figures=figured(
+            session,
+            recording,
+            shown,
+            judge=judge,
+            predictions=built.predictions(asked, few, shown.output),
+            guilt=guilt,
+        ),
     )
 
 

@@ -7,10 +7,11 @@ phases, and the rates that populations are held to.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 
 from .calibration.membrane import with_time_constant
+from .models.cotraining.budget import Budget
 from .models.cotraining.hybrid import HybridNetwork
 from .models.cotraining.rate_control import Band, share_out
 from .models.cotraining.recipe import Recipe
@@ -43,6 +44,8 @@ class Choices:
     teacher: str | None = None  # "ann": the network as it was read, in float
     max_rate_hz: float | None = 60.0  # mean over the neurons
     max_synops: float | None = None  # per inference
+    max_energy_uj: float | None = None  # per inference, µJ of the energy proxy
+    min_score: float | None = None  # of the task; where it is reached, training ends
     adapt_epochs: int = 200  # on the core's rates, before it spikes; loihi semantics
     adapt_learning_rate: float = 0.004
     epochs: int = 60
@@ -50,6 +53,12 @@ class Choices:
     batch: int = 16
     patience: int = 0
     seed: int = 0
+
+    @property
+    def budget(self) -> Budget:
+        """What the network may take and must reach."""
+        bounds = {field.name: getattr(self, field.name) for field in fields(Budget)}
+        return Budget(**bounds)
 
 
 def prepare(graph: Graph, samples: FloatArray, choices: Choices) -> Graph:
@@ -128,6 +137,8 @@ def bands(network: HybridNetwork, choices: Choices) -> dict[str, Band] | None:
 def phases_of(choices: Choices, unit: float) -> list[tuple[str, Recipe, float]]:
     """Name, recipe and softness of the rate twin: first rates, then spikes.
 
+    Where a score is asked for, the network is measured before: it may have it.
+
     Raises:
         DataError: a number cannot be trained with.
     """
@@ -142,8 +153,7 @@ def phases_of(choices: Choices, unit: float) -> list[tuple[str, Recipe, float]]:
         batch=choices.batch,
         learning_rate=choices.learning_rate,
         band=BAND,
-        max_rate_hz=choices.max_rate_hz,
-        max_synops=choices.max_synops,
+        budget=choices.budget,
         patience=choices.patience,
         seed=choices.seed,
     )
@@ -152,11 +162,14 @@ def phases_of(choices: Choices, unit: float) -> list[tuple[str, Recipe, float]]:
         semantics="rate",
         epochs=choices.adapt_epochs,
         learning_rate=choices.adapt_learning_rate,
+        budget=replace(choices.budget, min_score=None),  # its scores are of no spikes
         patience=0,
     )
     phases = [("adapt", adapting, 0.03), ("spikes", spiking, 0.1)]
     if choices.semantics != "loihi" or not choices.adapt_epochs:
         del phases[0]
+    elif choices.min_score is not None:
+        phases.insert(0, ("start", replace(spiking, epochs=0), 0.1))
     for _, recipe, _ in phases:
         recipe.check()
     return phases

@@ -240,9 +240,8 @@ def tuned(out: Path, ann: Path, data: Path, choices: Choices) -> Model:
 
 def say(now: Any, phase: str = "ann ") -> None:
     rate = "" if now.rate is None else f" {now.rate:.1f} Hz"
-    loss, best = ("–" if x is None else f"{x:.4f}" for x in (now.loss, now.best_score))
-    score = f"{now.score:.4f} (best {best})"
-    print(f"{phase}{now.epoch}/{now.epochs} {loss} {score}{rate}", flush=True)
+    loss = "–" if now.loss is None else f"{now.loss:.4f}"
+    print(f"{phase}{now.epoch}/{now.epochs} {loss} {now.score:.4f}{rate}", flush=True)
 
 
 def without_names(model: Model) -> dict[str, Any]:

@@ -55,14 +55,14 @@ def linear_part(graph: Graph) -> Graph:
     x: Input() → 2
     y: Output(x) → 2
     """
-    output = graph.output
+    output, last = graph.output, list[str]()
     source = output.inputs[0]
     while isinstance(graph[source], Readout):
+        last.append(source)
         (source,) = graph[source].inputs
-    if source == output.inputs[0]:
+    if not last:
         return graph
-    kept = [node for node in graph.nodes if not isinstance(node, Readout)]
-    kept = [node for node in kept if node is not output]
+    kept = [node for node in graph.nodes if node.name not in (*last, output.name)]
     return Graph((*kept, replace(output, inputs=(source,))))
 
 

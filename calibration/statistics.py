@@ -6,6 +6,7 @@ Everything comes from spike counts, so a Recording of counts alone is enough. Fi
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,10 +65,17 @@ class LayerStatistics:
     too; so do the spikes of the last steps, which arrive after the presentation."""
     spikes_per_synapse: float | None
     """synaptic_operations / synapses; None without outgoing synapses."""
+    incoming_operations: float | None = None
+    """Synaptic operations in this layer: every spike sent to it times the synapses
+    that it visits here. Beside ``incoming_synapses`` and ``macs``, which are of the
+    same weights. None in reports before schema 4; so the next two."""
+    effective_operations: float | None = None
+    """Of these, the ones through a weight that is not 0: NeuroBench's
+    Effective_ACs."""
     incoming_synapses: int
     """Into this layer, those of weight 0 too."""
-    nonzero_synapses: int
-    """Of these, the ones whose weight is not 0."""
+    nonzero_synapses: int | None
+    """Of these, the ones whose weight is not 0; None in reports of schema 1."""
     macs: int | None
     """Multiply-accumulates of the conventional network that the incoming synapses take
     the place of (``Population.macs``); None where they are not known. The encoder's
@@ -78,14 +86,23 @@ class LayerStatistics:
     """Updates that end in a spike."""
     inactive_updates: float
     """The other updates."""
+    skipped_updates: float | None = None
+    """Of these, the ones that a chip driven by events alone would not make: no spike
+    arrives, nothing drives the neuron and nothing leaks (``counts.updates``). None
+    where the steps of the spikes, or the samples, are not known."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class HostStatistics:
-    """Multiply-accumulates of the host's parts, once an inference."""
+    """What the host computes, once an inference."""
 
     encoder_macs: int
+    """Multiply-accumulates, dense; so the decoder's."""
     decoder_macs: int
+    encoder_values: int | None = None
+    """Numbers that the encoder gives: bias currents, or places of a spike input."""
+    decoder_values: int | None = None
+    """Numbers that the decoder gives: the answer's."""
 
 
 def layer_statistics(
@@ -114,6 +131,8 @@ def total_statistics(program: Program, recording: Recording) -> LayerStatistics:
     counts = [_counts(recording, p) for p in program.populations]
     most = [_most_spikes(p, recording.steps, latency) for p in program.populations]
     known = [p.macs for p in program.populations]
+    received = [layer.incoming_operations or 0.0 for layer in layers]
+    effective = [layer.effective_operations or 0.0 for layer in layers]
     return _row(
         "total",
         np.concatenate(counts, axis=1),
@@ -121,8 +140,10 @@ def total_statistics(program: Program, recording: Recording) -> LayerStatistics:
         recording,
         synapses=sum(layer.synapses for layer in layers),
         synaptic_operations=sum(layer.synaptic_operations for layer in layers),
+        incoming_operations=sum(received),
+        effective_operations=sum(effective),
         incoming_synapses=sum(layer.incoming_synapses for layer in layers),
-        nonzero_synapses=sum(layer.nonzero_synapses for layer in layers),
+        nonzero_synapses=sum(layer.nonzero_synapses or 0 for layer in layers),
         macs=None if None in known else sum(m for m in known if m is not None),
         neuron_updates=sum(layer.neuron_updates for layer in layers),
         active_updates=sum(layer.active_updates for layer in layers),
@@ -130,15 +151,15 @@ def total_statistics(program: Program, recording: Recording) -> LayerStatistics:
 
 
 def host_statistics(program: Program) -> HostStatistics:
-    """Multiply-accumulates of the Program's encoder and decoder."""
-    graphs = [
-        part.graph
-        for part in parts_of(program.encoder)
-        if isinstance(part, BiasEncoder)
-    ]
+    """What the Program's encoder and decoder compute."""
+    parts = parts_of(program.encoder)
+    graphs = [part.graph for part in parts if isinstance(part, BiasEncoder)]
+    decoder = program.decoder.graph
     return HostStatistics(
         encoder_macs=sum(sum(macs(graph).values()) for graph in graphs),
-        decoder_macs=sum(macs(program.decoder.graph).values()),
+        decoder_macs=sum(macs(decoder).values()),
+        encoder_values=sum(program[part.population].size for part in parts),
+        decoder_values=math.prod(decoder.shapes[decoder.output.name]),
     )
 
 
@@ -159,6 +180,8 @@ def _layer(
         recording,
         synapses=sum(_synapses(c) for c in outgoing),
         synaptic_operations=_operations(counts, outgoing),
+        incoming_operations=_arriving(program, recording, incoming, "fan_out"),
+        effective_operations=_arriving(program, recording, incoming, "nonzero_fan_out"),
         incoming_synapses=sum(_synapses(c) for c in incoming),
         nonzero_synapses=sum(c.nonzero for c in incoming),
         macs=population.macs if isinstance(population, Population) else 0,
@@ -175,6 +198,8 @@ def _row(
     *,
     synapses: int,
     synaptic_operations: float,
+    incoming_operations: float,
+    effective_operations: float,
     incoming_synapses: int,
     nonzero_synapses: int,
     macs: int | None,
@@ -200,6 +225,8 @@ def _row(
         synapses=synapses,
         synaptic_operations=synaptic_operations,
         spikes_per_synapse=synaptic_operations / synapses if synapses else None,
+        incoming_operations=incoming_operations,
+        effective_operations=effective_operations,
         incoming_synapses=incoming_synapses,
         nonzero_synapses=nonzero_synapses,
         macs=macs,
@@ -233,6 +260,17 @@ def _synapses(connection: Connection) -> int:
 def _operations(counts: Counts, outgoing: list[Connection]) -> float:
     total = counts.sum(axis=0)
     return sum(int(total @ c.fan_out) for c in outgoing) / len(counts)
+
+
+def _arriving(
+    program: Program, recording: Recording, incoming: list[Connection], fan_out: str
+) -> float:
+    """Σ spikes · fan-out over connections into a population, an inference."""
+    total = 0
+    for c in incoming:
+        counts = _counts(recording, program[c.source])
+        total += int(counts.sum(axis=0) @ getattr(c, fan_out))
+    return total / recording.samples
 
 
 def saturating(program: Program, name: str, steps: int) -> float:

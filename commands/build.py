@@ -11,16 +11,19 @@ import click
 
 from ..toolchain.visible import visible_lines
 from .options import (
+    ALL_COLUMNS,
     AMOUNT,
     AUTO,
     COUNT,
     DEVICE,
+    OPINION,
     OUTPUT,
     PATH,
     REWRITE,
     TARGET,
     WEIGHT,
     CountOrAuto,
+    command_line,
     consoles,
     end,
     json_option,
@@ -149,6 +152,8 @@ def defaults(command: click.Command, options: Mapping[str, str]) -> dict[str, st
     "fold, equalize, legalize, calibrate, quantize, simulate or readout.",
 )
 @DEVICE
+@OPINION
+@ALL_COLUMNS
 @json_option("the report")
 def build(
     target: str,
@@ -161,19 +166,21 @@ def build(
     force: bool,
     last: str | None,
     device: str,
+    second_opinion: bool,
     as_json: bool,
+    wide: bool,
     **choices: Any,
 ) -> None:
     """Compile a trained network, run it on a target, report firing rates and energy.
 
-    Writes program.snn, report.json and report.png. Exit code 1 where the answers are
-    worth nothing: the findings say why, and what mends it.
+    Writes program.snn, report.json, report.html and report.png. Exit code 1 where the
+    answers are worth nothing: the findings say why, and what mends it.
     """
-    from .. import deploy
+    from .. import deploy, folders
 
     stdout, stderr = consoles()
     folder = out or Path("build") / f"{model.stem if model else 'locnet'}-{target}"
-    deploy.check_folder(folder)
+    folders.check_folder(folder)
     how: dict[str, Any] = {
         **taken(choices),
         "steps": deploy.Steps(_announcer(stderr), progress=partial(say, stderr)),
@@ -185,19 +192,26 @@ def build(
         if out is None:
             click.echo(visible_lines(text))
         else:
-            say(stderr, f"wrote {deploy.write_text(text, out / f'{last}.txt')}")
+            say(stderr, f"wrote {folders.write_text(text, out / f'{last}.txt')}")
         return
     made = deploy.build(
-        target, model, data, samples=samples, device=device, force=force, **how
+        *(target, model, data),
+        samples=samples,
+        device=device,
+        force=force,
+        command=command_line(),
+        second_opinion=second_opinion,
+        **how,
     )
     deploy.write(made, folder)
-    show(made.report, stdout, as_json)
-    say(stderr, f"wrote {folder}/program.snn, report.json, report.png")
+    show(made.report, stdout, as_json, wide)
+    say(stderr, f"wrote {folder}/program.snn, report.json, report.html, report.png")
     say(
         stderr,
         f"next: snn-deploy compare {folder}/program.snn "
         "--targets reference,loihi-emulator",
     )
+    say(stderr, f"page: {(folder / 'report.html').absolute().as_uri()}")
     end(made.report.findings, force)
 
 

@@ -12,7 +12,7 @@ import click
 
 VERBS = (
     *("build", "run", "compare", "report", "training.train", "finetune"),
-    *("targets", "import_", "export", "check", "calibrate", "sweep"),
+    *("targets", "import_", "export", "check", "calibrate", "diff", "sweep"),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ EPOCHS = click.IntRange(min=0)
 
 @click.command(
     epilog="Example: snn-deploy finetune faces.h5 --data caltech101-faces "
-    "--steps 32 --out faces.snn"
+    "--steps 32 --max-energy-uj 9 --min-score 0.85 --out faces.snn"
 )
 @click.argument("model", type=PATH)
 @reading
@@ -85,6 +86,16 @@ EPOCHS = click.IntRange(min=0)
 )
 @click.option("--max-synops", type=AMOUNT, help="Budget: per inference.")
 @click.option(
+    "--max-energy-uj",
+    type=AMOUNT,
+    help="Budget: µJ per inference of the energy proxy (Loihi 1).",
+)
+@click.option(
+    "--min-score",
+    type=float,
+    help="Budget: on validation samples; training ends where all of it is kept to.",
+)
+@click.option(
     "--adapt-epochs",
     type=EPOCHS,
     default=200,
@@ -117,12 +128,13 @@ def finetune(
 
     def progress(phase: str, now: Any) -> None:
         loss = "" if now.loss is None else f"  loss {now.loss:.4f}"
-        best = "none" if now.best_score is None else f"{now.best_score:.3f}"
+        best = "budget not met" if now.missed else f"best {now.best.score:.3f}"
+        energy = "" if now.energy is None else f"  {now.energy:.3g} µJ"
         say(
             stderr,
             f"{phase} {now.epoch}/{now.epochs}{loss}  "
-            f"{now.label} {now.score:.3f} (best {best})  "
-            f"{now.rate:.0f} Hz  {now.synops / 1e6:.2f} M synops",
+            f"{now.label} {now.score:.3f} ({best})  "
+            f"{now.rate:.0f} Hz  {now.synops:,.0f} synops{energy}",
         )
 
     metadata = cotraining.cotrain(
@@ -137,11 +149,14 @@ def finetune(
     )
     found = metadata["finetuned"]["validation"]
     click.echo(json.dumps(found, indent=2, ensure_ascii=False))
-    if found["spikes"]["over_budget"]:
-        say(stderr, f"warning: {found['spikes']['over_budget']}")
+    *_, kept = found.values()
+    if kept["over_budget"]:
+        say(stderr, f"warning: {kept['over_budget']}")
     steps = choices["steps"]
     say(
         stderr,
         f"next: snn-deploy build --target loihi-emulator --model {out} --steps {steps}"
         + (f" --data {data}" if data else ""),
     )
+    if kept["over_budget"]:
+        sys.exit(1)

@@ -182,6 +182,12 @@ DEVICE = click.option(
     show_default=True,
     help="Device profile of the energy proxy: a name or a .toml file.",
 )
+OPINION = click.option(
+    "--second-opinion",
+    is_flag=True,
+    help="Also ask SANA-FE, which simulates the chip (pip install "
+    "'snn-deploy[sanafe]'), for energy and time.",
+)
 PREPROCESSING = (
     click.option(
         "--scale", type=NUMBERS, default=(1.0,), help="The network takes x · scale, …"
@@ -243,14 +249,19 @@ def json_option(what: str) -> Any:
     )
 
 
-def show(report: Report, stdout: Console, as_json: bool) -> None:
+ALL_COLUMNS = click.option(
+    "--wide", is_flag=True, help="All columns of the table; 80 are not enough then."
+)
+
+
+def show(report: Report, stdout: Console, as_json: bool, wide: bool) -> None:
     """Print a report, as a table or as JSON, and warn where nobody may see it there."""
     from ..calibration.report.terminal import finding_lines, print_report
 
     if as_json:
         click.echo(visible_json(asdict(report)))
     else:
-        print_report(report, stdout)
+        print_report(report, stdout, wide=wide)
     if as_json or not stdout.is_terminal:
         _, stderr = consoles()
         for severity, words in finding_lines(report.findings):

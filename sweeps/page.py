@@ -9,7 +9,7 @@ from importlib.resources import files
 
 import jinja2
 
-from ..calibration.report.terminal import energy, shorten
+from ..calibration.report.numbers import energy, shorten
 from .point import Outcome
 from .table import FIGURES, Result
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..calibration.report.terminal import energy, shorten
+from ..calibration.report.numbers import energy, shorten
 from ..toolchain.visible import visible
 from .point import Figures, Outcome
 from .space import DEFAULT, Space

@@ -15,6 +15,7 @@ from ..toolchain.errors import DataError, DoesNotFit, TargetUnavailable
 from ..toolchain.graph.nodes import IF, FloatArray
 from ..toolchain.memory import demand_memory
 from ..toolchain.passes.place.limits import Limits
+from ..toolchain.passes.place.place import Placement
 from ..toolchain.program.host import BoolArray, Decoder, Stimulus, decode, encode
 from ..toolchain.program.program import Program
 from ..toolchain.program.recording import Recording, join
@@ -40,6 +41,11 @@ class Session(ABC):
 
     def close(self) -> None:  # noqa: B027  most sessions hold nothing
         """Give back what the session holds; safe to call twice."""
+
+    @property
+    def placement(self) -> Placement | None:
+        """The Program's neurons on cores; None for a target without cores."""
+        return None
 
     @property
     def utilization(self) -> Utilization:

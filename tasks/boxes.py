@@ -9,6 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..calibration.report.figures.predictions import (
+    SHOWN,
+    OutputValue,
+    Prediction,
+    Predictions,
+    png_of,
+)
 from ..calibration.report.picture import PREDICTED, TRUE
 from ..models.data import augment
 from ..models.data.boxes import (
@@ -33,6 +40,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SCENES = 1500  # generated scenes; split like any other data
+CORNERS = ("x_min", "y_min", "x_max", "y_max")
 CATEGORIES = "101_ObjectCategories"  # Caltech-101's folder
 
 
@@ -83,6 +91,30 @@ class Boxes(Kind):
         assert examples.y is not None
         count = len(output)
         return BoxPicture(examples.x[:count], examples.y[:count], output)
+
+    def predictions(
+        self, examples: Examples, output: FloatArray, question: Question, data: Dataset
+    ) -> Predictions:
+        assert examples.y is not None
+        count = min(len(output), SHOWN)
+        found, wanted = output[:count], examples.y[:count].astype(np.float64)
+        shares = iou(found, wanted)
+        return Predictions(
+            kind="boxes",
+            metric="IoU",
+            samples=tuple(
+                Prediction(
+                    sample=examples.unit[i],
+                    picture=png_of(examples.x[i]),
+                    score=float(shares[i]),
+                    outputs=tuple(
+                        OutputValue(name=name, found=float(f), wanted=float(w))
+                        for name, f, w in zip(CORNERS, found[i], wanted[i])
+                    ),
+                )
+                for i in range(count)
+            ),
+        )
 
     def lessons(
         self, data: Dataset, parts: Parts, question: Question, recipe: Metadata

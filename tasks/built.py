@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ..calibration.report.report import Score
+from ..calibration.report.figures.curve import Judge
+from ..calibration.report.figures.predictions import Predictions
+from ..calibration.report.report import Confusion, Score
 from ..models.data.dataset import Dataset
 from ..models.data.formats.formats import read_data
 from ..models.data.formats.labels import Labels, labels_of
@@ -18,7 +20,7 @@ from ..models.data.formats.rows import row_names, rows
 from ..toolchain.bundle.bundle import load_bundle
 from ..toolchain.errors import BundleError, DataError
 from ..toolchain.graph.graph import Graph
-from ..toolchain.graph.nodes import Array
+from ..toolchain.graph.nodes import Array, FloatArray
 from ..toolchain.program.host import SpikeEncoder, parts_of
 from ..toolchain.program.program import Program
 from .contract import Constant, Examples, Kind, Question, find_kind
@@ -114,6 +116,26 @@ class Built:
         if self.kind is None or examples.y is None:
             return ()
         return self.kind.scores(examples, answers, self.question, data)
+
+    def predictions(
+        self, data: Dataset, examples: Examples, output: FloatArray
+    ) -> Predictions | None:
+        """The first samples with the network's answers, where there are labels."""
+        if self.kind is None or examples.y is None:
+            return None
+        return self.kind.predictions(examples, output, self.question, data)
+
+    def judged(self, data: Dataset, examples: Examples) -> Judge | None:
+        """How answers to these are scored; None without labels."""
+        if self.kind is None or examples.y is None:
+            return None
+        return self.kind.judged(examples, self.question, data)
+
+    def confusion(self, examples: Examples, output: FloatArray) -> Confusion | None:
+        """Which class was taken for which, where there are classes."""
+        if self.kind is None or examples.y is None:
+            return None
+        return self.kind.confusion(examples, output, self.question)
 
 
 def read_built(path: Path) -> Built:

@@ -7,6 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from ..calibration.report.figures.predictions import (
+    SHOWN,
+    VALUES,
+    OutputValue,
+    Prediction,
+    Predictions,
+    png_of,
+)
 from ..calibration.report.picture import TRUE
 from ..calibration.report.report import Confusion
 from ..models.data.dataset import Dataset
@@ -130,6 +138,36 @@ class Classes(Kind):
         return Confusion(
             classes=tuple(names[i] if i < len(names) else str(i) for i in range(count)),
             counts=tuple(tuple(row) for row in counts.tolist()),
+        )
+
+    def predictions(
+        self, examples: Examples, output: FloatArray, question: Question, data: Dataset
+    ) -> Predictions:
+        assert examples.y is not None
+        taken, flat, names = chosen(output, question), _flat(output), examples.classes
+
+        def name(index: int) -> str:
+            return names[index] if index < len(names) else str(index)
+
+        def outputs(row: FloatArray) -> tuple[OutputValue, ...]:
+            if len(row) == 1:
+                return (OutputValue(name="output", found=float(row[0])),)
+            first = np.argsort(-row, kind="stable")[:VALUES].tolist()
+            return tuple(OutputValue(name=name(c), found=float(row[c])) for c in first)
+
+        return Predictions(
+            kind="classes",
+            samples=tuple(
+                Prediction(
+                    sample=examples.unit[i],
+                    picture=png_of(examples.x[i]),
+                    found=name(int(taken[i])),
+                    wanted=name(int(examples.y[i])),
+                    right=bool(taken[i] == examples.y[i]),
+                    outputs=outputs(flat[i]),
+                )
+                for i in range(min(len(output), SHOWN))
+            ),
         )
 
     def wanted(self, answers: Array, question: Question) -> Array:

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from ..calibration.report.figures.curve import Judge
+from ..calibration.report.figures.predictions import Predictions
 from ..calibration.report.picture import Answers
 from ..calibration.report.report import Confusion, Score
 from ..models.data.dataset import Dataset, IndexArray
@@ -210,6 +212,22 @@ class Kind(ABC):
     ) -> Confusion | None:
         """Which class was taken for which; None where there are no classes."""
         return None
+
+    def predictions(
+        self, examples: Examples, output: FloatArray, question: Question, data: Dataset
+    ) -> Predictions | None:
+        """The first samples with the network's answers, as a report keeps them; None:
+        there are none to look at."""
+        return None
+
+    def judged(self, examples: Examples, question: Question, data: Dataset) -> Judge:
+        """How answers to these samples, which have labels, are scored."""
+        truth = examples.y
+        assert truth is not None
+        metric = self.metrics(question, data)[0]
+        return Judge(
+            metric.name, metric.better, lambda answers: metric.of(answers, truth)
+        )
 
     def lessons(
         self, data: Dataset, parts: Parts, question: Question, recipe: Metadata

@@ -9,6 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..calibration.report.figures.predictions import (
+    SHOWN,
+    Prediction,
+    Predictions,
+    mask_png,
+    png_of,
+)
 from ..calibration.report.picture import PREDICTED, TRUE
 from ..calibration.report.report import Score
 from ..models.data import augment
@@ -170,6 +177,30 @@ class Masks(Kind):
         count = len(output)
         return MaskPicture(
             examples.x[:count], _index(examples.y[:count]), found(output, question)
+        )
+
+    def predictions(
+        self, examples: Examples, output: FloatArray, question: Question, data: Dataset
+    ) -> Predictions:
+        assert examples.y is not None
+        count, several = min(len(output), SHOWN), question.output[-1] > 1
+        taken, wanted = found(output[:count], question), _index(examples.y[:count])
+        if not several:
+            wanted = (wanted > 0).astype(int)
+        scores = _dice(_overlap(taken > 0, wanted > 0))
+        return Predictions(
+            kind="masks",
+            metric="Dice of all that is not class 0" if several else "Dice",
+            samples=tuple(
+                Prediction(
+                    sample=examples.unit[i],
+                    picture=png_of(examples.x[i]),
+                    score=float(scores[i]),
+                    found_mask=mask_png(taken[i], COLOURS if several else (PREDICTED,)),
+                    wanted_mask=mask_png(wanted[i], COLOURS if several else (TRUE,)),
+                )
+                for i in range(count)
+            ),
         )
 
     def lessons(

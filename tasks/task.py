@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from ..calibration.report.figures.curve import Judge
+from ..calibration.report.figures.predictions import Predictions
 from ..calibration.report.picture import Answers
 from ..calibration.report.report import Confusion, Score
 from ..models.data.dataset import Dataset, IndexArray
@@ -161,6 +163,18 @@ class Task:
         if self.kind is None or examples.y is None:
             return None
         return self.kind.picture(examples, output, self.question)
+
+    def predictions(self, examples: Examples, output: FloatArray) -> Predictions | None:
+        """The same, as a report keeps it."""
+        if self.kind is None or examples.y is None:
+            return None
+        return self.kind.predictions(examples, output, self.question, self.data)
+
+    def judged(self, examples: Examples) -> Judge | None:
+        """How answers to these are scored; None without labels."""
+        if self.kind is None or examples.y is None:
+            return None
+        return self.kind.judged(examples, self.question, self.data)
 
     def confusion(self, examples: Examples, output: FloatArray) -> Confusion | None:
         """Which class was taken for which, where there are classes."""

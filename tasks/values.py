@@ -7,6 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from ..calibration.report.figures.predictions import (
+    SHOWN,
+    VALUES,
+    OutputValue,
+    Prediction,
+    Predictions,
+    png_of,
+)
 from ..calibration.report.picture import PREDICTED
 from ..models.data.dataset import Dataset
 from ..models.data.generated.formulas import INPUTS, formula_data
@@ -88,6 +96,28 @@ class Values(Kind):
     ) -> ValuePicture | None:
         assert examples.y is not None
         return ValuePicture(_flat(examples.y[: len(output)]), _flat(output))
+
+    def predictions(
+        self, examples: Examples, output: FloatArray, question: Question, data: Dataset
+    ) -> Predictions:
+        assert examples.y is not None
+        found, wanted = _flat(output), _flat(examples.y)
+        return Predictions(
+            kind="values",
+            samples=tuple(
+                Prediction(
+                    sample=examples.unit[i],
+                    picture=png_of(examples.x[i]),
+                    outputs=tuple(
+                        OutputValue(name=str(k), found=f, wanted=w)
+                        for k, (f, w) in enumerate(
+                            zip(found[i].tolist(), wanted[i].tolist())
+                        )
+                    )[:VALUES],
+                )
+                for i in range(min(len(output), SHOWN))
+            ),
+        )
 
     def unit(self, wanted: Array) -> float:
         """Their standard deviation."""

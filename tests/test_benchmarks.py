@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from test_beside import made
 from tiny_files import write_pictures
 
 from snn_deploy.targets.reference.target import Reference
@@ -130,3 +131,17 @@ def test_paper_tables_come_from_trained_and_deployed_networks(load, tmp_path) ->
     text = table.section("Boxes", found)
     score = found["ours"][0]["rows"]["hybrid"]["integers"]["score"]
     assert "| **hybrid, loihi semantics** | 12 |" in text and f"{score:.3f}" in text
+
+
+def test_energy_of_builds_stands_beside_every_opponent(load) -> None:
+    """Who loses is said, in the row and in the sentence."""
+    report = made()
+    text = "\n".join(load("energy").page({"net": {"ours": report}}))
+    for each in report.opponents.against:
+        (row,) = (
+            line
+            for line in text.splitlines()
+            if line.startswith(f"| {each.name.split('-bit ')[-1]} |")
+        )
+        assert ("**loses**" in row) == (each.factor > 1)
+    assert report.opponents.sentence in text

@@ -8,7 +8,8 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from snn_deploy.calibration.energy import energy_proxy, load_profile
+from snn_deploy.calibration.energy.profile import load_profile
+from snn_deploy.calibration.energy.terms import energy_proxy
 from snn_deploy.calibration.statistics import layer_statistics, total_statistics
 from snn_deploy.targets.contract import find_target
 from snn_deploy.toolchain.errors import ModelError

@@ -61,7 +61,7 @@ def test_build_writes_bundle_report_and_picture(build, monkeypatch, capsys, tmp_
         "constant box",
     }
     written = {path.name for path in (tmp_path / "out").iterdir()}
-    assert written == {"program.snn", "report.json", "report.png"}
+    assert written == {"program.snn", "report.json", "report.html", "report.png"}
     with Image.open(tmp_path / "out" / "report.png") as picture:
         assert min(picture.size) > 300
 

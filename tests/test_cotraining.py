@@ -126,22 +126,34 @@ def test_resume_refuses_another_choice(files):
             cotrain(model, pictures, folder / "m.snn", other, resume=True)
 
 
-def test_a_budget_that_no_epoch_keeps_is_said_and_the_last_network_written(files):
+def test_a_budget_that_no_epoch_keeps_is_said_and_the_nearest_network_written(files):
     model, pictures, folder = files
     tuned = folder / "tuned.snn"
     words = f"finetune {model} --data {pictures} --out {tuned} --steps 12"
     quick = "--adapt-epochs 1 --epochs 1 --max-rate-hz 0.1"
     ended = CliRunner().invoke(cli, [*words.split(), *quick.split()])
-    assert ended.exit_code == 0, ended.output
-    said = "no epoch kept to its budget: --max-rate-hz is 0.1, and the last epoch's"
+    assert ended.exit_code == 1, ended.output
+    said = "no epoch kept to its budget; the nearest, epoch 1, is kept: --max-rate-hz"
     assert f"warning: {said}" in ended.stderr
-    assert "nan" not in ended.stderr and "(best none)" in ended.stderr
+    assert "nan" not in ended.stderr and "(budget not met)" in ended.stderr
     found = json.loads(ended.stdout)["spikes"]
-    assert found["score"] is None and found["over_budget"].startswith(said)
+    assert found["over_budget"].startswith(said) and found["rate"] > 0.1
     noted = read_model(tuned).metadata["finetuned"]["validation"]["spikes"]
     assert noted == found
     built = build("reference", tuned, pictures, samples=2)
     assert found["over_budget"] in built.report.notes
+
+
+def test_a_converted_network_that_is_good_enough_is_not_trained(files):
+    model, pictures, folder = files
+    tuned = folder / "tuned.snn"
+    words = f"finetune {model} --data {pictures} --out {tuned} --steps 12"
+    bounds = "--max-rate-hz 1000 --max-energy-uj 5 --min-score 0"
+    ended = CliRunner().invoke(cli, [*words.split(), *bounds.split()])
+    assert ended.exit_code == 0, ended.output
+    (found,) = json.loads(ended.stdout).items()
+    assert found[0] == "start" and 0 < found[1]["energy"] < 5
+    assert build("reference", tuned, pictures, samples=2).report.energy
 
 
 def test_where_the_network_goes_is_tried_first(files, run_cli, capsys):

@@ -44,6 +44,7 @@ VENDORS = {
     "lava",
     "onnx",
     "nir",
+    "sanafe",
     "optuna",
     "distributed",
     "yaml",

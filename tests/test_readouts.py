@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special
 
+from snn_deploy.calibration.readout import linear_part
 from snn_deploy.toolchain.bundle.bundle import Bundle, load_bundle, save_bundle
 from snn_deploy.toolchain.errors import ModelError, UnsupportedLayer
 from snn_deploy.toolchain.graph import nodes as n
+from snn_deploy.toolchain.graph.functions import LeakyReLU
 from snn_deploy.toolchain.graph.graph import Graph
 from snn_deploy.toolchain.graph.interpret import interpret
 from snn_deploy.toolchain.passes.legalize.legalize import legalize
@@ -120,3 +122,17 @@ def test_between_read_out_and_answer_the_host_does_all():
     program = quantize(graph, np.ones((2, 5)) * 100, steps=9)
     kinds = [type(node) for node in program.decoder.graph.nodes]
     assert kinds[-4:] == [n.Softmax, n.Flatten, n.Dense, n.Output]
+
+
+def test_only_what_an_answer_goes_through_last_is_its_readout():
+    """A leaky rectifier before the last weights stays, a softmax after them goes."""
+    graph = Graph.chain(
+        n.Input("x", shape=(4,)),
+        LeakyReLU("leaky", slope=np.full(1, 0.1)),
+        n.Dense("sum", weight=np.ones((4, 4)), bias=np.ones(4)),
+        n.Softmax("p"),
+        n.Output("y"),
+    )
+    linear = linear_part(graph)
+    linear.check()
+    assert [node.name for node in linear.nodes] == ["x", "leaky", "sum", "y"]

@@ -67,6 +67,14 @@ def test_every_count_equals_counting_one_by_one(data):
         senders = [i for c in program.outgoing(layer.name) for i, _, _ in every[c]]
         visited = sum(sent[i] for i in senders)
         assert layer.synaptic_operations == visited / len(spikes), layer.name
+        weighed = {True: 0, False: 0}  # not 0, or 0: spikes through such synapses
+        for c in program.incoming(layer.name):
+            counts = result.spikes[c.source].sum(axis=(0, 1)).tolist()
+            for i, _, weight in every[c]:
+                weighed[weight != 0] += counts[i]
+        arrived = sum(weighed.values()) / len(spikes)
+        assert layer.incoming_operations == arrived, layer.name
+        assert layer.effective_operations == weighed[True] / len(spikes), layer.name
         incoming = [len(every[c]) for c in program.incoming(layer.name)]
         assert layer.incoming_synapses == sum(incoming), layer.name
         nonzero = sum(nonzero_synapses(c) for c in program.incoming(layer.name))
@@ -95,12 +103,15 @@ def test_total_is_the_sum_of_the_layers(data):
     for field in (
         "synapses",
         "synaptic_operations",
+        "incoming_operations",
+        "effective_operations",
         "incoming_synapses",
         "inactive_updates",
     ):
         expected = sum(getattr(layer, field) for layer in layers)
         assert getattr(total, field) == pytest.approx(expected), field
     assert total.active_updates == pytest.approx(total.spikes)
+    assert total.incoming_operations == pytest.approx(total.synaptic_operations)
 
 
 def chain(refractory: int) -> Program:
@@ -167,6 +178,9 @@ def test_figures_of_a_network_small_enough_to_count_by_hand():
     assert a.saturated == 0.25  # 9 of (20 − 2) / 2 spikes, in the first sample
     assert a.synaptic_operations == 10.5 * 3
     assert a.spikes_per_synapse == 10.5 * 3 / 12
+    assert (inputs.incoming_operations, a.incoming_operations) == (0.0, 23.0)
+    assert (b.incoming_operations, b.effective_operations) == (10.5 * 3, 0.0)
+    assert a.skipped_updates is None
     assert (a.incoming_synapses, b.incoming_synapses) == (4, 12)
     assert (a.nonzero_synapses, b.nonzero_synapses) == (4, 0)
     assert (inputs.macs, a.macs) == (0, None)
@@ -231,4 +245,5 @@ def test_macs_of_the_host_leave_padding_out():
     encoder = BiasEncoder(graph=graph, population="b", scale=1.0)
     host = host_statistics(replace(chain(1), encoder=encoder))
     assert (host.encoder_macs, host.decoder_macs) == (expected, 0)
+    assert (host.encoder_values, host.decoder_values) == (3, 3)
     assert host_statistics(chain(1)).encoder_macs == 0

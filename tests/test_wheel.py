@@ -80,7 +80,8 @@ def test_the_wheel_holds_the_data_that_the_code_reads(wheel):
     shipped = set(zipfile.ZipFile(wheel).namelist())
     for pattern in (
         *("calibration/devices/*.toml", "models/networks/*.snn"),
-        "sweeps/*.html",
+        *("calibration/opponents/*.toml", "sweeps/*.html"),
+        "calibration/report/page/templates/*",
     ):
         files = [path.relative_to(ROOT) for path in ROOT.glob(pattern)]
         assert files, pattern

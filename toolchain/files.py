@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import stat
 from pathlib import Path
@@ -13,6 +14,21 @@ def demand_regular(path: Path) -> None:
     """Raise OSError unless a regular file is there: a pipe or device may never end."""
     if not stat.S_ISREG(path.stat().st_mode):
         raise OSError(errno.EINVAL, "it is no regular file", str(path))
+
+
+def sha256_of(path: Path) -> str:
+    """Hash of a file; of a folder, of its files' names and contents, in order.
+
+    Raises:
+        OSError: one cannot be read.
+    """
+    if path.is_file():
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    whole = hashlib.sha256()
+    for file in sorted(p for p in path.rglob("*") if p.is_file()):
+        whole.update(file.relative_to(path).as_posix().encode())
+        whole.update(hashlib.sha256(file.read_bytes()).digest())
+    return whole.hexdigest()
 
 
 def parse_json(text: str | bytes) -> Any:

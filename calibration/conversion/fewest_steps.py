@@ -9,6 +9,7 @@ from ..choice import Choice
 STEPS = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 WITHIN = 0.01  # of the limit, at these steps and any more
 SHORT = 0.005  # of the mean at more steps, which few samples let err less than one
+LAST = 3  # numbers of steps whose mean is the limit where the network's is not reached
 BEYOND = 4  # times as many steps must not do better
 
 
@@ -17,11 +18,12 @@ def fewest_steps(
 ) -> tuple[int, Mapping[int, float]]:
     """The fewest steps from which the score stays within WITHIN of its limit.
 
-    The limit is the float network's score or, where that is never reached, the best
-    score of all steps. Steps SHORT of what more bring on average are not enough: a
-    single score of few samples errs, and is the likelier to be chosen where it errs to
-    the good. Nothing is tried beyond BEYOND times as many steps as were
-    enough, nor steps that do not reach the last population and leave as many to it.
+    The limit is the float network's score or, where that is never reached, the mean
+    score of the LAST numbers of steps. Steps SHORT of what more bring on average are
+    not enough: a single score of few samples errs, and is the likelier to be chosen
+    where it errs to the good. Nothing is tried beyond BEYOND times as many steps as
+    were enough, nor steps that do not reach the last population and leave as many to
+    it.
 
     >>> found, curve = fewest_steps(lambda steps: 1 - 1 / steps**2, 3, 1.0)
     >>> found, sorted(curve)
@@ -41,7 +43,10 @@ def fewest_steps(
         if 0 < BEYOND * _good_since(curve, limit) < steps:
             break
         curve[steps] = score_at(steps)
-    found = _good_since(curve, limit) or _good_since(curve, max(curve.values()))
+    found = _good_since(curve, limit)
+    if not found:
+        last = sorted(curve)[-LAST:]
+        found = _good_since(curve, sum(map(curve.__getitem__, last)) / len(last))
     return found or max(curve), curve
 
 
@@ -67,6 +72,6 @@ def choice_of(steps: int, curve: Mapping[int, float], limit: float) -> Choice:
         value=str(steps),
         basis=f"score within {WITHIN:.0%} of the float network's {limit:.3f}"
         if curve[steps] >= limit - WITHIN * abs(limit)
-        else f"as good as any steps; the float network's is {limit:.3f}",
+        else f"as good as most steps; the float network's is {limit:.3f}",
         instead=scores,
     )

@@ -12,7 +12,7 @@ from rich.text import Text
 from ...toolchain.visible import visible
 from ..guilt.guilt import Guilt
 from ..guilt.layer import LayerGuilt
-from .terminal import three_digits
+from .numbers import three_digits
 
 Columns = Sequence[tuple[str, Callable[[LayerGuilt], str]]]
 

@@ -15,7 +15,9 @@ import numpy as np
 from ...toolchain.errors import DataError
 from ...toolchain.program.host import BoolArray
 from ...toolchain.program.recording import Recording
-from .report import write_files
+from ...toolchain.visible import visible
+from .numbers import energy
+from .report import Report, write_files
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -82,11 +84,13 @@ def drawn(
     sample: int = 0,
     answers: Answers | None = None,
     kind: str = "png",
+    of: Report | None = None,
 ) -> bytes:
     """The file of a picture.
 
     Top: samples with the network's answers. Below: which neuron spiked
     when in one sample (where the recording has spikes), and the mean rates over all.
+    On top of all, the title of the report ``of`` the run, where there is one.
 
     Raises:
         DataError: there is no such sample.
@@ -98,9 +102,24 @@ def drawn(
     content = io.BytesIO()
     with blank_figure() as figure:
         _draw(figure, recording, sample, answers)
+        if of is not None:
+            figure.suptitle(title_of(of), fontsize=11, x=0.01, ha="left")
         metadata = {"Date": None} if kind == "svg" else None
         figure.savefig(content, format=kind, dpi=150, metadata=metadata)
     return content.getvalue()
+
+
+def title_of(report: Report) -> str:
+    """Model and target, score and energy."""
+    model = visible(report.provenance.model) if report.provenance else "network"
+    words = [f"{model} on {visible(report.target)}"]
+    if report.scores:
+        score = report.scores[0]
+        words.append(f"{visible(score.metric)} {score.value:.3f} ({score.name})")
+    found = report.energy.whole or report.energy.total.total
+    if found is not None:
+        words.append(f"{energy(found.value)} an inference (estimated)")
+    return " · ".join(words)
 
 
 @contextmanager

@@ -5,43 +5,76 @@ from __future__ import annotations
 import json
 import types
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
-from importlib.metadata import version
+from dataclasses import (
+    MISSING,
+    asdict,
+    dataclass,
+    field,
+    fields,
+    is_dataclass,
+)
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from ...toolchain.bundle.archive import write_together
 from ...toolchain.errors import DataError
 from ...toolchain.files import demand_regular, parse_json
-from ...toolchain.program.program import Program
-from ...toolchain.program.recording import Recording
 from ..choice import Choice
-from ..energy import DeviceProfile, EnergyProxy, energy_proxy
+from ..counts.footprint import Footprint
+from ..counts.neurobench import Metric
+from ..counts.traffic import Traffic
+from ..energy.chip_time import ChipTime
+from ..energy.mode import Mode
+from ..energy.power_log import MeasuredEnergy
+from ..energy.terms import EnergyProxy
 from ..findings.finding import Finding, worthless
+from ..opinion.opinion import SecondOpinion
+from ..opponents.standing import Standing
 from ..overflow import Overflow
-from ..statistics import (
-    HostStatistics,
-    LayerStatistics,
-    host_statistics,
-    layer_statistics,
-    total_statistics,
-)
+from ..provenance import Provenance
+from ..statistics import HostStatistics, LayerStatistics
+from .figures.figures import Figures
+from .migrations import migrated
 
-SCHEMA = 3
+SCHEMA = 4
 LARGEST = 1e300  # of any figure; beyond it, sums of floats overflow
-Label = Literal["counted", "estimated (proxy)", "measured"]
-LABELS: Mapping[str, Label] = {
+LABELS: Mapping[str, Mode] = {
     "layers": "counted",
     "total": "counted",
     "host": "counted",
     "utilization": "counted",
+    "traffic": "counted",
+    "memory": "counted",
     "overflows": "counted",
-    "energy": "estimated (proxy)",
+    "energy": "estimated",
+    "chip_time": "estimated",
+    "second_opinion": "simulated",
+    "opponents": "estimated",
+    "measured": "measured",
     "timings": "measured",
     "wall_time": "measured",
     "confusion": "counted",
 }
-"""Field of a Report → what kind of figure it holds; a Score carries its own."""
+"""Field of a Report → what kind of figure it holds; a Score carries its own, and so do
+the terms of the energy and NeuroBench's metrics."""
+SOURCES: Mapping[str, str] = {
+    "layers": "spikes that the target recorded, times each neuron's own fan-out",
+    "total": "the sum of the layers",
+    "host": "the Graphs of encoder and decoder, products with padding left out",
+    "utilization": "the placement on cores",
+    "traffic": "recorded spikes along the placement's axons",
+    "memory": "widths of weights, state and addresses as the core stores them",
+    "overflows": "calibration data, and bounds from the weights",
+    "energy": "counts times constants, each with its publication: its terms",
+    "chip_time": "published times of events times counts, core by core",
+    "second_opinion": "SANA-FE, handed the placement and the recorded spikes",
+    "opponents": "published energies of a multiply-accumulate times counts",
+    "measured": "a power log that was read in",
+    "timings": "this computer's clock",
+    "wall_time": "this computer's clock",
+    "confusion": "answers held to labels",
+}
+"""Field of a Report → where its figures are from."""
 
 Utilization = Mapping[str, Mapping[str, tuple[int, int]]]
 """Population, or ``CHIP`` → resource → (used, max)."""
@@ -54,7 +87,7 @@ class Score:
     name: str  # "integer SNN", "float ANN", "constant box", …
     metric: str  # "mean IoU", …
     value: float
-    label: Label
+    label: Mode
     note: str = ""
     low: float | None = None  # 95 % interval, where the samples are few
     high: float | None = None
@@ -116,6 +149,17 @@ class Report:
     notes: tuple[str, ...] = ()  # what a reader of the scores must know
     findings: tuple[Finding, ...] = ()  # what is wrong, and what mends it
     calibration: tuple[Choice, ...] = ()
+    provenance: Provenance | None = None  # None: not recorded, as the next
+    figures: Figures | None = None
+    memory: tuple[Footprint, ...] = ()
+    traffic: Traffic | None = None
+    neurobench: tuple[Metric, ...] = ()
+    measured: MeasuredEnergy | None = None
+    chip_time: ChipTime | None = None
+    second_opinion: SecondOpinion | None = None
+    opponents: Standing | None = None
+    unavailable: Mapping[str, str] = field(default_factory=dict)
+    """Figure that there is none of → why."""
 
     @property
     def worthless(self) -> bool:
@@ -128,7 +172,8 @@ class Report:
         Raises:
             DataError: a figure is not a number.
         """
-        table = {**asdict(self), "labels": dict(LABELS)}
+        about = {"labels": dict(LABELS), "sources": dict(SOURCES)}
+        table = {**asdict(self), **about}
         try:
             text = json.dumps(table, indent=2, ensure_ascii=False, allow_nan=False)
         except ValueError as error:
@@ -147,7 +192,7 @@ class Report:
 
     @classmethod
     def from_json(cls, path: str | Path) -> Report:
-        """Read a report that ``to_json`` wrote.
+        """Read a report that ``to_json`` wrote, now or in an older version.
 
         Raises:
             DataError: there is none, it is damaged, or of a newer schema.
@@ -173,83 +218,17 @@ class Report:
                 f"Report {str(path)!r}: its schema is {schema}, this version reads up "
                 f"to {SCHEMA}; install a newer snn-deploy"
             )
-        if schema < SCHEMA:
-            raise DataError(
-                f"Report {str(path)!r}: its schema is {schema}, of an older version "
-                "that knew no findings; run the program.snn beside it again with "
-                "`snn-deploy run`"
-            )
-        table.pop("labels", None)
+        if schema < 1:
+            raise DataError(f"Report {str(path)!r}: there is no schema {schema}")
+        for about in ("labels", "sources"):
+            table.pop(about, None)
         try:
-            report: Report = revive(cls, table, "report")
+            report: Report = revive(cls, migrated(table, SCHEMA), "report")
         except ValueError as error:
             raise DataError(
                 f"Report {str(path)!r}: it is damaged ({error}); build it again"
             ) from error
         return report
-
-
-def measure(
-    program: Program,
-    recording: Recording,
-    profile: DeviceProfile,
-    *,
-    source: str,
-    scores: tuple[Score, ...] = (),
-    utilization: Utilization | None = None,
-    overflows: tuple[Overflow, ...] = (),
-    timings: tuple[StepTime, ...] = (),
-    confusion: Confusion | None = None,
-    notes: tuple[str, ...] = (),
-    findings: tuple[Finding, ...] = (),
-    calibration: tuple[Choice, ...] = (),
-) -> Report:
-    """Program and Recording → Report.
-
-    Args:
-        program: what ran.
-        recording: what it did; counts are enough.
-        profile: the device whose energy is estimated.
-        source: where the samples are from, in words.
-        scores: of the task, with those of the baselines.
-        utilization: of the target's resources; empty where it has none.
-        overflows: as found in calibration.
-        timings: of the build's steps.
-        confusion: of the classes, where there are any.
-        notes: what a reader of the scores must know.
-        findings: what is wrong, and what mends it.
-        calibration: what it chose.
-
-    Raises:
-        DataError: the recording is empty or not one of this Program.
-    """
-    layers = layer_statistics(program, recording)
-    return Report(
-        schema=SCHEMA,
-        tool_version=version("snn-deploy"),
-        target=recording.target,
-        kind=recording.kind,
-        dt=recording.dt,
-        steps=recording.steps,
-        presentation=recording.dt * recording.steps,
-        settle=program.decoder.settle,
-        readout_tau=program.decoder.tau_syn,
-        source=source,
-        samples=recording.samples,
-        layers=layers,
-        total=total_statistics(program, recording),
-        host=host_statistics(program),
-        utilization=utilization or {},
-        energy=energy_proxy(layers, profile),
-        scores=scores,
-        overflows=overflows,
-        timings=timings,
-        wall_time=recording.wall_time,
-        confusion=confusion,
-        notes=notes,
-        findings=findings,
-        calibration=calibration,
-    )
 
 
 def write_files(files: Mapping[Path, bytes]) -> None:
@@ -273,7 +252,11 @@ def revive(kind: Any, value: Any, where: str) -> Any:
     origin, args = get_origin(kind), get_args(kind)
     if isinstance(kind, type) and is_dataclass(kind):
         names = [field.name for field in fields(kind)]
-        needed = {f.name for f in fields(kind) if f.default is MISSING}
+        needed = {
+            f.name
+            for f in fields(kind)
+            if f.default is MISSING and f.default_factory is MISSING
+        }
         if not isinstance(value, dict) or not needed <= set(value) <= set(names):
             raise ValueError(f"{where} must hold {', '.join(names)}")
         hints = get_type_hints(kind)

@@ -1,132 +1,128 @@
-"""A Report on the terminal: one table, then what its figures are and mean."""
+"""A Report on the terminal: verdict and score, one table, and what its figures are."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from ...toolchain.passes.place.limits import CHIP
 from ...toolchain.visible import visible
-from ..energy import Constant
 from ..findings.finding import Finding
 from ..overflow import MAX_Q, MAX_U, Overflow
-from ..statistics import LayerStatistics, Rate
+from .beside_lines import opinion_lines, opponent_lines, time_line
+from .energy_lines import energy_details, energy_line, measured_lines
+from .numbers import three_digits
 from .report import Confusion, Report, Score
+from .table import layer_table
 
-HEADERS = (
-    "layer",
-    "neurons",
-    "cores",
-    "mean\nHz",
-    "med.\nHz",
-    "p99\nHz",
-    "mean\n/step",
-    "silent\n%",
-    "sat.\n%",
-    "spikes\n/inf.",
-    "synops\n/inf.",
-    "syn-\napses",
-    "not 0\n%",
-    "ANN\nMACs",
-    "energy\nproxy",
-)
-PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
-JOULES = ((1.0, "J"), (1e-3, "mJ"), (1e-6, "µJ"), (1e-9, "nJ"), (1e-12, "pJ"))
 MISTAKES = 3  # pairs of classes that are named
 KEY = 10  # columns of the words before the lines
+Lines = Sequence[tuple[str, str]]
 
 
 def print_report(
-    report: Report, console: Console, next_steps: Sequence[str] = ()
+    report: Report,
+    console: Console,
+    next_steps: Sequence[str] = (),
+    *,
+    wide: bool = False,
 ) -> None:
-    """Print the report; best at 100 columns or more.
+    """Print the report: verdict and score, the table, what its figures are and mean.
 
     Args:
         report: what to print.
-        console: where to.
+        console: where to; the table takes 80 columns.
         next_steps: what the caller would have the user do next, a line each.
+        wide: all columns of the table, and the energy term by term.
     """
-    console.print(_table(report), crop=False, soft_wrap=True)
+    _print_lines(_first_lines(report), console)
     console.print()
-    lines = Table.grid(padding=(0, 2, 0, 0))
-    for name, text in _lines(report):
-        lines.add_row(Text(f"{name:<{KEY - 2}}", style="bold"), Text(visible(text)))
-    console.print(lines, highlight=False)
+    console.print(layer_table(report, wide=wide), crop=False, soft_wrap=True)
+    console.print()
+    _print_lines(_lines(report, wide), console)
     for step in next_steps:
         line = Text.assemble((f"{'next':<{KEY}}", "bold green"), visible(step))
         console.print(line, highlight=False, soft_wrap=True)
 
 
-def _table(report: Report) -> Table:
-    """The layers, the core in the footer; never narrower than its figures."""
-    rows = [
-        _cells(report, layer, layer.name, energy.total.value)
-        for layer, energy in zip(report.layers, report.energy.layers)
-    ]
-    total = _cells(report, report.total, CHIP, report.energy.total.total.value)
-    table = Table(box=SIMPLE_HEAD, padding=0, show_edge=False, show_footer=True)
-    for header, cells in zip(HEADERS, zip(*rows, total)):
-        words = (*header.split("\n"), *cells)
-        table.add_column(
-            header,
-            Text(cells[-1], style="bold"),
-            justify="left" if header == "layer" else "right",
-            no_wrap=True,
-            min_width=max(len(word) for word in words),
-        )
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    return table
+def _print_lines(lines: Lines, console: Console) -> None:
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    before = ""
+    for name, text in lines:
+        key = "" if name == before else name
+        grid.add_row(Text(f"{key:<{KEY - 2}}", style="bold"), Text(visible(text)))
+        before = name
+    console.print(grid, highlight=False)
 
 
-def _cells(
-    report: Report, layer: LayerStatistics, place: str, joules: float
-) -> list[str]:
-    """A row; ``place`` is whose utilization it has."""
-    rates: tuple[Rate, ...] = (layer.mean_rate, layer.median_rate, layer.p99_rate)
-    cores = report.utilization.get(place, {}).get("cores")
-    return [
-        visible(layer.name),
-        str(layer.neurons),
-        str(cores[0]) if cores else "–",
-        *(three_digits(rate.hz) for rate in rates),
-        f"{layer.mean_rate.per_step:.3f}",
-        f"{100 * layer.silent:.0f}",
-        f"{100 * layer.saturated:.0f}",
-        shorten(layer.spikes),
-        shorten(layer.synaptic_operations),
-        shorten(layer.incoming_synapses),
-        _percent(layer.nonzero_synapses, layer.incoming_synapses),
-        "–" if layer.macs is None else shorten(layer.macs),
-        energy(joules),
-    ]
+def _first_lines(report: Report) -> Lines:
+    """What a reader wants to know first."""
+    lines = [("verdict", verdict(report))]
+    lines += [("score", line) for line in score_lines(report.scores)]
+    lines.append(("energy", energy_line(report.energy)))
+    if report.measured is not None:
+        lines += [("measured", line) for line in measured_lines(report.measured)]
+    return lines
 
 
-def _lines(report: Report) -> list[tuple[str, str]]:
+def verdict(report: Report) -> str:
+    """How well it works, and whether anything is wrong, in one sentence."""
+    errors = [f for f in report.findings if f.severity == "error"]
+    if report.worthless:
+        return f"the answers are worth nothing: {errors[0].message}"
+    warnings = len(report.findings)
+    wrong = f"; {warnings} warning{'s' if warnings > 1 else ''} below"
+    found = wrong if warnings else "; nothing was found wrong"
+    if not report.scores:
+        return f"no score, since there are no labels{found}"
+    ours = report.scores[0]
+    said = f"{ours.metric} {ours.value:.3f}"
+    for other in report.scores:
+        if other.metric == ours.metric and other.name == "float ANN":
+            less = other.value - ours.value
+            word = "less" if less >= 0 else "more"
+            said += f", {abs(less):.3f} {word} than the float ANN"
+    return f"{said}{found}"
+
+
+def _lines(report: Report, wide: bool) -> Lines:
     lines = [("run", _run(report)), ("figures", _figures(report))]
-    lines += zip(("energy", "", ""), _energy_lines(report))
+    lines += [("energy", x) for x in energy_details(report.energy, wide=wide)]
+    if report.second_opinion is not None:
+        found = opinion_lines(report.second_opinion, wide=wide)
+        lines += [("opinion", line) for line in found]
+    if report.chip_time is not None:
+        lines.append(("time", time_line(report.chip_time)))
     if report.total.spikes_per_synapse is not None:
         lines.append(("sparsity", _sparsity(report)))
+    if report.opponents is not None:
+        found = opponent_lines(report.opponents, wide=wide)
+        lines += [("against", line) for line in found]
     used = report.utilization.get(CHIP, {}).items()
     if used:
         lines.append(("use", " · ".join(f"{n} {u} of {m}" for n, (u, m) in used)))
     lines += [("overflow", _overflow(o)) for o in report.overflows if o.could_overflow]
-    lines += [("score", line) for line in score_lines(report.scores)]
     if report.confusion is not None and report.confusion.worst:
         lines.append(("confused", _mistakes(report.confusion)))
+    if wide:
+        lines += [("neurobench", line) for line in _metrics(report)]
+        lines += [("missing", f"{k}: {why}") for k, why in report.unavailable.items()]
     lines += [("chosen", str(choice)) for choice in report.calibration]
     lines += [("note", note) for note in report.notes]
     lines += finding_lines(report.findings)
     return lines
 
 
-def _percent(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.0f}" if whole else "–"
+def _metrics(report: Report) -> list[str]:
+    """NeuroBench's, by their names."""
+    return [
+        f"{m.name} {'none' if m.value is None else f'{m.value:.6g}'}: {m.source}"
+        for m in report.neurobench
+    ]
 
 
 def _sparsity(report: Report) -> str:
@@ -138,9 +134,7 @@ def _sparsity(report: Report) -> str:
         return f"{a_synapse} and inference; the ANN's MACs are not known here"
     return (
         f"{three_digits(total.synaptic_operations / total.macs)} synaptic operations a "
-        f"MAC of the ANN that the core takes the place of, {a_synapse}; published "
-        "break-even with a conventional network: 1.72 (Davidson & Furber 2021), "
-        "0.15–1.38 (Dampfhoffer et al. 2022)"
+        f"MAC of the ANN that the core takes the place of, {a_synapse}"
     )
 
 
@@ -156,32 +150,11 @@ def _run(report: Report) -> str:
 
 def _figures(report: Report) -> str:
     return (
-        "counted: rates, spikes, synops (of the spikes that a layer sends), synapses "
-        "and the ANN's MACs (into it) · estimated (proxy): energy · measured: "
+        "all of one inference, the mean over samples · counted: neurons, spikes, "
+        "synaptic operations (every spike times the synapses that it visits) and "
+        "multiply-accumulates (MACs) of the conventional network (ANN), both into the "
+        "layer · estimated: energy, published constants times counts · measured: "
         f"{report.wall_time:.2f} s for all samples on this computer"
-    )
-
-
-def _energy_lines(report: Report) -> list[str]:
-    proxy, profile, host = report.energy, report.energy.profile, report.host
-    total = proxy.total.total
-    return [
-        f"{proxy.title}: {energy(total.value)} an inference, band "
-        f"{energy(total.low)} to {energy(total.high)}",
-        f"{profile.name} ({profile.device}): "
-        f"synaptic operation {_constant(profile.synaptic_operation)} · "
-        f"active update {_constant(profile.active_update)} · "
-        f"inactive update {_constant(profile.inactive_update)}",
-        f"excluded: {', '.join(profile.excluded)}; the host computes "
-        f"{shorten(host.encoder_macs)} MACs before and {shorten(host.decoder_macs)} "
-        "after",
-    ]
-
-
-def _constant(constant: Constant) -> str:
-    return (
-        f"{constant.value:g} {constant.unit} "
-        f"[{constant.low:g}–{constant.high:g}, {constant.tag}]"
     )
 
 
@@ -219,40 +192,6 @@ def finding_lines(findings: Sequence[Finding]) -> list[tuple[str, str]]:
         told = replace(first, message=f"{first.message}{likewise}")
         lines.append((severity, str(told)))
     return lines
-
-
-def three_digits(value: float) -> str:
-    """About three digits.
-
-    >>> [three_digits(x) for x in (0, 0.137, 13.75, 333.3)]
-    ['0.00', '0.14', '13.8', '333']
-    """
-    decimals = 0 if value >= 99.95 else 1 if value >= 9.995 else 2
-    return f"{value:.{decimals}f}"
-
-
-def shorten(value: float) -> str:
-    """Three digits and a prefix.
-
-    >>> [shorten(x) for x in (7, 0.5, 12_345, 2_000_000)]
-    ['7', '0.50', '12.3k', '2.00M']
-    """
-    for scale, prefix in PREFIXES:
-        if value >= scale:
-            return f"{three_digits(value / scale)}{prefix}"
-    return str(int(value)) if value == int(value) else three_digits(value)
-
-
-def energy(joules: float) -> str:
-    """Three digits and a unit.
-
-    >>> [energy(x) for x in (0.0, 2.36e-11, 1.5e-6)]
-    ['0 J', '23.6 pJ', '1.50 µJ']
-    """
-    for scale, unit in JOULES:
-        if joules >= scale:
-            return f"{three_digits(joules / scale)} {unit}"
-    return "0 J" if joules == 0 else f"{joules:.1e} J"
 
 
 def _interval(score: Score) -> str:

@@ -13,7 +13,9 @@ from .hybrid import HybridNetwork
 
 Rates = Mapping[str, tf.Tensor]
 """Population → Hz, (samples, neurons)."""
-AIM = 0.97  # of a budget: other samples than the training's must keep to it too
+AIM = 0.97  # of a bound: what an epoch still moves, must keep to it too
+RECENT = 0.1  # weight of a batch in the mean of the last ones
+TRUSTED = 1.5  # most that training samples are taken to differ from validation's
 
 
 @dataclass(frozen=True)
@@ -117,28 +119,39 @@ def synops(network: HybridNetwork, steps: int) -> Measure:
     )
 
 
-BUDGETS: dict[str, Callable[[HybridNetwork, int], Measure]] = {
+BOUNDED: dict[str, Callable[[HybridNetwork, int], Measure]] = {
     "max_rate_hz": mean_rate,
     "max_synops": synops,
+    "max_energy_uj": synops,  # the share of the energy that training can change
 }
-"""Name of a budget in the recipe → what it limits."""
+"""Bound of a ``Budget`` → what is trained to keep to it."""
 
 
-class Budget:
-    """A limit that the mean over samples should keep to.
+class Limit:
+    """An amount that the mean over samples should keep to.
 
     penalty = λ · max(amount / aim − 1, 0); after every batch λ ← max(0, λ + η · (amount
     / aim − 1)): dual ascent. λ grows until the limit holds; below the limit nothing
     pushes, however large λ has become, and λ falls back.
+
+    The limit is one on validation samples, which may fire more than training samples
+    do, so after each epoch the aim follows their ratio.
     """
 
-    def __init__(self, measure: Measure, most: float) -> None:
-        self.measure, self.most = measure, most
-        self.multiplier = tf.Variable(0.0, trainable=False)
+    def __init__(self, measure: Measure, multiplier: float = 0.0) -> None:
+        self.measure = measure
+        self.multiplier, self.aim, self.seen = (
+            tf.Variable(x, trainable=False) for x in (multiplier, math.inf, 0.0)
+        )
+
+    @property
+    def memory(self) -> list[tf.Variable]:
+        """What a resumed run must have again."""
+        return [self.multiplier, self.aim, self.seen]
 
     def excess(self, rates: Rates) -> tf.Tensor:
         """How far the mean over samples is above what is aimed at, relatively."""
-        return tf.reduce_mean(self.measure(rates)) / (AIM * self.most) - 1
+        return tf.reduce_mean(self.measure(rates)) / self.aim - 1
 
     def penalty(self, rates: Rates) -> tf.Tensor:
         """What is added to the loss."""
@@ -148,3 +161,17 @@ class Budget:
         """Move the multiplier after a batch."""
         moved = self.multiplier + pace * self.excess(rates)
         self.multiplier.assign(tf.maximum(moved, 0.0))
+        amount = tf.reduce_mean(self.measure(rates))
+        before = tf.where(self.seen > 0, self.seen, amount)
+        self.seen.assign(before + RECENT * (amount - before))
+
+    def steer(self, found: float, most: float) -> None:
+        """Move the aim after an epoch.
+
+        Args:
+            found: what validation samples have of the amount.
+            most: that they may have.
+        """
+        seen = float(self.seen)
+        ratio = seen / found if seen and found else 1.0
+        self.aim.assign(AIM * most * min(max(ratio, 1 / TRUSTED), TRUSTED))

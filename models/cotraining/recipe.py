@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from ...toolchain.errors import DataError
 from ..training.losses import find_loss
-from .rate_control import BUDGETS, Band
+from .budget import Budget, Measured, Missed, unmet
+from .rate_control import Band
 from .semantics import find_semantics
 
 MOST_STEPS = 10**6  # a sample's presentation
@@ -25,14 +26,14 @@ class Recipe:
     temperature: float = 2.0  # of teacher and network, where they tell classes apart
     unit: float = 1.0  # in which a loss of values takes outputs and answers
     steps: int = 32  # per sample
-    epochs: int = 10
+    epochs: int = 10  # 0: it is measured only
     batch: int = 16  # samples
     learning_rate: float = 0.001  # of the first epoch; falls to 0 as half a cosine
     band: Band = Band()  # of every population without its own
     bands: Mapping[str, Band] | None = None  # population → its own band
-    max_rate_hz: float | None = None  # Hz, mean over the neurons of the core
-    max_synops: float | None = None  # synaptic operations per inference
-    dual_rate: float = 0.02  # by which a budget's multiplier grows, each batch
+    budget: Budget = Budget()  # on validation samples
+    dual_rate: float = 0.02  # by which a bound's multiplier grows, each batch
+    multipliers: Mapping[str, float] | None = None  # that bounds begin with
     patience: int = 0  # epochs without a better score before it ends; 0: never
     seed: int = 0
 
@@ -40,12 +41,12 @@ class Recipe:
         """Raise DataError for something that cannot be trained with."""
         find_semantics(self.semantics)
         find_loss(self.loss)
-        positive = ("steps", "epochs", "batch", "learning_rate", "temperature", "unit")
-        for name in (*positive, *BUDGETS):
+        positive = ("steps", "batch", "learning_rate", "temperature", "unit")
+        for name in positive:
             value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and value > 0):
+            if not (math.isfinite(value) and value > 0):
                 raise DataError(f"{name} is {value}; it must be greater than 0")
-        for name in ("patience", "dual_rate"):
+        for name in ("epochs", "patience", "dual_rate"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise DataError(f"{name} is {value}; it must be 0 or greater")
@@ -61,43 +62,25 @@ class Recipe:
             raise DataError(f"steps is {self.steps:.3g}; at most {MOST_STEPS} are run")
         if not 0 <= self.seed < 2**32:
             raise DataError(f"seed is {self.seed}; 0 … 2^32 − 1 is allowed")
+        self.budget.check()
         for band in (self.band, *(self.bands or {}).values()):
             band.check()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Progress:
-    """How fine-tuning stands after an epoch; epoch 0 is the network as it was given.
-
-    Rates and synaptic operations are those of the validation samples.
-    """
+class Progress(Measured):
+    """How fine-tuning stands after an epoch; epoch 0 is the network as it was given."""
 
     epoch: int
     epochs: int
     loss: float | None  # mean over the epoch's batches; None of epoch 0
-    score: float  # on the validation samples; the higher the better
     label: str  # name of the score
-    best_score: float | None  # None until an epoch keeps to the budgets
-    best_epoch: int  # until then, the last
-    rate: float  # Hz, mean over the neurons of the core
-    synops: float  # per inference
-    multipliers: Mapping[str, float]  # budget → its multiplier
-    over: Mapping[str, tuple[float, float]]
-    """Budget → what this epoch's network takes of it, and what is allowed; of those it
-    does not keep to."""
+    best: Measured  # of the network that is kept so far
+    best_epoch: int
+    missed: tuple[Missed, ...]  # bounds that it does not keep to
+    multipliers: Mapping[str, float]  # bound → its multiplier
 
     @property
     def over_budget(self) -> str | None:
-        """What must be said where no epoch kept to the budgets, so that the last one's
-        network is the result."""
-        if self.best_score is not None or not self.over:
-            return None
-        each = [
-            f"--{name.replace('_', '-')} is {most:g}, and the last epoch's network, "
-            f"which is kept, has {found:.4g} (validation samples)"
-            for name, (found, most) in self.over.items()
-        ]
-        return (
-            f"no epoch kept to its budget: {'; '.join(each)}; allow more, or train "
-            "for more --epochs"
-        )
+        """What must be said where training did not bring it within its budget."""
+        return unmet(self.missed, self.best_epoch) if self.epochs else None

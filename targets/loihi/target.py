@@ -64,7 +64,7 @@ class EmulatorSession(Session):
 
     def __init__(self, target: Target, program: Program, placement: Placement) -> None:
         super().__init__(target, program)
-        self.placement = placement
+        self._placement = placement
         self._neurons: Mapping[str, IntArray] = {
             p.name: np.concatenate([b.neurons for b in placement.blocks(p.name)])
             for p in program.populations
@@ -82,6 +82,11 @@ class EmulatorSession(Session):
                 ) from error
             self.assembly = assemble(program, placement)
             self._emulator = EmulatorInterface(self.assembly.model, seed=0)
+
+    @property
+    def placement(self) -> Placement:
+        """Where the neurons are."""
+        return self._placement
 
     @property
     def utilization(self) -> Utilization:

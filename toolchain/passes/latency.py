@@ -38,3 +38,14 @@ def unequal_depths(program: Program) -> dict[str, int]:
             found[p.name] = max(ways) - min(ways)
         before[p.name] = depth[p.name]
     return found
+
+
+def depth_notes(program: Program) -> tuple[str, ...]:
+    """Where branches of unequal depth meet, in words; empty where none do."""
+    steps = max(unequal_depths(program).values(), default=0)
+    if not steps:
+        return ()
+    return (
+        f"branches of unequal depth: where they meet, up to {steps} of the first of "
+        f"{program.timing.steps} steps see some of them alone",
+    )

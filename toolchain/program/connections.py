@@ -124,6 +124,17 @@ class Connection:
         return np.repeat(taps * self.outputs, self.inputs).astype(np.int64)
 
     @cached_property
+    def nonzero_fan_out(self) -> npt.NDArray[np.int64]:
+        """Of these, the synapses whose weight is not 0, (source neurons,)."""
+        units = math.prod(self.source_shape) // self.inputs
+        held = np.count_nonzero(self.kernels, axis=2)  # (matrices, inputs)
+        of_input = [
+            np.bincount(self.taps.source, held[self.taps.kernel, i], minlength=units)
+            for i in range(self.inputs)
+        ]
+        return np.stack(of_input, axis=1).reshape(-1).astype(np.int64)
+
+    @cached_property
     def nonzero(self) -> int:
         """Synapses whose weight is not 0."""
         nonzero = np.count_nonzero(self.kernels, axis=(1, 2))

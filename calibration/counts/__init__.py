@@ -1,0 +1,1 @@
+"""Counts beyond spikes and synapses: updates, hops, memory, NeuroBench's metrics."""

@@ -1,0 +1,1 @@
+"""Energy of an inference: published constants times counts, or a power log."""

@@ -1,0 +1,1 @@
+"""The numbers behind every figure of a report's page."""

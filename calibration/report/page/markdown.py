@@ -1,0 +1,45 @@
+"""A Report as Markdown, for the description of a pull request."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from markupsafe import Markup, escape
+
+from ....toolchain.passes.place.limits import CHIP
+from ..report import Report
+from .fields import Field, value_of
+from .formats import formatted
+from .questions import advice, cost, fit, quality
+from .templates import rendered
+
+SPECIAL = re.compile(r"([\\`*_{}\[\]#|~!()$@])")
+
+
+def markdown_of(report: Report) -> str:
+    """The four answers and the layers; every name is text, whatever it holds.
+
+    Raises:
+        DataError: a figure of the report is not a number.
+    """
+    return rendered(
+        "report.md.jinja",
+        report=Field(json.loads(report.encoded())),
+        quality=quality(report),
+        cost=cost(report),
+        fit=fit(report),
+        advice=advice(report),
+        chip=CHIP,
+        md=plain,
+    )
+
+
+def plain(field: Field, form: str = "text") -> Markup:
+    r"""A value in a format, without anything that Markdown or HTML would obey.
+
+    >>> print(plain(Field("<b>|x|")))
+    &lt;b&gt;\|x\|
+    """
+    text = SPECIAL.sub(r"\\\1", formatted(value_of(field), form))
+    return escape(text)
