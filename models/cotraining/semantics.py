@@ -12,7 +12,7 @@ whole numbers up to 2^24 without an error, that is of up to 132,104 synapses of 
 neuron; ``hybrid`` refuses more. The recursion of u and v is int32. A connection has no
 memory of its own, so it is applied to all samples and steps at once, and only the
 neurons' recursion goes through the steps; where there is a loop, all of it does
-(``together``). Spikes equal those of ``reference`` one by one, after training too,
+(``currents.together``). Spikes equal those of ``reference`` one by one, after training too,
 where ``build`` has the same scales (tests/test_hybrid.py).
 
 **Backward.** With read-outs that are means over time and connections that are linear, a
@@ -47,10 +47,9 @@ from ...toolchain.errors import DataError
 from ...toolchain.passes.quantize.layers import Layer
 from ...toolchain.program.arithmetic import WEIGHT_SHIFT
 from .core_neurons import Rate, core_rate, core_spikes, trained_spikes
-from .currents import constant, currents, late, mean_current, through_time
+from .currents import constant, currents, late, mean_current, through_time, together
 from .hybrid import HybridNetwork
 from .hybrid_neurons import filtered, float_rate, float_spikes
-from .together import together
 
 FLOAT_SIGMA = 0.005  # of the float neurons' soft LIF twin (arXiv 2303.12738, 3.1)
 
