@@ -12,8 +12,8 @@ whole numbers up to 2^24 without an error, that is of up to 132,104 synapses of 
 neuron; ``hybrid`` refuses more. The recursion of u and v is int32. A connection has no
 memory of its own, so it is applied to all samples and steps at once, and only the
 neurons' recursion goes through the steps; where there is a loop, all of it does
-(``currents.together``). Spikes equal those of ``reference`` one by one, after training too,
-where ``build`` has the same scales (tests/test_hybrid.py).
+(``currents.together``). Spikes equal those of ``reference`` one by one, after training
+too, where ``build`` has the same scales (tests/test_hybrid.py).
 
 **Backward.** With read-outs that are means over time and connections that are linear, a
 mean current gives a mean rate: one pass through the rate twins at J̄ is the whole
