@@ -141,11 +141,13 @@ def check(
 def _program(legal: Graph, encoder: str | None) -> Program:
     """The Program of a legalised Graph, for a sample that is assumed."""
     sample = np.random.default_rng(0).random((1, *legal.input.shape))
+    dt = legal.dt or 0.001
     return quantize(
-        balance(legal, sample),
+        legal if legal.is_spiking else balance(legal, sample),
         sample,
         steps=DEFAULT_STEPS,
-        encoder=spike_encoder(encoder, legal.prepared.name, 0.001),
+        dt=dt,
+        encoder=spike_encoder(encoder, legal.prepared.name, dt),
     )
 
 

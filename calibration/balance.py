@@ -21,11 +21,11 @@ from ..toolchain.graph.nodes import (
     Dense,
     Flatten,
     FloatArray,
-    Lowpass,
     Neurons,
     Node,
     ReLU,
     Reshape,
+    Synapse,
     Upsample2D,
 )
 from ..toolchain.graph.preparation import Rescale
@@ -94,8 +94,14 @@ def balance(
     Raises:
         DataError: the samples are none or not what the graph takes, or max_rate or
             percentile are out of range.
-        ModelError: a population has no weights of its own to scale.
+        ModelError: a population has no weights of its own to scale, or the graph is a
+            spiking network as somebody wrote it.
     """
+    if graph.is_spiking:
+        raise ModelError(
+            "Graph: it is a spiking network, whose rates are what they are; balance a "
+            "network of rates alone"
+        )
     names = [node.name for node in graph.nodes if isinstance(node, IF | ReLU)]
     max_rate = SPIKES_A_STEP / dt if max_rate is None else max_rate
     each = max_rate if isinstance(max_rate, Mapping) else dict.fromkeys(names, max_rate)
@@ -140,7 +146,7 @@ def is_fed_by_host(graph: Graph, population: str) -> bool:
     waiting = list(graph[population].inputs)
     while waiting:
         node = graph[waiting.pop()]
-        if isinstance(node, Neurons | Lowpass):
+        if isinstance(node, Neurons | Synapse):
             return False
         waiting += node.inputs
     return True

@@ -21,7 +21,7 @@ import numpy as np
 
 from ..toolchain.graph.graph import Graph
 from ..toolchain.graph.interpret import interpret
-from ..toolchain.graph.nodes import FloatArray, Node, ReLU
+from ..toolchain.graph.nodes import FloatArray, Node, ReLU, Synapse
 from ..toolchain.graph.preparation import Rescale
 
 PERCENTILE = 99.9  # of a channel's values
@@ -43,13 +43,15 @@ def equalize(graph: Graph, samples: FloatArray) -> Graph:
     y: Output(a.down) → 3
 
     Args:
-        graph: as ``fold`` leaves it; bounded populations stay as they are.
+        graph: as ``fold`` leaves it; bounded populations stay as they are, and so do
+            those that a Lowpass or Delay takes, which is the spikes' own.
         samples: for calibration, (samples, *input shape).
     """
     names = [
         node.name
         for node in graph.nodes
         if isinstance(node, ReLU) and node.ceiling is None
+        if not any(isinstance(x, Synapse) for x in graph.consumers(node.name))
     ]
     if not names:
         return graph

@@ -125,6 +125,12 @@ def defaults(command: click.Command, options: Mapping[str, str]) -> dict[str, st
 )
 @click.option("--weight-bits", type=click.IntRange(2, 8), default=8, show_default=True)
 @click.option(
+    "--unroll-delays",
+    is_flag=True,
+    help="Spikes that wait for more than a step are sent on by relay populations, for "
+    "targets without such delays.",
+)
+@click.option(
     "--from-sweep",
     metavar="POINT",
     is_eager=True,

@@ -26,7 +26,12 @@ from .compilation import DEFAULT_STEPS, Compilation, Settings
 
 
 def run(now: Compilation) -> Compilation:
-    """Reads all choices and the samples; leaves the Graph as rated, and corrections."""
+    """Reads all choices and the samples; leaves the Graph as rated, and corrections.
+
+    A spiking network as somebody wrote it stays: its rates are what they are.
+    """
+    if now.graph.is_spiking:
+        return now
     chosen = now.settings
     if chosen.calibrate == "none":
         rated = balance(now.graph, now.still, dt=chosen.dt, max_rate=chosen.max_rate)

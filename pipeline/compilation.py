@@ -15,7 +15,7 @@ from importlib import import_module
 
 from ..calibration.choice import Choice
 from ..calibration.overflow import Overflow
-from ..toolchain.errors import DataError, SnnDeployError
+from ..toolchain.errors import DataError, ModelError, SnnDeployError
 from ..toolchain.graph.graph import Graph
 from ..toolchain.graph.nodes import Array, FloatArray
 from ..toolchain.passes.quantize.rounding import Scales
@@ -44,6 +44,7 @@ class Settings:
     min_potential: float | None = None  # of IF neurons' threshold; None: likewise
     budget: float = BUDGET  # s, of a thorough calibration
     weight_bits: int = 8
+    unroll_delays: bool = False  # of more than a step, into relay populations
 
     @property
     def input_spikes(self) -> bool:
@@ -88,6 +89,21 @@ class Compilation:
         """The samples as a network of rates takes them: of events the mean."""
         events = self.settings.encoder == "events"
         return mean_over_steps(self.samples) if events else self.samples
+
+    @property
+    def dt(self) -> float:
+        """s, a step: the network's own; of a network of rates what the user chose.
+
+        Raises:
+            ModelError: the user chose another than the network's own.
+        """
+        own, chosen = self.graph.dt, self.settings.dt
+        if own is not None and chosen not in (own, Settings.dt):
+            raise ModelError(
+                f"Graph: it was written for steps of {own:g} s, and --dt is {chosen:g};"
+                " leave out --dt"
+            )
+        return chosen if own is None else own
 
     @property
     def network(self) -> Graph | Program:

@@ -9,7 +9,7 @@ from .compilation import Compilation
 
 
 def run(now: Compilation) -> Compilation:
-    """Reads the samples; does nothing where nothing is calibrated."""
-    if now.settings.calibrate == "none":
+    """Reads the samples; does nothing where nothing is calibrated, or spikes as is."""
+    if now.settings.calibrate == "none" or now.graph.is_spiking:
         return now
     return replace(now, graph=equalize(now.graph, now.still))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..toolchain.passes.quantize.quantize import quantize
+from ..toolchain.passes.unroll import unrolled
 from ..toolchain.program.host import spike_encoder
 from .compilation import DEFAULT_STEPS, Compilation
 
@@ -16,10 +17,12 @@ def run(now: Compilation) -> Compilation:
         now.graph,
         now.still,
         steps=chosen.steps or DEFAULT_STEPS,
-        dt=chosen.dt,
-        encoder=spike_encoder(chosen.encoder, now.graph.prepared.name, chosen.dt),
+        dt=now.dt,
+        encoder=spike_encoder(chosen.encoder, now.graph.prepared.name, now.dt),
         weight_bits=chosen.weight_bits,
         scales=now.scales,
         corrections=now.corrections,
     )
+    if chosen.unroll_delays:
+        program = unrolled(program)
     return replace(now, program=program)

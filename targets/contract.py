@@ -184,7 +184,8 @@ def refuse(target: Target, program: Program) -> None:
             )
         if c.delay > limits.max_delay:
             raise DoesNotFit(
-                f"{what} has a delay of {c.delay} steps; allowed is {limits.max_delay}"
+                f"{what} has a delay of {c.delay} steps; allowed is "
+                f"{limits.max_delay}; build it with --unroll-delays"
             )
         if not limits.recurrent and order.get(c.source, -1) >= order[c.target]:
             raise DoesNotFit(f"{what} is recurrent; this target runs none")

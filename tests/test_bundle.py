@@ -17,7 +17,13 @@ from random_programs import identity, programs
 from snn_deploy.toolchain.bundle import serialize
 from snn_deploy.toolchain.bundle.bundle import Bundle, load_bundle, save_bundle
 from snn_deploy.toolchain.errors import BundleError, ModelError
-from snn_deploy.toolchain.graph import functions, nodes, preparation, rearranging
+from snn_deploy.toolchain.graph import (
+    functions,
+    neurons,
+    nodes,
+    preparation,
+    rearranging,
+)
 from snn_deploy.toolchain.graph.graph import Graph
 from snn_deploy.toolchain.program import connections, correction, host, program
 from snn_deploy.toolchain.program.connections import DenseConnection
@@ -149,7 +155,7 @@ def test_random_programs_come_back(network, tmp_path_factory):
 
 
 FORMS = (
-    *(nodes, preparation, rearranging, functions),
+    *(nodes, neurons, preparation, rearranging, functions),
     *(connections, correction, host, program),
 )
 

@@ -350,5 +350,5 @@ def test_an_input_too_far_from_the_read_out_is_said():
     net = hybrid(legalize(network(), 0.0, input_spikes=True), events())
     end = replace(net.graph.output, settle=0.0)
     net.graph = Graph((*net.graph.nodes[:-1], end))
-    with pytest.raises(DoesNotFit, match="3 steps are run and the network is 4 layers"):
+    with pytest.raises(DoesNotFit, match="3 steps are run and the network is 4 steps"):
         forward(net, tf.constant(events()), 3)

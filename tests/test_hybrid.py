@@ -182,7 +182,7 @@ def test_network_refuses_unknown_names_and_too_few_steps():
     hasty = Graph(
         tuple(replace(o, settle=0.0) if o is graph.output else o for o in graph.nodes)
     )
-    with pytest.raises(DoesNotFit, match="3 steps are run and the network is 4 layers"):
+    with pytest.raises(DoesNotFit, match="3 steps are run and the network is 4 steps"):
         forward(network(hasty, x), x, 3)
 
 

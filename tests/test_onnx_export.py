@@ -99,7 +99,12 @@ ONES = {  # nodes one behind the other, on a picture
         LeakyReLU("", slope=np.array([0.2])),
         LeakyReLU("", slope=rng.random((6, 5, 3))),
     ],
-    "if": [n.IF("", amplitude=0.5, ceiling=0.7), n.Lowpass("", tau_syn=0.005)],
+    "if": [
+        n.IF("", amplitude=0.5, ceiling=0.7),
+        n.Lowpass("", tau_syn=0.005),
+        n.Delay("", delay=2),
+        n.LI("", tau_rc=0.01),
+    ],
     "lif": [
         Rescale("", scale=np.full(1, 3.0), offset=np.zeros(1)),
         conv(C, (2, 2, 4, 3)),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ...toolchain.graph.graph import Graph
-from ...toolchain.graph.nodes import IF, LIF, FloatArray, Lowpass
+from ...toolchain.graph.nodes import IF, LIF, FloatArray, Lowpass, Node, Synapse
 from ...toolchain.passes.quantize.quantize import decoder_of
 from ...toolchain.program.correction import Correction
 from ..balance import balance
@@ -40,13 +40,18 @@ class Candidate:
         }
         rated = balance(graph, shown.still, dt=shown.dt, max_rate=rates)
         rated = quicken(rated, shown.still, dt=shown.dt, max_rate=rates)
-        return Graph(
-            tuple(
-                replace(node, tau_syn=self.tau_syn)
-                if isinstance(node, Lowpass)
-                else node
-                for node in rated.nodes
-            )
+        return Graph(tuple(map(self._filtered, rated.nodes)))
+
+    def _filtered(self, node: Node) -> Node:
+        """A synapse with the candidate's time constant; another node as it is."""
+        if not isinstance(node, Synapse):
+            return node
+        return Lowpass(
+            node.name,
+            node.inputs,
+            delay=node.delay,
+            shape=node.shape,
+            tau_syn=self.tau_syn,
         )
 
 

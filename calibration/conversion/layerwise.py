@@ -98,7 +98,7 @@ class Layerwise:
         """Population → the step in which the last of its sources first reaches it."""
         found: dict[str, int] = {}
         for layer in self.layers:
-            waits = [found.get(s.source, 0) + 1 for s in layer.synapses]
+            waits = [found.get(s.source, 0) + s.delay for s in layer.synapses]
             found[layer.population.name] = max(waits, default=0)
         return found
 
@@ -186,7 +186,8 @@ def by_itself(
     """A Program of one population; its sources are given their spikes."""
     name = population.name
     here = Graph((Input(name, shape=population.shape), Output("rates", (name,))))
-    inputs = tuple(SpikeInput(name=c.source, shape=c.source_shape) for c in connections)
+    shapes = {c.source: c.source_shape for c in connections}
+    inputs = tuple(SpikeInput(name=name, shape=shapes[name]) for name in shapes)
     return Program(
         inputs=inputs,
         populations=(population,),

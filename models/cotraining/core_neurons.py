@@ -31,6 +31,44 @@ class Spikes(NamedTuple):
 RESTING = -1e9  # potential of a neuron in its refractory period
 
 
+class State(NamedTuple):
+    """Of a population on the core; (samples, neurons) int32 each."""
+
+    u: tf.Tensor
+    v: tf.Tensor
+    rest: tf.Tensor  # refractory steps left
+
+    @classmethod
+    def zero(cls, shape: tf.Tensor) -> State:
+        """As it is for every sample at first."""
+        whole = tf.zeros(shape, tf.int32)
+        return cls(whole, whole, whole)
+
+
+def core_step(
+    population: Population, q: tf.Tensor | None, bias: tf.Tensor, state: State
+) -> tuple[tf.Tensor, State, tf.Tensor]:
+    """``program.step`` in int32: spikes as float32, the state, and v before its reset.
+
+    Args:
+        population: its constants.
+        q: sum of the weights whose spikes arrive, before wrapping; None: no synapses.
+        bias: int32 (samples or 1, neurons).
+        state: before the step.
+    """
+    threshold = tf.constant(population.thresholds)
+    u, v, rest = state
+    if q is not None:
+        decayed = _decay(u, 4095 - population.decay_u)
+        u = _wrap(decayed + _wrap(q, core.Q_BITS), core.U_BITS)
+    v = _decay(v, 4096 - population.decay_v) + _wrap(u + bias, core.U_BITS)
+    before = tf.clip_by_value(v, population.v_min, population.v_max)
+    v = tf.where(rest > 0, 0, before)
+    fired = v > threshold
+    rest = tf.maximum(tf.where(fired, population.refractory, rest) - 1, 0)
+    return tf.cast(fired, tf.float32), State(u, tf.where(fired, 0, v), rest), before
+
+
 def core_spikes(
     population: Population,
     bits: Sequence[int],
@@ -57,37 +95,30 @@ def core_spikes(
     """
     shape = tf.shape(sums[0])[1:] if sums else tf.shape(bias)
     threshold = tf.constant(population.thresholds)
-    keep_u, keep_v = 4095 - population.decay_u, 4096 - population.decay_v
 
     def arriving(t: tf.Tensor) -> tf.Tensor:
         rows = [tf.cast(tf.round(s[tf.maximum(t - 1, 0)]), tf.int32) for s in sums]
         q = tf.add_n([tf.bitwise.left_shift(r, k) for r, k in zip(rows, bits)])
-        return _wrap(tf.where(t > 0, q, 0), core.Q_BITS)
+        return tf.where(t > 0, q, 0)
 
-    def body(t, u, v, rest, mean, count, train, potential):  # type: ignore[no-untyped-def]
-        if sums:
-            u = _wrap(_decay(u, keep_u) + arriving(t), core.U_BITS)
-        v = _decay(v, keep_v) + _wrap(u + bias, core.U_BITS)
-        v = tf.clip_by_value(v, population.v_min, population.v_max)
+    def body(t, state, mean, count, train, potential):  # type: ignore[no-untyped-def]
+        resting = state.rest > 0
+        q = arriving(t) if sums else None
+        spikes, state, v = core_step(population, q, bias, state)
         if record:
             seen = tf.cast(v, tf.float32) / tf.cast(threshold, tf.float32)
-            potential = potential.write(t, tf.where(rest > 0, RESTING, seen))
-        v = tf.where(rest > 0, 0, v)
-        fired = v > threshold
-        v = tf.where(fired, 0, v)
-        rest = tf.maximum(tf.where(fired, population.refractory, rest) - 1, 0)
-        spikes = tf.cast(fired, tf.float32)
+            potential = potential.write(t, tf.where(resting, RESTING, seen))
         mean, count = mean + weights[t] * spikes, count + spikes
-        return t + 1, u, v, rest, mean, count, train.write(t, spikes), potential
+        return t + 1, state, mean, count, train.write(t, spikes), potential
 
-    whole, real = tf.zeros(shape, tf.int32), tf.zeros(shape)
+    state, real = State.zero(shape), tf.zeros(shape)
     train, potential = (
         tf.TensorArray(tf.float32, length, element_shape=real.shape)
         for length in (steps, steps if record else 0)
     )
-    state = (0, whole, whole, whole, real, real, train, potential)
+    start = (0, state, real, real, train, potential)
     *_, mean, count, train, potential = tf.while_loop(
-        lambda t, *_: t < steps, body, state, maximum_iterations=steps
+        lambda t, *_: t < steps, body, start, maximum_iterations=steps
     )
     seen = potential.stack() if record else tf.zeros(0)
     return Spikes(train.stack(), seen, mean, count)

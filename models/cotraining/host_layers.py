@@ -114,5 +114,6 @@ _OPERATIONS: dict[type[n.Node], Callable[..., tf.Tensor]] = {
     Elementwise: lambda node, x: FUNCTIONS[node.function](x),
     LeakyReLU: _leaky,
     n.Lowpass: lambda node, x: x,
+    n.Delay: lambda node, x: x,
     n.Output: lambda node, x: x,
 }

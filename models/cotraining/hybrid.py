@@ -44,17 +44,17 @@ class HybridNetwork(tf.Module):
         dt: s.
         weight_bits: of the core's weights, with their sign.
         gradient: backward pass of loihi semantics; "rate": once through the rate twins
-            at the mean input current; "time": through every step, each spike with a
-            surrogate derivative (3 to 4 times the work).
+            at the mean input current, around a loop once; "time": through every step,
+            each spike with a surrogate derivative (3 to 4 times the work).
         sigma: softness of the LIF's rate twin on the core, in units of J.
         sigma_if: softness of the IF's, Hz.
         compiled: whether XLA compiles the neurons' recursions.
 
     Raises:
         ModelError: the graph is not legalised.
-        DataError: the gradient is unknown.
-        DoesNotFit: a number is beyond the core, or a neuron has so many synapses that
-            float32 cannot sum their mantissas exactly.
+        DataError: the gradient is unknown, or goes through no loop and there is one.
+        DoesNotFit: a number is beyond the core, a neuron has so many synapses that
+            float32 cannot sum their mantissas exactly, or potentials are read.
     """
 
     def __init__(
@@ -74,10 +74,16 @@ class HybridNetwork(tf.Module):
             raise DataError(
                 f"gradient {gradient!r} is unknown; there are: {', '.join(GRADIENTS)}"
             )
+        if gradient == "time" and graph.loop:
+            raise DataError(
+                f"gradient {gradient!r}: it goes through no loop, and the network has "
+                f"{' → '.join(graph.loop)} → {graph.loop[0]}; use 'rate'"
+            )
         self.graph, self.scales, self.dt = graph, dict(scales), dt
         self.layers = layers(graph)
         self.limit = (1 << (weight_bits - 1)) - 1  # of half a mantissa
         _check(self.layers, self.limit)
+        _check_end(graph)
         self.gradient = gradient
         self.sigma, self.sigma_if, self.compiled = sigma, sigma_if, compiled
         self.start = graph.prepared.name
@@ -115,18 +121,17 @@ class HybridNetwork(tf.Module):
 
     def to_graph(self) -> Graph:
         """The legalised Graph with the weights as they are now."""
-        return Graph(
-            tuple(
-                replace(
-                    node,
-                    weight=self.kernel(node.name).numpy().astype(np.float64),
-                    bias=self.bias_of(node.name).numpy().astype(np.float64),
-                )
-                if isinstance(node, n.Linear)
-                else node
-                for node in self.graph.nodes
+        nodes = (
+            replace(
+                node,
+                weight=self.kernel(node.name).numpy().astype(np.float64),
+                bias=self.bias_of(node.name).numpy().astype(np.float64),
             )
+            if isinstance(node, n.Linear)
+            else node
+            for node in self.graph.nodes
         )
+        return replace(self.graph, nodes=tuple(nodes))
 
     def constrain(self) -> None:
         """Bring weights and biases back to what the core's integers reach."""
@@ -181,8 +186,8 @@ class HybridNetwork(tf.Module):
         read = readout_weights(output.settle, output.tau_syn, steps, self.dt)
         if delay >= steps or not read[delay:].any():
             raise DoesNotFit(
-                f"{steps} steps are run and the network is {delay + 1} layers deep, "
-                "one step each; run more steps"
+                f"{steps} steps are run and the network is {delay + 1} steps deep; "
+                "run more"
             )
         shifted = np.concatenate([read[delay:], np.zeros(delay)])
         return shifted / shifted.sum()
@@ -250,13 +255,29 @@ def _fan_out(
 
 
 def _delays(found: tuple[Layer, ...]) -> dict[str, int]:
-    """Population → steps until its spikes reach a last one, on the longest way."""
+    """Population → steps until its spikes reach a last one, on the longest way on.
+
+    Ways back, to itself or to an earlier population, are not counted.
+    """
     delays = {layer.population.name: 0 for layer in found}
+    order = {name: place for place, name in enumerate(delays)}
     for layer in reversed(found):
+        name = layer.population.name
         for s in layer.synapses:
-            further = delays[layer.population.name] + 1
-            delays[s.source] = max(delays.get(s.source, 0), further)
+            if order.get(s.source, -1) < order[name]:
+                further = delays[name] + s.delay
+                delays[s.source] = max(delays.get(s.source, 0), further)
     return delays
+
+
+def _check_end(graph: Graph) -> None:
+    for node in graph.nodes:
+        if isinstance(node, n.LI):
+            raise DoesNotFit(
+                f"LI {node.name!r}: a hybrid network reads means over time, no "
+                f"potentials; read with tau_syn = {node.tau_rc:g} s of Output "
+                f"{graph.output.name!r} in its place"
+            )
 
 
 def _check(found: tuple[Layer, ...], limit: int) -> None:

@@ -136,11 +136,14 @@ def _series(x: tf.Tensor, factors: list[float], most: float) -> tf.Tensor | floa
 def _step_if(
     node: IF, current: tf.Tensor, v: tf.Tensor, rest: tf.Tensor, dt: float
 ) -> Stepped:
-    if node.min_voltage == 0:
+    if node.min_voltage == 0 and node.reset != "zero":
         current = tf.maximum(current, 0.0)
     if node.ceiling is not None:
         current = tf.minimum(current, node.ceiling)
     v = tf.maximum(v + current * dt, node.min_voltage)
+    if node.reset == "zero":
+        fired = v > 1
+        return tf.cast(fired, v.dtype), tf.where(fired, 0.0, v), rest
     count = tf.maximum(tf.floor(v), 0.0)
     return count, v - count, rest
 

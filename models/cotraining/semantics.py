@@ -11,8 +11,9 @@ the threshold, rests for whole steps, and adds integers. So besides the paper's 
 whole numbers up to 2^24 without an error, that is of up to 132,104 synapses of a
 neuron; ``hybrid`` refuses more. The recursion of u and v is int32. A connection has no
 memory of its own, so it is applied to all samples and steps at once, and only the
-neurons' recursion goes through the steps. Spikes equal those of ``reference`` one by
-one, after training too, where ``build`` has the same scales (tests/test_hybrid.py).
+neurons' recursion goes through the steps; where there is a loop, all of it does
+(``currents.together``). Spikes equal those of ``reference`` one by one, after training
+too, where ``build`` has the same scales (tests/test_hybrid.py).
 
 **Backward.** With read-outs that are means over time and connections that are linear, a
 mean current gives a mean rate: one pass through the rate twins at J̄ is the whole
@@ -46,7 +47,7 @@ from ...toolchain.errors import DataError
 from ...toolchain.passes.quantize.layers import Layer
 from ...toolchain.program.arithmetic import WEIGHT_SHIFT
 from .core_neurons import Rate, core_rate, core_spikes, trained_spikes
-from .currents import constant, currents, mean_current, through_time
+from .currents import constant, currents, late, mean_current, through_time, together
 from .hybrid import HybridNetwork
 from .hybrid_neurons import filtered, float_rate, float_spikes
 
@@ -87,6 +88,8 @@ def loihi(net: HybridNetwork, x: tf.Tensor, steps: int) -> Run:
     - gradient "time": through every step (``core_neurons.core_gradient``).
     """
     values, rates, trains = _sent(net, x, steps)
+    if net.graph.loop:
+        return _looped(net, x, steps, values, rates, trains)
     read = {}
     for layer in net.layers:
         name = layer.population.name
@@ -116,6 +119,38 @@ def loihi(net: HybridNetwork, x: tf.Tensor, steps: int) -> Run:
     return read, rates, trains
 
 
+def _looped(
+    net: HybridNetwork,
+    x: tf.Tensor,
+    steps: int,
+    values: dict[str, tf.Tensor],
+    rates: dict[str, tf.Tensor],
+    trains: dict[str, tf.Tensor],
+) -> Run:
+    """``loihi`` of a network with loops: all populations together, step by step.
+
+    Backward, a loop is gone through once: what comes back to a population counts as a
+    constant.
+    """
+    trains = trains | together(net, x, steps, trains)
+    for layer in net.layers:
+        name = layer.population.name
+        window = _window(net, net.delays[name], steps)
+        values[name] = _worth(layer, tf.tensordot(window, trains[name], 1) / net.dt)
+    read = {}
+    for layer in net.layers:
+        name = layer.population.name
+        current = tf.cast(constant(net, layer, x), tf.float32)
+        twin = _twin(net, layer)(mean_current(net, layer, current, values))
+        soft = twin - tf.stop_gradient(twin)
+        rates[name] = tf.reduce_mean(trains[name], axis=0) / net.dt + soft
+        values[name] += _worth(layer, soft)
+        if name in net.reads:
+            now = tf.tensordot(_window(net, 0, steps), trains[name], 1) / net.dt
+            read[name] = _worth(layer, now + soft)
+    return read, rates, trains
+
+
 def rate(net: HybridNetwork, x: tf.Tensor, steps: int) -> Run:
     """The ANN that the core's integers amount to: rounded weights, and rate twins.
 
@@ -123,6 +158,7 @@ def rate(net: HybridNetwork, x: tf.Tensor, steps: int) -> Run:
     is cheap, and brings a network trained otherwise to the core and its rates to their
     budgets, before spikes are trained.
     """
+    _refuse_loops(net, "rate")
     values, rates, _ = _sent(net, x, steps)
     for layer in net.layers:
         name = layer.population.name
@@ -137,6 +173,7 @@ def float_(net: HybridNetwork, x: tf.Tensor, steps: int) -> Run:
 
     Backward through the rate twin at every step, and through the synapses.
     """
+    _refuse_loops(net, "float")
     _, rates, events = _sent(net, x, steps)
     trains = {name: train / net.dt for name, train in events.items()}  # Hz
     read = {}
@@ -144,7 +181,8 @@ def float_(net: HybridNetwork, x: tf.Tensor, steps: int) -> Run:
         name = layer.population.name
         current = tf.cast(constant(net, layer, x), tf.float32)[None]
         for s in layer.synapses:
-            seen = filtered(trains[s.source], s.tau_syn, net.dt)
+            came = late(trains[s.source], s.delay - 1)
+            seen = filtered(came, s.tau_syn, net.dt)
             seen *= net.amplitudes[s.source]
             kernel = net.kernel(s.node.name)
             current += through_time(s, seen, kernel, current.shape[2])
@@ -197,13 +235,21 @@ def forward(
         record: whether to give the spikes.
 
     Raises:
-        DataError: the semantics are unknown, events have fewer steps than are run, or
-            no step is left to be read.
+        DataError: the semantics are unknown or run no loops, events have fewer steps
+            than are run, or no step is left to be read.
         DoesNotFit: there are not enough steps to reach the last layer.
     """
     value, rates, spikes = find_semantics(semantics)(net, x, steps)
     output = net.host(net.graph.output.name, value, tf.float32)
     return Activity(output, rates, spikes if record else {})
+
+
+def _refuse_loops(net: HybridNetwork, semantics: str) -> None:
+    if net.graph.loop:
+        raise DataError(
+            f"semantics {semantics!r} run layer by layer, and the network has the loop "
+            f"{' → '.join(net.graph.loop)} → {net.graph.loop[0]}; use 'loihi'"
+        )
 
 
 def _sent(net: HybridNetwork, x: tf.Tensor, steps: int) -> Run:

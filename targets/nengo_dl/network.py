@@ -80,6 +80,12 @@ def _neurons(layer: Layer) -> nengo.neurons.NeuronType:
             amplitude=population.amplitude,
             initial_state=rest,
         )
+    if population.reset == "zero":
+        raise UnsupportedLayer(
+            f"IF {population.name!r}: a spike leaves nothing of its potential, and "
+            "Nengo's spiking rectified linear neuron keeps what is beyond the "
+            "threshold; run it on an integer target"
+        )
     if population.min_voltage:
         raise UnsupportedLayer(
             f"IF {population.name!r}: min_voltage is {population.min_voltage}; Nengo's "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import cast
@@ -25,7 +26,7 @@ def interpret(
     mode: str = "rate",
     *,
     steps: int = 0,
-    dt: float = 0.001,
+    dt: float | None = None,
     record: Collection[str] = (),
     sent: Mapping[str, FloatArray] | None = None,
 ) -> dict[str, FloatArray]:
@@ -34,13 +35,16 @@ def interpret(
     Args:
         graph: any Graph.
         x: samples, (samples, *input shape).
-        mode: "rate": every population sends its rate, once, and Lowpass passes it on.
+        mode: "rate": every population sends its rate, once, and Lowpass passes it on;
+            of a Graph without loops, since a loop's rates need settle nowhere.
             "spiking": ``steps`` timesteps of ``dt`` s from a zero state, the sample
             held as constant input.
+        steps: of spiking mode.
+        dt: s; None: the Graph's own, or 1 ms.
         record: node names.
         sent: in spiking mode, node → what it sends in place of its own value, which is
             recorded all the same: (samples, steps, *shape), or (samples, *shape) of a
-            node that no state reaches.
+            node that no state reaches. Of the Input it is a sample that moves.
 
     Returns:
         node name → (samples, *shape); recorded nodes in spiking mode
@@ -48,6 +52,7 @@ def interpret(
 
     Raises:
         DataError: x has another shape than the Input, or no steps are asked for.
+        ModelError: rates of a Graph with a loop, or of a node that has none.
     """
     x = np.asarray(x, np.float64)
     if x.shape[1:] != graph.input.shape:
@@ -62,6 +67,11 @@ def interpret(
         "take fewer samples, or a smaller network",
     )
     if mode == "rate":
+        if graph.loop:
+            raise ModelError(
+                f"Graph: rates of its loop {' → '.join(graph.loop)} → {graph.loop[0]} "
+                "need not settle, so that none are defined; run its steps (spiking)"
+            )
         values = {graph.input.name: x}
         for node in graph.nodes:
             if not isinstance(node, n.Input):
@@ -71,6 +81,7 @@ def interpret(
         raise ModelError(f"interpret: mode {mode!r} is unknown; 'rate' or 'spiking'")
     if steps < 1:
         raise DataError(f"steps is {steps}; at least 1 is needed")
+    dt = dt or graph.dt or 0.001
     return _simulate(graph, x, steps, dt, record, sent or {})
 
 
@@ -107,35 +118,42 @@ def _simulate(
         for node in graph.nodes
         if isinstance(node, _STATEFUL)
     }
+    synapses = [node for node in graph.nodes if isinstance(node, n.Synapse)]
+    waiting = {
+        node.name: deque([states[node.name].value] * (node.delay - 1))
+        for node in synapses
+    }
     series: dict[str, list[FloatArray]] = {name: [] for name in record}
     tail, front = _tail(graph)
     means = {name: np.zeros((len(x), *shapes[name])) for name in front}
     weights = readout_weights(graph.output.settle, graph.output.tau_syn, steps, dt)
     values = {graph.input.name: x}
-    still, moving = _split_still(graph)
+    entering = sent.get(graph.input.name)
+    still, moving = _split_still(graph, entering is not None)
     for node in still:  # a constant input makes them the same at every step
         own = apply(node, *(values[i] for i in node.inputs))
         values[node.name] = sent.get(node.name, own)
     at_rest = set(record) - {node.name for node in moving}
     for t in range(steps):
+        if entering is not None:
+            values[graph.input.name] = entering[:, t]
         for node in moving:
-            inputs = [values[i] for i in node.inputs]
-            if isinstance(node, n.Lowpass):  # shows what it held before this step
+            if isinstance(node, n.Synapse):  # shows what it held before this step
                 values[node.name] = states[node.name].value
             elif type(node) in _SPIKING:
-                step = _SPIKING[type(node)]
-                values[node.name] = step(node, *inputs, states[node.name], dt)
+                step, current = _SPIKING[type(node)], values[node.inputs[0]]
+                values[node.name] = step(node, current, states[node.name], dt)
             else:
-                values[node.name] = apply(node, *inputs)
+                values[node.name] = apply(node, *(values[i] for i in node.inputs))
             if node.name in record:
                 series[node.name].append(values[node.name])
             if node.name in sent:
                 values[node.name] = sent[node.name][:, t]
-        for node in moving:
-            if isinstance(node, n.Lowpass):
-                keep = math.exp(-dt / node.tau_syn) if node.tau_syn else 0.0
-                held = states[node.name]
-                held.value = keep * held.value + (1 - keep) * values[node.inputs[0]]
+        for synapse in synapses:
+            keep = math.exp(-dt / synapse.tau_syn) if synapse.tau_syn else 0.0
+            held, line = states[synapse.name], waiting[synapse.name]
+            line.append(values[synapse.inputs[0]])
+            held.value = keep * held.value + (1 - keep) * line.popleft()
         for name in front:
             means[name] += weights[t] * values[name]
         for name in at_rest:
@@ -148,19 +166,19 @@ def _simulate(
 
 def _tail(graph: Graph) -> tuple[list[n.Node], set[str]]:
     """The nodes behind the last populations, and the names of those that feed them."""
-    needed: set[str] = set()  # by a population
-    for node in reversed(graph.nodes):
-        stays = isinstance(node, n.Input | n.Neurons | n.Lowpass)
-        if stays or node.name in needed:
-            needed |= {node.name, *node.inputs}
+    kinds = n.Input | n.Neurons | n.Synapse | n.LI
+    needed = graph.before(*(x.name for x in graph.nodes if isinstance(x, kinds)))
     tail = [node for node in graph.nodes if node.name not in needed]
     front = {i for node in tail for i in node.inputs} & needed
     return tail, front
 
 
-def _split_still(graph: Graph) -> tuple[list[n.Node], list[n.Node]]:
-    """The nodes no state reaches, and those that may differ from step to step."""
-    moves: set[str] = set()
+def _split_still(graph: Graph, moved: bool) -> tuple[list[n.Node], list[n.Node]]:
+    """The nodes no state reaches, and those that may differ from step to step.
+
+    ``moved``: whether the Input is among these.
+    """
+    moves = {graph.input.name} if moved else set[str]()
     for node in graph.nodes:
         if isinstance(node, _STATEFUL) or not moves.isdisjoint(node.inputs):
             moves.add(node.name)
@@ -212,25 +230,43 @@ def _step_lif(node: n.LIF, current: FloatArray, state: _State, dt: float) -> Flo
     with np.errstate(divide="ignore", invalid="ignore"):
         since = dt + node.tau_rc * np.log1p(-(v - 1) / (current - 1))
     state.refractory = np.where(spiked, node.tau_ref + since, refractory)
-    v = np.maximum(v, node.min_voltage)
-    state.value = np.where(spiked, 0.0, v)
+    left = 0.0 if node.reset == "zero" else v - 1
+    state.value = np.where(spiked, left, np.maximum(v, node.min_voltage))
     spikes: FloatArray = spiked * (node.amplitude / dt)
     return spikes
 
 
 def _step_if(node: n.IF, current: FloatArray, state: _State, dt: float) -> FloatArray:
-    """One step of nengo.neurons.SpikingRectifiedLinear: several spikes, soft reset."""
-    if node.min_voltage == 0:
+    """One step of nengo.neurons.SpikingRectifiedLinear: several spikes, soft reset.
+
+    Of the core's neuron with reset "zero".
+    """
+    hard = node.reset == "zero"
+    if node.min_voltage == 0 and not hard:
         current = np.maximum(current, 0)
     current = np.minimum(current, node.ceiling or np.inf)
     v = np.maximum(state.value + current * dt, node.min_voltage)
-    count: FloatArray = np.maximum(np.floor(v), 0)
-    state.value = v - count
+    count: FloatArray = (v > 1) * 1.0 if hard else np.maximum(np.floor(v), 0)
+    state.value = np.where(count > 0, 0.0, v) if hard else v - count
     return count * (node.amplitude / dt)
+
+
+def _step_threshold(
+    node: n.Threshold, current: FloatArray, state: _State, dt: float
+) -> FloatArray:
+    spikes: FloatArray = (current > 1) * (node.amplitude / dt)
+    return spikes
+
+
+def _step_li(node: n.LI, x: FloatArray, state: _State, dt: float) -> FloatArray:
+    state.value = state.value - (x - state.value) * math.expm1(-dt / node.tau_rc)
+    return state.value
 
 
 _SPIKING: dict[type[n.Node], Callable[..., FloatArray]] = {
     n.LIF: _step_lif,
     n.IF: _step_if,
+    n.Threshold: _step_threshold,
+    n.LI: _step_li,
 }
-_STATEFUL = (n.Lowpass, n.LIF, n.IF)
+_STATEFUL = (n.Lowpass, n.Delay, *_SPIKING)

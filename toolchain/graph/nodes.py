@@ -10,6 +10,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .neurons import IF as IF
+from .neurons import LI as LI
+from .neurons import LIF as LIF
+from .neurons import RESETS as RESETS
+from .neurons import Delay as Delay
+from .neurons import Delayed as Delayed
+from .neurons import Lowpass as Lowpass
+from .neurons import Neurons as Neurons
+from .neurons import ReLU as ReLU
+from .neurons import SoftLIF as SoftLIF
+from .neurons import Synapse as Synapse
+from .neurons import Threshold as Threshold
 from .node import Array as Array
 from .node import FloatArray as FloatArray
 from .node import Node as Node
@@ -220,78 +232,6 @@ class Concat(Node):
         if not shapes or any(shape[:-1] != shapes[0][:-1] for shape in shapes):
             raise self.error(f"inputs differ before their last axis: {shapes}")
         return (*shapes[0][:-1], sum(shape[-1] for shape in shapes))
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Lowpass(Node):
-    """Synaptic filter with one step of delay: y[t] = a · y[t−1] + (1 − a) · x[t−1].
-
-    a = e^(−dt / tau_syn), 0 where tau_syn = 0: then a pure delay of one step.
-    rate mode: y = x. Source: nengo.synapses.Lowpass with its default discretisation,
-    whose output acts on the next step.
-    """
-
-    tau_syn: float  # s
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Neurons(Node):
-    """A population: one neuron for each element of its input current J (dimensionless).
-
-    ``amplitude`` is the output of one spike, integrated over time: a spike is worth
-    amplitude / dt in its step, a rate r (Hz) is worth amplitude · r.
-    """
-
-    amplitude: float = 1.0
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class LIF(Neurons):
-    """Leaky integrate and fire: tau_rc · dv/dt = J − v; spike where v > 1, then v = 0.
-
-    v stays 0 for tau_ref after a spike, and never falls below min_voltage.
-    rate: r = 1 / (tau_ref + tau_rc · ln(1 + 1 / (J − 1))) for J > 1, else 0.
-    Source: nengo.neurons.LIF (spike times within the step).
-    """
-
-    tau_rc: float = 0.02  # s, membrane time constant
-    tau_ref: float = 0.002  # s, refractory period
-    min_voltage: float = 0.0
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class IF(Neurons):
-    """Spiking rectified linear: dv/dt = max(J, 0); ⌊v⌋ spikes, then v −= ⌊v⌋.
-
-    With a min_voltage below 0, dv/dt = J and v never falls below it: currents of both
-    signs, as spikes bring them, then cancel each other before they are rectified.
-    rate: r = min(max(J, 0), ceiling). Source: nengo.neurons.SpikingRectifiedLinear
-    (min_voltage = 0, no ceiling). With a ceiling, the highest rate, J is no larger.
-    """
-
-    min_voltage: float = 0.0  # of 1, the threshold
-    ceiling: float | None = None  # Hz
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class SoftLIF(Neurons):
-    """The rate of a LIF neuron, smoothed so that it has a gradient everywhere.
-
-    r = 1 / (tau_ref + tau_rc · ln(1 + 1 / j)), j = sigma · ln(1 + e^((J − 1) / sigma)).
-    Source: Hunsberger & Eliasmith 2015 (arXiv 1510.08829), equations 4 and 5;
-    nengo_dl.neurons.SoftLIFRate. It sends its rate, not spikes, in spiking mode too.
-    """
-
-    tau_rc: float = 0.02  # s
-    tau_ref: float = 0.002  # s
-    sigma: float = 0.005  # smoothing, in units of J
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class ReLU(Neurons):
-    """The rate of an IF neuron; sends its rate in spiking mode too."""
-
-    ceiling: float | None = None  # Hz
 
 
 @dataclass(frozen=True, eq=False)

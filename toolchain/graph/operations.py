@@ -28,6 +28,18 @@ def lif_rate(excess: FloatArray, tau_rc: float, tau_ref: float) -> FloatArray:
     return np.where(excess > 0, rate, 0.0)
 
 
+def _lif(node: n.LIF, x: FloatArray) -> FloatArray:
+    if node.reset != "zero":
+        raise node.error(
+            f"with reset {node.reset!r} it has no rate; run its steps (spiking)"
+        )
+    return node.amplitude * lif_rate(x - 1, node.tau_rc, node.tau_ref)
+
+
+def _threshold(node: n.Threshold, x: FloatArray) -> FloatArray:
+    raise node.error("its rate is as high as steps are short; run them (spiking)")
+
+
 def _soft_lif(node: n.SoftLIF, x: FloatArray) -> FloatArray:
     """Worked out from ln j, so that it neither underflows nor jumps far below J = 1."""
     z = (x - 1) / node.sigma
@@ -192,7 +204,10 @@ _OPERATIONS: dict[type[n.Node], Callable[..., FloatArray]] = {
     n.Add: lambda node, *xs: sum(xs[1:], xs[0]),
     n.Concat: lambda node, *xs: np.concatenate(xs, axis=-1),
     n.Lowpass: lambda node, x: x,
-    n.LIF: lambda node, x: node.amplitude * lif_rate(x - 1, node.tau_rc, node.tau_ref),
+    n.Delay: lambda node, x: x,
+    n.LI: lambda node, x: x,
+    n.LIF: _lif,
+    n.Threshold: _threshold,
     n.IF: _rectified,
     n.SoftLIF: _soft_lif,
     n.ReLU: _rectified,

@@ -3,10 +3,10 @@
     conv: Conv2D(x) 3×3×1→4 weight -0.5…0.7 #3f2a91 bias 0 stride 2×2 → 4×4×4
 
 name: Type(inputs), the kernel, every field, → shape of the output. A number that is 0,
-and a stride, dilation or group of 1, are left out; times are in s, rates in Hz. Up to
-four numbers of an array are shown, and equal ones once; of more, the least, the
-largest, and a checksum of them all as float32, which a sum in another order seldom
-changes.
+a stride, dilation, group or delay of 1 and the usual reset are left out; times are in
+s, delays in steps, rates in Hz. Up to four numbers of an array are shown, and equal
+ones once; of more, the least, the largest, and a checksum of them all as float32, which
+a sum in another order seldom changes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,12 @@ import numpy as np
 from .nodes import Array, Linear, Node, Shape
 
 SHOWN = 4  # numbers of an array
-UNSAID = {"stride": (1, 1), "dilation": (1, 1), "groups": 1}  # beside 0 and None
+UNSAID = {
+    "stride": (1, 1),
+    "dilation": (1, 1),
+    "groups": 1,
+    "delay": 1,
+}  # beside 0 and None
 
 
 def node_text(node: Node, shape: Shape | None) -> str:
@@ -29,8 +34,10 @@ def node_text(node: Node, shape: Shape | None) -> str:
     if isinstance(node, Linear):
         words.append(kernel_text(node.weight))
     for field in fields(node):
-        if field.name not in ("name", "inputs", "shape"):
-            words += field_text(field.name, getattr(node, field.name))
+        value = getattr(node, field.name)
+        usual = field.name == "reset" and value == field.default
+        if field.name not in ("name", "inputs", "shape") and not usual:
+            words += field_text(field.name, value)
     return " ".join([*words, "→", "?" if shape is None else shape_text(shape)])
 
 

@@ -128,11 +128,10 @@ def _without(graph: Graph, norm: BatchNorm, folded: dict[str, Node]) -> Graph:
     """The Graph with these nodes in place of theirs, and the BatchNorm bridged."""
     (source,) = norm.inputs
     nodes = (folded.get(n.name, n) for n in graph.nodes if n is not norm)
-    return Graph(
-        tuple(
-            replace(n, inputs=tuple(source if i == norm.name else i for i in n.inputs))
-            if norm.name in n.inputs
-            else n
-            for n in nodes
-        )
+    bridged = (
+        replace(n, inputs=tuple(source if i == norm.name else i for i in n.inputs))
+        if norm.name in n.inputs
+        else n
+        for n in nodes
     )
+    return replace(graph, nodes=tuple(bridged))

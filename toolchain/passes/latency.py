@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ..program.program import Program
 
 
 def arrivals(program: Program) -> dict[str, int]:
-    """Population → the step in which its latest source's first spikes can act."""
-    found: dict[str, int] = {}
+    """Population → the step in which its latest source's first spikes can act.
+
+    Sources that stand after it, or it itself, are left out: loops bring the same again.
+    """
+    found = {p.name: 0 for p in program.inputs}
     for p in program.populations:
-        ways = [found.get(c.source, 0) + c.delay for c in program.incoming(p.name)]
-        found[p.name] = max(ways, default=0)
+        found[p.name] = max(_ways(program, p.name, found), default=0)
     return found
+
+
+def _ways(program: Program, name: str, found: Mapping[str, int]) -> list[int]:
+    """Steps to a population from each of the sources before it."""
+    incoming = program.incoming(name)
+    return [found[c.source] + c.delay for c in incoming if c.source in found]
 
 
 def unequal_depths(program: Program) -> dict[str, int]:
@@ -20,11 +30,13 @@ def unequal_depths(program: Program) -> dict[str, int]:
     Populations whose sources are equally far from the input are not named. The first
     so many of the steps that a population sees are of some of its sources alone.
     """
-    depth, found = arrivals(program), {}
+    depth, found = arrivals(program), dict[str, int]()
+    before = {p.name: 0 for p in program.inputs}
     for p in program.populations:
-        ways = {depth.get(c.source, 0) + c.delay for c in program.incoming(p.name)}
+        ways = {*_ways(program, p.name, before)}
         if len(ways) > 1:
             found[p.name] = max(ways) - min(ways)
+        before[p.name] = depth[p.name]
     return found
 
 

@@ -82,7 +82,7 @@ def with_preprocessing(graph: Graph, how: Preprocessing) -> Graph:
         for node in graph.nodes
         if node is not start
     ]
-    made = Graph((replace(start, shape=shape), *added, *rest))
+    made = replace(graph, nodes=(replace(start, shape=shape), *added, *rest))
     made.check()
     return made
 

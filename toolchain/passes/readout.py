@@ -29,7 +29,8 @@ def without_readout(graph: Graph) -> tuple[Graph, Readout | None]:
         return graph, None
     output = replace(graph.output, inputs=last.inputs)
     kept = [node for node in graph.nodes if node.name != last.name]
-    return Graph(tuple(output if n is graph.output else n for n in kept)), last
+    nodes = tuple(output if n is graph.output else n for n in kept)
+    return replace(graph, nodes=nodes), last
 
 
 def with_readout(graph: Graph, readout: Readout | None) -> Graph:
@@ -39,4 +40,4 @@ def with_readout(graph: Graph, readout: Readout | None) -> Graph:
     again = replace(readout, inputs=graph.output.inputs)
     output = replace(graph.output, inputs=(readout.name,))
     nodes = [node for node in graph.nodes if node is not graph.output]
-    return Graph((*nodes, again, output))
+    return replace(graph, nodes=(*nodes, again, output))

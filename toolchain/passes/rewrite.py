@@ -72,7 +72,7 @@ def rewrite(graph: Graph, chosen: Mapping[str, str]) -> Graph:
             f"--rewrite {kind}={chosen[kind]}: the network has no such layer before a "
             "population; leave it out"
         )
-    return Graph(tuple(nodes))
+    return replace(graph, nodes=tuple(nodes))
 
 
 def kind_of(node: Node) -> str | None:

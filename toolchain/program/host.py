@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ import numpy.typing as npt
 from ..errors import DataError
 from ..graph.graph import Graph
 from ..graph.interpret import interpret, readout_weights
-from ..graph.nodes import Array, FloatArray, Shape
+from ..graph.nodes import LI, Array, FloatArray, Shape
 from ..graph.text import array_text, field_text, number_text
 from .arithmetic import MAX_BIAS, IntArray, round_bias
 
@@ -124,6 +124,8 @@ def mean_over_steps(events: Array) -> FloatArray:
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Decoder:
     """graph(gain · amplitude · weighted mean rate of ``population``).
+
+    Where the graph has an LI it runs in time: the weighted mean is of what it gives.
 
     The weights of the mean are ``interpret.readout_weights``; ``gain`` is what
     calibration makes up for with what the core's neurons lose.
@@ -288,6 +290,8 @@ def _spikes(
 
 def decode(decoder: Decoder, spikes: Mapping[str, BoolArray], dt: float) -> FloatArray:
     """Spikes of all populations, each (samples, steps, neurons) → (samples, …)."""
+    if any(isinstance(node, LI) for node in decoder.graph.nodes):
+        return _integrated(decoder, spikes, dt)
     values = []
     for name, amplitude in decoder.reads:
         sent = spikes[name]
@@ -296,3 +300,23 @@ def decode(decoder: Decoder, spikes: Mapping[str, BoolArray], dt: float) -> Floa
         values.append(decoder.gain * amplitude * rate)
     value = values[0] if len(values) == 1 else np.concatenate(values, axis=1)
     return _apply(decoder.graph, value.reshape(-1, *decoder.graph.input.shape))
+
+
+def _integrated(
+    decoder: Decoder, spikes: Mapping[str, BoolArray], dt: float
+) -> FloatArray:
+    """Likewise, step by step: a leaky integrator is read, which has a state."""
+    graph, given = decoder.graph, decoder.graph.input
+    end = replace(graph.output, settle=decoder.settle, tau_syn=decoder.tau_syn)
+    nodes = tuple(end if node is graph.output else node for node in graph.nodes)
+    graph = replace(graph, nodes=nodes)
+    worth = [(name, decoder.gain * amplitude / dt) for name, amplitude in decoder.reads]
+    found = []
+    for sample in zip(*(spikes[name] for name, _ in worth)):
+        values = [value * sent for (_, value), sent in zip(worth, sample)]
+        sent = np.concatenate(values, axis=1).reshape(1, -1, *given.shape)
+        start, steps = np.zeros((1, *given.shape)), sent.shape[1]
+        moved = {given.name: sent}
+        ran = interpret(graph, start, "spiking", steps=steps, dt=dt, sent=moved)
+        found.append(ran[end.name][0])
+    return np.stack(found)

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from ..errors import DoesNotFit, ModelError
-from ..graph.graph import Graph
+from ..graph.graph import STEP, Graph
 from ..graph.nodes import Array, FloatArray, Shape
 from ..graph.text import array_text, number_text, shape_text
 from . import arithmetic as core
@@ -17,8 +17,6 @@ from .arithmetic import IntArray
 from .connections import Connection, SparseConnection, WindowConnection
 from .correction import Correction
 from .host import CODINGS, BiasEncoder, Decoder, Encoder, SpikeEncoder, parts_of
-
-STEP = (1e-9, 1e3)  # s, shortest and longest
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

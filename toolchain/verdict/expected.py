@@ -42,7 +42,12 @@ from ..errors import DataError
 from ..graph.graph import Graph
 from ..graph.interpret import interpret
 from ..graph.nodes import FloatArray, Node
-from ..passes.quantize.dequantize import current_unit, dequantize, spike_unit
+from ..passes.quantize.dequantize import (
+    connection_of,
+    current_unit,
+    dequantize,
+    spike_unit,
+)
 from ..passes.quantize.layers import Layer, Synapses, layers
 from ..program import arithmetic as core
 from ..program.correction import Correction, across
@@ -163,7 +168,8 @@ def _moved(program: Program, graph: Graph, sign: int) -> Graph:
             moved[node.name] = replace(
                 node, weight=node.weight + sign * weight, bias=node.bias + sign * bias
             )
-    return Graph(tuple(moved.get(node.name, node) for node in graph.nodes))
+    nodes = tuple(moved.get(node.name, node) for node in graph.nodes)
+    return replace(graph, nodes=nodes)
 
 
 def _errors(
@@ -175,11 +181,7 @@ def _errors(
     unit = current_unit(program, layer, size)
     off = _threshold_error(program, layer, size)
     spike = spike_unit(program, layer, synapses)
-    (connection,) = (
-        c
-        for c in program.incoming(layer.population.name)
-        if c.source == synapses.source
-    )
+    connection = connection_of(program, layer, synapses)
     mantissa = 2.0 ** (core.WEIGHT_SHIFT + connection.exponent) / spike
     correction = _correction(program, layer.population.name)
     gain, held = np.ones(1), node.bias

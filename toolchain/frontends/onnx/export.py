@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ...errors import ModelError
 from ...graph import nodes as n
 from ...graph.functions import Elementwise, LeakyReLU, MaxPool2D
 from ...graph.graph import Graph
@@ -32,8 +33,13 @@ def to_onnx(graph: Graph) -> bytes:
     It takes any number of samples of 32 bits, in the Graph's own layout.
 
     Raises:
-        ModelError: ``onnx`` is not installed, or the model has more than 2 GB.
+        ModelError: ``onnx`` is missing, it has more than 2 GB, or means its steps.
     """
+    if graph.is_spiking:
+        raise ModelError(
+            "Graph: it is a spiking network, and an ONNX file holds rates; keep it as "
+            "a .snn"
+        )
     writer = Writer(graph)
     for node in graph.nodes:
         writer.add(node)
@@ -378,7 +384,7 @@ CONVERTERS: Mapping[type[n.Node], Callable[..., Converted]] = {
     Slice: _slice,
     n.Add: _together,
     n.Concat: _together,
-    n.Lowpass: _same,
+    **dict.fromkeys((n.Lowpass, n.Delay, n.LI), _same),
     n.ReLU: _rectified,
     n.IF: _rectified,
     n.LIF: _neurons("tau_rc", "tau_ref"),

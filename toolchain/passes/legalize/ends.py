@@ -8,13 +8,16 @@ from ...graph.graph import Graph
 
 def sources_of(graph: Graph) -> dict[str, frozenset[str]]:
     """Node → the populations, or the Input, that its value is computed from."""
-    sources: dict[str, frozenset[str]] = {}
-    for node in graph.nodes:
-        if isinstance(node, n.Input | n.Neurons):
-            sources[node.name] = frozenset({node.name})
-        else:
-            sources[node.name] = frozenset().union(*(sources[i] for i in node.inputs))
-    return sources
+    starts = {x.name for x in graph.nodes if isinstance(x, n.Input | n.Neurons)}
+    none = frozenset[str]()
+    sources = {x.name: none | ({x.name} & starts) for x in graph.nodes}
+    while True:  # once, and again where a synapse leads back
+        before = dict(sources)
+        for node in graph.nodes:
+            if node.name not in starts:
+                sources[node.name] = none.union(*(sources[i] for i in node.inputs))
+        if sources == before:
+            return sources
 
 
 def prepared_by(graph: Graph) -> frozenset[str]:

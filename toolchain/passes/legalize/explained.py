@@ -18,6 +18,7 @@ from .obstacles import before_populations
 NATIVE, REWRITTEN, HOST, UNSUPPORTED = "native", "rewritten", "host", "unsupported"
 ENCODES = "once a sample, before the first population"
 DECODES = "once a sample, of the rates that are read"
+INTEGRATES = "in every step, of the spikes that are read"
 
 OPERATIONS: Mapping[type[Node], tuple[str, str]] = {
     n.Dense: (NATIVE, "a connection"),
@@ -28,6 +29,9 @@ OPERATIONS: Mapping[type[Node], tuple[str, str]] = {
     n.ReLU: (REWRITTEN, "an IF population; a ceiling is its highest rate"),
     n.SoftLIF: (REWRITTEN, "a LIF population"),
     n.Lowpass: (NATIVE, "a connection's synapse"),
+    n.Delay: (NATIVE, "a connection's delay"),
+    n.Threshold: (REWRITTEN, "a LIF population that forgets within a step"),
+    n.LI: (UNSUPPORTED, "after the last population alone; not before one"),
     n.AvgPool2D: (REWRITTEN, "part of the weights after it"),
     n.Upsample2D: (REWRITTEN, "part of the weights after it"),
     n.BatchNorm: (REWRITTEN, "part of the weights and biases beside it"),
@@ -96,7 +100,7 @@ def _use(
     names = [x.name for x in legal.nodes]
     joined = {part for name in names if "+" in name for part in name.split("+")}
     if node.name in decoder and node.name not in joined:
-        return HOST, DECODES
+        return HOST, INTEGRATES if isinstance(node, n.LI) else DECODES
     if status not in (NATIVE, REWRITTEN):
         return status, how
     if f"{node.name}.relay" in names:

@@ -6,6 +6,8 @@ composed into it, exactly or not at all.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ...errors import UnsupportedLayer
 from ...graph import nodes as n
 from ...graph.graph import Graph
@@ -20,14 +22,14 @@ def legalize(
     """The same network, as a core and its host can hold it.
 
     SoftLIF and ReLU become LIF and IF. Every population that feeds another is followed
-    by a Lowpass(tau_syn), the connection's synapse and its step of delay; one that is
-    there already stays. Pooling, upsampling, reshaping, concatenation and linear layers
-    in a row become one Dense, Conv2D or ConvTranspose2D per source population (around
-    it at most a Flatten or Reshape), several sources meeting in one Add; scales
-    and offsets become part of weights and biases. What is computed from the Input
-    alone, the host's encoder, and after the last populations, its decoder, stays as it
-    is; where a population takes both spikes and what the host computes, that too stands
-    in its Add.
+    by a Lowpass(tau_syn), the connection's synapse and its step of delay; a Lowpass or
+    Delay that is there already stays, and may lead back: a recurrent connection.
+    Pooling, upsampling, reshaping, concatenation and linear layers in a row become one
+    Dense, Conv2D or ConvTranspose2D per source population (around it at most a Flatten
+    or Reshape), several sources meeting in one Add; scales and offsets become part of
+    weights and biases. What is computed from the Input alone, the host's encoder, and
+    after the last populations, its decoder, stays as it is; where a population takes
+    both spikes and what the host computes, that too stands in its Add.
 
     Where two layers between populations are no one convolution and too large a matrix,
     and what lies between them is never negative, a relay population sends it on.
@@ -86,6 +88,6 @@ def legalize(
             rewriting.emit(spiking(node))
     if found:
         raise UnsupportedLayer.of(found)
-    legal = Graph(tuple(rewriting.emitted.values()))
+    legal = replace(graph, nodes=tuple(rewriting.emitted.values()))
     legal.check()
     return legal

@@ -30,8 +30,12 @@ def obstacles_of(
     for node in graph.nodes:
         if isinstance(node, n.Readout) and is_inside(graph, node, encoder, decoder):
             found.append(_function(node))
-        elif isinstance(node, n.Lowpass):
-            found.append(_lowpass(graph, node, encoder, decoder))
+        elif isinstance(node, n.Synapse):
+            found.append(_synapse(graph, node, encoder, decoder))
+        elif isinstance(node, n.LIF | n.IF):
+            found.append(_reset(graph, node))
+        elif isinstance(node, n.LI):
+            found.append(_potentials(graph, node, encoder, decoder))
         elif isinstance(node, ChannelsLast) and node.name not in encoder:
             found.append(
                 obstacle(
@@ -56,11 +60,8 @@ def obstacles_before(graph: Graph) -> tuple[Obstacle, ...]:
 
 def before_populations(graph: Graph, others: Collection[str] = ()) -> set[str]:
     """Names of the nodes that a population, or one of the others, comes after."""
-    before: set[str] = set()
-    for node in reversed(graph.nodes):
-        if node.name in before or node.name in others or isinstance(node, n.Neurons):
-            before.update(node.inputs)
-    return before
+    ends = (x for x in graph.nodes if x.name in others or isinstance(x, n.Neurons))
+    return graph.before(*{i for node in ends for i in node.inputs})
 
 
 def is_inside(
@@ -131,29 +132,64 @@ def _range(values: FloatArray) -> str:
     return low if low == high else f"{low} … {high}"
 
 
-def _lowpass(
-    graph: Graph, node: n.Lowpass, encoder: Collection[str], decoder: Collection[str]
+def _synapse(
+    graph: Graph, node: n.Synapse, encoder: Collection[str], decoder: Collection[str]
 ) -> Obstacle | None:
     source = graph[node.inputs[0]]
     sends = source is graph.prepared or isinstance(source, n.Neurons)
+    name = type(node).__name__.lower()
     if node.name in encoder:
         return obstacle(
-            "lowpass", node, "it stands before the first population", "remove it"
+            name, node, "it stands before the first population", "remove it"
         )
     if node.name in decoder:
+        fix = f"use tau_syn of Output {graph.output.name!r}"
         return obstacle(
-            "lowpass",
+            name,
             node,
             "it stands after the last population",
-            f"use tau_syn of Output {graph.output.name!r}",
+            "remove it" if isinstance(node, n.Delay) else fix,
         )
     if not sends:
         return obstacle(
-            "lowpass",
+            name,
             node,
-            f"it filters {source.name!r}",
-            "put it directly behind a population",
+            f"it takes what {source.name!r} gives, which is no spikes",
+            "put it directly behind a population, before the weights",
         )
+    return None
+
+
+def _reset(graph: Graph, node: n.LIF | n.IF) -> Obstacle | None:
+    """A soft reset; of an IF where it is meant, and does not stand for a rate."""
+    if node.reset == "zero" or isinstance(node, n.IF) and not graph.is_spiking:
+        return None
+    return obstacle(
+        "soft-reset",
+        node,
+        "a spike takes its threshold from the potential, and a core's neuron is then 0",
+        'reset "zero" comes nearest; each spike loses what was beyond the threshold',
+    )
+
+
+def _potentials(
+    graph: Graph, node: n.LI, encoder: Collection[str], decoder: Collection[str]
+) -> Obstacle | None:
+    if node.name in encoder or node.name not in decoder:
+        return obstacle(
+            "leaky-integrator",
+            node,
+            "it sends potentials on, and a core spikes alone",
+            f"{LAST_ONLY}, or a Lowpass behind the population before it",
+        )
+    for name in sorted(graph.before(node.name) & {*decoder}):
+        if isinstance(graph[name], n.Readout):
+            return obstacle(
+                "leaky-integrator",
+                node,
+                f"it takes what the read-out {name!r} makes of a mean",
+                "put the read-out behind it",
+            )
     return None
 
 

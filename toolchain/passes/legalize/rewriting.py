@@ -32,9 +32,14 @@ from .compose import (
     upsampling,
 )
 
+FORGETFUL = 1e-12  # s, far below the shortest step
+
 
 def spiking(node: Node) -> Node:
-    """SoftLIF → LIF, ReLU → IF, with the same constants; other nodes as they are."""
+    """SoftLIF → LIF, ReLU → IF, with the same constants; other nodes as they are.
+
+    Threshold → LIF that forgets: of its potential a core keeps 1/4096 for a step.
+    """
     if isinstance(node, n.SoftLIF):
         return n.LIF(
             node.name,
@@ -42,6 +47,14 @@ def spiking(node: Node) -> Node:
             amplitude=node.amplitude,
             tau_rc=node.tau_rc,
             tau_ref=node.tau_ref,
+        )
+    if isinstance(node, n.Threshold):
+        return n.LIF(
+            node.name,
+            node.inputs,
+            amplitude=node.amplitude,
+            tau_rc=FORGETFUL,
+            tau_ref=0.0,
         )
     if isinstance(node, n.ReLU):
         return n.IF(
@@ -107,10 +120,10 @@ class Rewriting:
         return (parts[0],)
 
     def synapse(self, x: str) -> str:
-        """Add the synapse's Lowpass where it is not there yet; its name."""
+        """Add the synapse's Lowpass or Delay where it is not there yet; its name."""
         if x not in self.lowpass:
             known = self.graph[x] if x in self.graph.shapes else None
-            if not isinstance(known, n.Lowpass):
+            if not isinstance(known, n.Synapse):
                 known = n.Lowpass(f"{x}.synapse", (x,), tau_syn=self.tau_syn)
             self.lowpass[x] = self.make(known)
         return self.lowpass[x]
@@ -134,7 +147,7 @@ class Rewriting:
     def compute(self, node: Node) -> Affine:
         """``value`` of a node that was not asked for before."""
         zero = np.zeros(self.graph.shapes[node.name])
-        if isinstance(node, n.Lowpass):
+        if isinstance(node, n.Synapse):
             return Affine({_synapse(self.graph, node).name: None}, zero)
         if node.name == self.sends or isinstance(node, n.Neurons):
             return Affine({node.name: None}, zero)
@@ -247,13 +260,13 @@ def _linear(node: Node) -> Node:
     return node
 
 
-def _synapse(graph: Graph, node: n.Lowpass) -> n.Lowpass:
-    """The first Lowpass that does what this one does."""
+def _synapse(graph: Graph, node: n.Synapse) -> n.Synapse:
+    """The first that does what this one does."""
+    wanted = node.inputs, node.tau_syn, node.delay
     return next(
         x
         for x in graph.nodes
-        if isinstance(x, n.Lowpass)
-        and (x.inputs, x.tau_syn) == (node.inputs, node.tau_syn)
+        if isinstance(x, n.Synapse) and (x.inputs, x.tau_syn, x.delay) == wanted
     )
 
 

@@ -52,11 +52,15 @@ class Bounds:
 
     @cached_property
     def reach(self) -> Mapping[str, FloatArray]:
-        """Source → largest |q| of one spike, for a membrane scale of 1; (channels,)."""
-        found = {}
+        """Source → largest |q| of one spike, for a membrane scale of 1; (channels,).
+
+        Synapses of one source that differ in their delay share a scale.
+        """
+        found: dict[str, FloatArray] = {}
         for s in self.layer.synapses:
             sizes = np.abs(s.node.weight).reshape(-1, self.layer.channels)
-            found[s.source] = self.units[s.source] * sizes.max(axis=0)
+            reach = self.units[s.source] * sizes.max(axis=0)
+            found[s.source] = np.maximum(reach, found.get(s.source, 0.0))
         return found
 
     @cached_property
@@ -134,9 +138,10 @@ class Bounds:
         """Largest |q| with an exponent of 0; from one exponent to the next the
         mantissas seldom change, and it is looked up.
         """
-        key = synapses.source, scales.weights[synapses.source], scales.channels
+        source, delay = synapses.source, synapses.delay
+        key = source, delay, scales.weights[source], scales.channels
         if key not in self._found:
-            plain = replace(scales, exponents={synapses.source: 0})
+            plain = replace(scales, exponents={source: 0})
             self._found[key] = round_connection(self.layer, synapses, plain).worst_q
         return self._found[key]
 

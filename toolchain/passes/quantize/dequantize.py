@@ -76,7 +76,8 @@ def dequantize(program: Program) -> Graph:
     for layer in layers(graph):
         for node in _layer(program, layer):
             changed[node.name] = node
-    return Graph(tuple(changed.get(node.name, node) for node in graph.nodes))
+    nodes = tuple(changed.get(node.name, node) for node in graph.nodes)
+    return replace(graph, nodes=nodes)
 
 
 def current_unit(program: Program, layer: Layer, size: int) -> FloatArray:
@@ -122,13 +123,21 @@ def amplitude_of(program: Program, name: str) -> float:
     return 1 / rate
 
 
+def connection_of(program: Program, layer: Layer, synapses: Synapses) -> Connection:
+    """The integers of these synapses."""
+    (found,) = (
+        c
+        for c in program.incoming(layer.population.name)
+        if (c.source, c.delay) == (synapses.source, synapses.delay)
+    )
+    return found
+
+
 def held_weight(program: Program, layer: Layer, synapses: Synapses) -> FloatArray:
     """The float weight that a connection's integers stand for."""
     population = program[layer.population.name]
     assert isinstance(population, Population)
-    (connection,) = (
-        c for c in program.incoming(population.name) if c.source == synapses.source
-    )
+    connection = connection_of(program, layer, synapses)
     spike = spike_unit(program, layer, synapses)
     weight = _weight(connection, synapses.node.weight.shape) / spike
     if population.correction is None:

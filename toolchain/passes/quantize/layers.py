@@ -17,11 +17,11 @@ from ...graph.nodes import (
     Flatten,
     FloatArray,
     Input,
-    Lowpass,
     Neurons,
     Node,
     Reshape,
     Shape,
+    Synapse,
 )
 from ...program.correction import Correction, across
 from ..legalize.compose import Weighted
@@ -29,13 +29,14 @@ from ..legalize.compose import Weighted
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Synapses:
-    """Weights from one source population (or the Input), behind its Lowpass."""
+    """Weights from one source population (or the Input), behind its synapse."""
 
     source: str
     source_shape: Shape
     node: Weighted
     shape: Shape  # in which the node takes the source
     tau_syn: float  # s
+    delay: int  # steps
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -140,8 +141,8 @@ def _layer(graph: Graph, population: Neurons) -> Layer:
             natural = graph.shapes[synapses.node.name]
             bias = bias + np.broadcast_to(synapses.node.bias, natural).ravel()
             found.append(synapses)
-    if len({synapses.source for synapses in found}) < len(found):
-        raise _not_legal(population, "fed twice by one source")
+    if len({(synapses.source, synapses.delay) for synapses in found}) < len(found):
+        raise _not_legal(population, "fed twice by one source with the same delay")
     return Layer(
         population=population,
         shape=shape,
@@ -152,10 +153,10 @@ def _layer(graph: Graph, population: Neurons) -> Layer:
 
 
 def _is_host(graph: Graph, node: Node) -> bool:
-    """Whether the node is computed from the Input, without a Lowpass between."""
+    """Whether the node is computed from the Input, without a synapse between."""
     if isinstance(node, Input):
         return True
-    if isinstance(node, Lowpass | Neurons):
+    if isinstance(node, Synapse | Neurons):
         return False
     return all(_is_host(graph, graph[name]) for name in node.inputs)
 
@@ -166,7 +167,7 @@ def _synapses(graph: Graph, node: Node) -> Synapses:
     if not isinstance(node, Weighted):
         raise _not_legal(node, "before a population, where only weights may stand")
     synapse = _unshaped(graph, graph[node.inputs[0]])
-    if not isinstance(synapse, Lowpass):
+    if not isinstance(synapse, Synapse):
         raise _not_legal(node, f"behind {synapse.name!r}, without a Lowpass between")
     source = synapse.inputs[0]
     return Synapses(
@@ -175,6 +176,7 @@ def _synapses(graph: Graph, node: Node) -> Synapses:
         node=node,
         shape=graph.shapes[node.inputs[0]],
         tau_syn=synapse.tau_syn,
+        delay=synapse.delay,
     )
 
 

@@ -14,11 +14,11 @@ from ...graph.interpret import interpret
 from ...graph.nodes import (
     FloatArray,
     Input,
-    Lowpass,
     Neurons,
     Node,
     Output,
     Reshape,
+    Synapse,
 )
 from ...graph.preparation import Rescale
 from ...graph.rearranging import Slice
@@ -46,7 +46,7 @@ def quantize(
 ) -> Program:
     """The Program that runs ``graph``, each of its populations with its own scales.
 
-    >>> from ...graph.nodes import IF, Dense, Input, Output
+    >>> from ...graph.nodes import IF, Dense, Input, Lowpass, Output
     >>> graph = Graph.chain(
     ...     Input("x", shape=(2,)),
     ...     IF("a", amplitude=0.004),
@@ -88,10 +88,15 @@ def quantize(
         corrections: population → what its neurons are driven with on the core instead.
 
     Raises:
-        ModelError: the graph is not legalised, or not for this encoder.
+        ModelError: the graph is not legalised, not for this encoder, or for another dt.
         DataError: the samples are none, or not what the graph takes.
         DoesNotFit: a number is beyond what the core can hold.
     """
+    if graph.dt not in (None, dt):
+        raise ModelError(
+            f"Graph: it was written for steps of {graph.dt:g} s and means another "
+            f"network at {dt:g} s; leave out --dt"
+        )
     found, start = corrected_layers(graph, corrections), graph.prepared.name
     _check_encoder(graph, found, encoder, dt)
     if scales is None:
@@ -192,7 +197,7 @@ def _check_encoder(
     graph: Graph, found: tuple[Layer, ...], encoder: SpikeEncoder | None, dt: float
 ) -> None:
     start = graph.prepared.name
-    sends = any(isinstance(node, Lowpass) for node in graph.consumers(start))
+    sends = any(isinstance(node, Synapse) for node in graph.consumers(start))
     if encoder and (not sends or encoder.population != start):
         raise ModelError(
             f"SpikeEncoder: it sends the spikes of {encoder.population!r}; name the "

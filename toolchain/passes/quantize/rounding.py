@@ -140,7 +140,8 @@ def round_connection(layer: Layer, synapses: Synapses, scales: Scales) -> Connec
         )
     mantissa: IntArray = weight.astype(np.int16)
     exponent = scales.exponents[source]
-    ends: dict[str, Any] = {"source": source, "target": target, "exponent": exponent}
+    ends: dict[str, Any] = {"source": source, "target": target}
+    ends |= {"exponent": exponent, "delay": synapses.delay}
     if isinstance(node, Windowed):
         kind = ConvConnection if isinstance(node, Conv2D) else ConvTransposeConnection
         return kind(

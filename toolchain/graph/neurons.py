@@ -1,0 +1,158 @@
+"""Nodes that a state or time belongs to: synapses, populations, what integrates.
+
+As in ``nodes``, a docstring is the equation, ``x`` a node's input, ``y`` its output.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .node import Node, Shape
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Delayed(Node):
+    """What takes time: x comes out ``delay`` steps later.
+
+    It alone may name a later node as its input, and so close a loop: ``shape``, of x,
+    is then said here, since it is not known yet where the node stands.
+    """
+
+    delay: int = 1  # steps
+    shape: Shape | None = None
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (shape,) = self._take(1, shapes)
+        if self.shape not in (None, shape):
+            raise self.error(f"its shape is {self.shape}, its input is {shape}")
+        return shape
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Lowpass(Delayed):
+    """Synaptic filter behind a delay: y[t] = a · y[t−1] + (1 − a) · x[t−delay].
+
+    a = e^(−dt / tau_syn), 0 where tau_syn = 0: then a pure delay.
+    rate mode: y = x. Source: nengo.synapses.Lowpass with its default discretisation,
+    whose output acts on the next step, of a delay of 1.
+    """
+
+    tau_syn: float  # s
+
+
+@dataclass(frozen=True, eq=False)
+class Delay(Delayed):
+    """y[t] = x[t−delay], 0 before; rate mode: y = x."""
+
+    @property
+    def tau_syn(self) -> float:
+        """That of the Lowpass which is the same: 0 s."""
+        return 0.0
+
+
+Synapse = Lowpass | Delay
+"""What every spike passes on its way from population to population."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Neurons(Node):
+    """A population: one neuron for each element of its input current J (dimensionless).
+
+    ``amplitude`` is the output of one spike, integrated over time: a spike is worth
+    amplitude / dt in its step, a rate r (Hz) is worth amplitude · r.
+    """
+
+    amplitude: float = 1.0
+
+    def _demand_reset(self, reset: str) -> None:
+        if reset not in RESETS:
+            raise self.error(f"reset is {reset!r}; allowed are {', '.join(RESETS)}")
+
+
+RESETS = ("zero", "subtract")
+"""What a spike leaves of v: nothing, or what is beyond the threshold."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LIF(Neurons):
+    """Leaky integrate and fire: tau_rc · dv/dt = J − v; spike where v > 1, then v = 0.
+
+    v stays 0 for tau_ref after a spike, and never falls below min_voltage.
+    rate: r = 1 / (tau_ref + tau_rc · ln(1 + 1 / (J − 1))) for J > 1, else 0.
+    Source: nengo.neurons.LIF (spike times within the step).
+
+    With reset "subtract" v −= 1 instead, at most once a step, as in snnTorch, Norse and
+    Sinabs; it has no rate of its own, and Loihi 1 no such neuron.
+    """
+
+    tau_rc: float = 0.02  # s, membrane time constant
+    tau_ref: float = 0.002  # s, refractory period
+    min_voltage: float = 0.0
+    reset: str = "zero"  # of RESETS
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        self._demand_reset(self.reset)
+        return super().output_shape(*shapes)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class IF(Neurons):
+    """Spiking rectified linear: dv/dt = max(J, 0); ⌊v⌋ spikes, then v −= ⌊v⌋.
+
+    With a min_voltage below 0, dv/dt = J and v never falls below it: currents of both
+    signs, as spikes bring them, then cancel each other before they are rectified.
+    rate: r = min(max(J, 0), ceiling). Source: nengo.neurons.SpikingRectifiedLinear
+    (min_voltage = 0, no ceiling). With a ceiling, the highest rate, J is no larger.
+
+    With reset "zero" dv/dt = J, v ≥ min_voltage, one spike where v > 1, then v = 0: the
+    core's neuron, up to rounding.
+    """
+
+    min_voltage: float = 0.0  # of 1, the threshold
+    ceiling: float | None = None  # Hz
+    reset: str = "subtract"  # of RESETS
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        self._demand_reset(self.reset)
+        return super().output_shape(*shapes)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Threshold(Neurons):
+    """A spike in every step in which J > 1, without memory; so its rate depends on dt.
+
+    Source: NIR's Threshold, whose threshold is part of weights and biases here.
+    """
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LI(Node):
+    """Leaky integrator that is read: y = v; tau_rc · dv/dt = x − v, v = 0 at first.
+
+    v[t] = a · v[t−1] + (1 − a) · x[t], a = e^(−dt / tau_rc). A core's potentials are
+    not read, so that it stands after the last populations, where the host computes it
+    step by step. rate mode: y = x. Source: NIR's LI.
+    """
+
+    tau_rc: float  # s
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SoftLIF(Neurons):
+    """The rate of a LIF neuron, smoothed so that it has a gradient everywhere.
+
+    r = 1 / (tau_ref + tau_rc · ln(1 + 1 / j)), j = sigma · ln(1 + e^((J − 1) / sigma)).
+    Source: Hunsberger & Eliasmith 2015 (arXiv 1510.08829), equations 4 and 5;
+    nengo_dl.neurons.SoftLIFRate. It sends its rate, not spikes, in spiking mode too.
+    """
+
+    tau_rc: float = 0.02  # s
+    tau_ref: float = 0.002  # s
+    sigma: float = 0.005  # smoothing, in units of J
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ReLU(Neurons):
+    """The rate of an IF neuron; sends its rate in spiking mode too."""
+
+    ceiling: float | None = None  # Hz
