@@ -315,7 +315,7 @@ def test_a_placed_report_has_every_figure_and_survives_its_file(tmp_path):
         placement=place(program, SMALL, 8),
         shown=Shown.of(events, recording),
     )
-    assert report.unavailable == {}
+    assert set(report.unavailable) == {"opponents", "second_opinion"}  # not asked
     assert {term.mode for term in report.energy.terms} == {"estimated"}
     assert {metric.mode for metric in report.neurobench} == {"counted"}
     skipped = [layer.skipped_updates for layer in report.layers]

@@ -108,11 +108,11 @@ WRONG = {
     ),
     "loop": (
         chain(n.Add("a", ("in", "b")), n.ReLU("b", ("a",))),
-        "Add 'a': its input 'b' is no earlier node; .*no loops",
+        "Add 'a': it stands in a loop without a step of delay, a → b → a",
     ),
     "unknown input": (
         Graph((n.Input("in", (), (2,)), n.Output("out", ("in", "gone")))),
-        "Output 'out': its input 'gone' is no earlier node",
+        "Output 'out': its input 'gone' is no node of the Graph",
     ),
     "NaN": (
         chain(replace(DENSE, weight=np.full((3, 2), np.nan)), shape=(3,)),

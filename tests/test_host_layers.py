@@ -58,6 +58,7 @@ NODES = [
     n.LogSoftmax("a"),
     n.Argmax("a"),
     n.Lowpass("a", tau_syn=0.01),
+    n.Delay("a", steps=2),
     n.Output("a"),
     *(Elementwise("a", function=name) for name in FUNCTIONS),
 ]
@@ -91,9 +92,12 @@ def test_several_inputs_are_added_and_concatenated():
 
 
 def test_no_layer_of_the_host_is_missing():
-    """Of what a Graph may hold, all but the populations and the layers with weights."""
+    """Of what a Graph may hold, all but the populations and the layers with weights.
+
+    A hybrid network refuses LI, which reads potentials over time.
+    """
     weights = {n.Dense, n.Conv2D, n.ConvTranspose2D}
-    neurons = {n.LIF, n.IF, n.SoftLIF, n.ReLU}
+    neurons = {n.LIF, n.IF, n.SoftLIF, n.ReLU, n.Threshold, n.LI}
     there = operations._OPERATIONS.keys() - weights - neurons
     assert host_layers._OPERATIONS.keys() == there
     assert host_layers.FUNCTIONS.keys() == FUNCTIONS.keys()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -203,7 +204,8 @@ class _Court:
             rounded=self.score(rounded[last]),
             program=self.score(self.recording.output),
         )
-        return losses, scores
+        known = all(map(math.isfinite, astuple(scores)))
+        return losses, scores if known else None
 
     def layer(self, layer: Layer) -> LayerGuilt:
         """Of a population."""
@@ -250,16 +252,19 @@ class _Court:
         flow, last = self.bench.flow, self.bench.flow.graph.output.name
         found = flow.changed({name: value})
         lost = distance(found[self.linear], flow.values[self.linear])
-        if self.score is None:
-            return lost, None
-        return lost, self.score(flow.values[last]) - self.score(found[last])
+        return lost, self._score_lost(flow.values[last], found[last])
 
     def lost_trained(self, truth: Trained, name: str) -> tuple[float, float | None]:
         """What is lost of answers and score where one layer is not as trained."""
         lost, answers = truth.lost(self.bench.program, name)
+        return lost, self._score_lost(truth.answers[1], answers)
+
+    def _score_lost(self, right: FloatArray, found: FloatArray) -> float | None:
+        """None without labels, or where answers all alike leave it undefined."""
         if self.score is None:
-            return lost, None
-        return lost, self.score(truth.answers[1]) - self.score(answers)
+            return None
+        lost = self.score(right) - self.score(found)
+        return lost if math.isfinite(lost) else None
 
     def _rounded(self) -> Mapping[str, FloatArray]:
         """Population → its value if its integers and those before were floats."""

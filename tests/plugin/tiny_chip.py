@@ -44,7 +44,11 @@ class TinySession(Session):
 
     def __init__(self, target: Target, program: Program, placement: Placement) -> None:
         super().__init__(target, program)
-        self.placement = placement
+        self._placement = placement
+
+    @property
+    def placement(self) -> Placement:
+        return self._placement
 
     @property
     def utilization(self) -> Utilization:
