@@ -58,7 +58,7 @@ NODES = [
     n.LogSoftmax("a"),
     n.Argmax("a"),
     n.Lowpass("a", tau_syn=0.01),
-    n.Delay("a", steps=2),
+    n.Delay("a", delay=2),
     n.Output("a"),
     *(Elementwise("a", function=name) for name in FUNCTIONS),
 ]
