@@ -69,8 +69,10 @@ def check_is_legal(graph: Graph) -> None:
 def test_means_the_same(graph: Graph, input_spikes: bool, seed: int) -> None:
     try:
         legal = legalize(graph, 0.005, input_spikes=input_spikes)
-    except UnsupportedLayer as error:  # the Output takes of the Input itself
-        assert {each.id for each in error.obstacles} == {"no-population"}
+    except UnsupportedLayer as error:
+        # the Output takes of the Input itself, or two layers make one of over 4,000,000
+        found = {each.id for each in error.obstacles}
+        assert found <= {"no-population", "large-matrix"}
         assume(False)
     check_is_legal(legal)
     x = samples_for(graph, seed)
