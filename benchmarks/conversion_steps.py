@@ -134,7 +134,8 @@ def document(rows: list[Row]) -> str:
     tried = [row for row in rows if "auto" in row]
     lines = [
         "Written by `benchmarks/conversion_steps.py`. Test scores of integers on "
-        "`reference`; `auto` saw calibration samples alone.",
+        "`reference`; `auto` saw calibration samples alone. A row is missing where "
+        "it has not been run.",
         "",
         "| network | seed | steps `auto` chose | score | at four times as many | "
         "short by |",
@@ -187,7 +188,7 @@ def draw(rows: list[Row]) -> None:
             line = axis.plot(STEPS, [curve[str(n)] for n in STEPS], "o-", ms=2.5)
             line[0].set_label(f"calibrate {method}")
         axis.set_xscale("log", base=2)
-        axis.set_title(NAMES[row["network"]])
+        axis.set_title(NAMES[row["network"]], fontsize=7)
         axis.set_ylim(0, 1.02)
     axes.flat[0].legend(frameon=False)
     figure.supxlabel("steps")
