@@ -30,6 +30,7 @@ from .models.data.formats.reading import Reading
 from .models.data.parts import noted
 from .models.training.losses import find_loss
 from .models.training.output import check_output
+from .starting import CALIBRATION_SAMPLES, DEVICE
 from .tasks.contract import Lessons, Question
 from .tasks.task import Task, question_of, read_task
 from .toolchain.bundle.bundle import Bundle, save_bundle
@@ -46,8 +47,6 @@ from .toolchain.program.program import Program
 from .toolchain.program.recording import Recording
 from .tuning import Choices, bands, phases_of, prepare
 
-CALIBRATION_SAMPLES = 64
-DEVICE = "loihi1_davies2018"  # whose energy is bounded
 PHASES = ("start", "adapt", "spikes")  # of each a checkpoint, beside what is written
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 from markupsafe import Markup, escape
 
-from ....toolchain.passes.place.limits import CHIP
 from ..report import Report
 from .fields import Field, value_of
 from .formats import formatted
-from .questions import advice, cost, fit, quality
-from .templates import rendered
+from .templates import answers, rendered
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]#|~!()$@])")
 
@@ -25,12 +22,7 @@ def markdown_of(report: Report) -> str:
     """
     return rendered(
         "report.md.jinja",
-        report=Field(json.loads(report.encoded())),
-        quality=quality(report),
-        cost=cost(report),
-        fit=fit(report),
-        advice=advice(report),
-        chip=CHIP,
+        **answers(report),
         md=plain,
     )
 

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 
 from markupsafe import Markup
 
-from ....toolchain.passes.place.limits import CHIP
 from ..report import Report
-from .fields import Field
-from .questions import advice, cost, fit, quality
-from .templates import rendered, source_of
+from .templates import answers, rendered, source_of
 
 
 def page_of(report: Report) -> bytes:
@@ -27,12 +23,7 @@ def page_of(report: Report) -> bytes:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     text = rendered(
         "page.html.jinja",
-        report=Field(json.loads(report.encoded())),
-        quality=quality(report),
-        cost=cost(report),
-        fit=fit(report),
-        advice=advice(report),
-        chip=CHIP,
+        **answers(report),
         policy=(
             "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
             f"script-src 'sha256-{digest}'"

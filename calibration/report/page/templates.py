@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import struct
 from importlib.resources import files
 from typing import Any
@@ -11,8 +12,11 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined, UndefinedError
 from markupsafe import Markup, escape
 
 from ....toolchain.errors import DataError
+from ....toolchain.passes.place.limits import CHIP
+from ..report import Report
 from .fields import Field, pointer, value_of
 from .formats import formatted
+from .questions import advice, cost, fit, quality
 from .scales import Scale
 
 
@@ -30,6 +34,22 @@ def rendered(template: str, **context: Any) -> str:
             "of it; build it again"
         ) from e
     return text
+
+
+def answers(report: Report) -> dict[str, Any]:
+    """What every template about a report is given: its Fields, and the four answers.
+
+    Raises:
+        DataError: a figure of the report is not a number.
+    """
+    return {
+        "report": Field(json.loads(report.encoded())),
+        "quality": quality(report),
+        "cost": cost(report),
+        "fit": fit(report),
+        "advice": advice(report),
+        "chip": CHIP,
+    }
 
 
 def source_of(name: str) -> str:
