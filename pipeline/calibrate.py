@@ -22,7 +22,7 @@ from ..toolchain.graph.interpret import evaluate
 from ..toolchain.graph.nodes import FloatArray
 from ..toolchain.program.host import BoolArray, Stimulus, spike_encoder
 from ..toolchain.program.program import Program
-from .compilation import DEFAULT_STEPS, Compilation, Settings
+from .compilation import Compilation, Settings
 
 
 def run(now: Compilation) -> Compilation:
@@ -93,7 +93,7 @@ def _shown(now: Compilation) -> Presentation:
     return Presentation(
         samples=now.samples,
         still=now.still,
-        steps=chosen.steps or DEFAULT_STEPS,
+        steps=chosen.presentation,
         dt=chosen.dt,
         encoder=spike_encoder(chosen.encoder, now.graph.prepared.name, chosen.dt),
         weight_bits=chosen.weight_bits,

@@ -47,6 +47,11 @@ class Settings:
     unroll_delays: bool = False  # of more than a step, into relay populations
 
     @property
+    def presentation(self) -> int:
+        """Steps of a sample, as long as calibration has chosen none."""
+        return self.steps or DEFAULT_STEPS
+
+    @property
     def input_spikes(self) -> bool:
         """Whether samples enter as spikes, so that the first layers run on the core."""
         return self.encoder in ("spikes", "events")
