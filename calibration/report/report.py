@@ -50,6 +50,7 @@ LABELS: Mapping[str, Mode] = {
     "energy": "estimated",
     "chip_time": "estimated",
     "second_opinion": "simulated",
+    "rounding": "counted",
     "opponents": "estimated",
     "measured": "measured",
     "timings": "measured",
