@@ -1,0 +1,217 @@
+"""A circuit's objects, one after the other, as nodes of a Graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import nengo
+import numpy as np
+from nengo.ensemble import Neurons
+
+from ...errors import UnsupportedLayer
+from ...graph import nodes as n
+from ...graph.graph import Graph
+from ...graph.nodes import FloatArray, Node, Shape
+from ..contract import Imported
+from . import neurons
+from .circuit import Circuit, circuit_of, owner
+from .notes import notes_of
+from .obstacles import obstacles_of
+from .readout import readout_of
+from .wires import Wire, Window, nodes_of, reshaped, window_of, wire_of
+
+
+def read(
+    network: Any, input: Any, output: Any, simulator: Any, dt: float
+) -> Imported:
+    """``nengo.graph_of``, with Nengo at hand."""
+    circuit = circuit_of(network, input, output)
+    found = obstacles_of(circuit)
+    if found:
+        raise UnsupportedLayer.of(found)
+    if simulator is None:
+        with nengo.Simulator(network, dt=dt, progress_bar=False) as built:
+            return _read(circuit, built)
+    return _read(circuit, simulator)
+
+
+def _read(circuit: Circuit, simulator: Any) -> Imported:
+    reading = Reading(circuit, simulator)
+    nodes = readout_of(reading.nodes(), circuit.output)
+    spikes = any(isinstance(node, n.LIF | n.IF) for node in nodes)
+    graph = Graph(nodes, dt=float(simulator.dt) if spikes else None)
+    graph.check()
+    return Imported(graph=graph, notes=notes_of(circuit))
+
+
+class Reading:
+    """The nodes emitted so far; an object's value is the node of the object's name."""
+
+    def __init__(self, circuit: Circuit, simulator: Any) -> None:
+        self.circuit = circuit
+        self.built = simulator.data
+        self.initial = simulator.model.params
+        self.emitted: dict[str, Node] = {}
+        self.reserved = {*circuit.names.values()}
+        self.synapses: dict[tuple[Any, float], str] = {}
+        self.shapes = {obj: self.shape_of(obj) for obj in circuit.objects}
+
+    def nodes(self) -> list[Node]:
+        """All of them, the last an Output."""
+        order, _ = self.circuit.ordered()
+        for obj in order:
+            if obj is self.circuit.input:
+                self.emit(n.Input(self.circuit.names[obj], shape=self.shapes[obj]))
+        for obj in order:
+            if obj is self.circuit.input or self.circuit.is_constant(obj):
+                continue
+            if isinstance(obj, nengo.Ensemble):
+                self.population(obj)
+            else:
+                self.passing(obj)
+        self.output()
+        return [*self.emitted.values()]
+
+    def emit(self, node: Node) -> str:
+        """Add a node of an object's name."""
+        self.emitted[node.name] = node
+        return node.name
+
+    def add(self, node: Node, *inputs: str) -> str:
+        """Add any other, under its name or, where that is taken, a numbered one."""
+        name, count = node.name, 2
+        while name in self.reserved or name in self.emitted:
+            name, count = f"{node.name}.{count}", count + 1
+        return self.emit(replace(node, name=name, inputs=inputs))
+
+    def chain(self, source: str, nodes: Sequence[Node]) -> str:
+        """Add nodes in a row behind ``source``; the last one's name."""
+        for node in nodes:
+            source = self.add(node, source)
+        return source
+
+    def shape_of(self, obj: Any) -> Shape:
+        """Shape of an object's values: an image where convolutions give or take one.
+
+        An Input has it where nothing but convolutions takes it.
+        """
+        into = [_window(c) for c in self.circuit.incoming[obj] if _is_plain(c)]
+        from_it = [c for c in self.circuit.connections if owner(c.pre_obj) is obj]
+        out = [_window(c) if _is_plain(c) else None for c in from_it]
+        given = [w.output for w in into if w and not w.channels_first]
+        taken = [w.image for w in out if w and not w.channels_first]
+        size = obj.n_neurons if isinstance(obj, nengo.Ensemble) else obj.size_out
+        if obj is self.circuit.input and len({*taken}) != 1 or len(taken) < len(out):
+            taken = taken if obj is not self.circuit.input else []
+        return (*given, *taken, (int(size),))[0]
+
+    def population(self, ens: Any) -> None:
+        """Add an ensemble's neurons, behind what drives them."""
+        name = self.circuit.names[ens]
+        bias = np.asarray(self.built[ens].bias, np.float64)
+        current = self.sum(ens, bias, f"{name}.sum")
+        self.emit(replace(neurons.population(ens.neuron_type, name), inputs=(current,)))
+
+    def passing(self, node: Any) -> None:
+        """Add a node that passes on what it is given, as a sum of it."""
+        name = self.circuit.names[node]
+        current = self.sum(node, np.zeros(node.size_in), f"{name}.sum")
+        self.emit(n.Add(name, (current,)))
+
+    def sum(self, obj: Any, bias: FloatArray, name: str) -> str:
+        """Add what an object is given, and the bias; the name of the sum."""
+        parts: list[tuple[Any, Wire]] = []
+        for connection in self.circuit.incoming[obj]:
+            wire = wire_of(connection, self.built, self.initial)
+            pre = owner(connection.pre_obj)
+            if self.circuit.is_constant(pre):
+                bias = bias + wire.of(self.constant(pre))
+            else:
+                parts.append((connection, wire))
+        left = bias if bias.any() else None
+        if not parts:  # nothing but its bias: of the Input, nothing is taken
+            start = self.circuit.input
+            nothing = np.zeros((int(start.size_out), bias.size))
+            wire = Wire(gain=np.ones(bias.size), matrix=nothing)
+            ends = self.shapes[start], self.shapes[obj]
+            nodes = nodes_of(wire, f"{self.circuit.names[obj]}.bias", *ends, bias)
+            return self.chain(self.circuit.names[start], nodes)
+        found = []
+        for connection, wire in parts:
+            found.append(self.part(connection, wire, self.shapes[obj], left))
+            left = None
+        return found[0] if len(found) == 1 else self.add(n.Add(name), *found)
+
+    def part(
+        self, connection: Any, wire: Wire, wanted: Shape, bias: FloatArray | None
+    ) -> str:
+        """Add a connection's nodes behind its synapse."""
+        pre, post = (owner(x) for x in (connection.pre_obj, connection.post_obj))
+        names, given = self.circuit.names, self.shapes[pre]
+        source = self.synapse(pre, connection.synapse)
+        name = str(connection.label or f"{names[pre]}.{names.get(post, 'output')}")
+        return self.chain(source, nodes_of(wire, name, given, wanted, bias))
+
+    def synapse(self, pre: Any, synapse: Any) -> str:
+        """Add a synapse where it is not there yet; the name of what is behind it."""
+        name = self.circuit.names[pre]
+        if synapse is None:
+            return name
+        key = pre, float(synapse.tau)
+        if key not in self.synapses:
+            node = n.Lowpass(
+                f"{name}.synapse", shape=self.shapes[pre], tau_syn=float(synapse.tau)
+            )
+            self.synapses[key] = self.add(node, name)
+        return self.synapses[key]
+
+    def constant(self, node: Any) -> FloatArray:
+        """What a constant node gives, flat."""
+        if node.output is not None:
+            return np.asarray(node.output, np.float64)
+        total = np.zeros(node.size_in)
+        for connection in self.circuit.incoming[node]:
+            wire = wire_of(connection, self.built, self.initial)
+            total = total + wire.of(self.constant(owner(connection.pre_obj)))
+        return total
+
+    def output(self) -> None:
+        """Add what the probe records, flat, and the Output."""
+        probe = self.circuit.output
+        obj, pre = probe.obj, owner(probe.obj)
+        source, shape = self.circuit.names[pre], self.shapes[pre]
+        if isinstance(obj, nengo.Ensemble):
+            (decoding,) = (
+                c
+                for c in self.initial
+                if isinstance(c, nengo.Connection) and c.post_obj is probe
+            )
+            matrix = np.asarray(self.built[decoding].weights, np.float64).T
+            wire = Wire(gain=np.ones(matrix.shape[1]), matrix=matrix)
+        elif probe.slice is not None:
+            matrix = np.eye(obj.size_out)[:, np.atleast_1d(_indices(probe))]
+            wire = Wire(gain=np.ones(matrix.shape[1]), matrix=matrix)
+        else:
+            wire = Wire(gain=np.ones(obj.size_out))
+        name = str(probe.label or "output")
+        nodes = nodes_of(wire, f"{source}.{name}", shape, (wire.gain.size,), None)
+        self.add(n.Output(name), self.chain(source, nodes))
+
+
+def _indices(probe: Any) -> Any:
+    return np.arange(probe.obj.size_out)[probe.slice]
+
+
+def _is_plain(connection: Any) -> bool:
+    """Whether it leads from all of an object to all of a node or neurons."""
+    ends = connection.pre, connection.post
+    objects = connection.pre_obj, connection.post_obj
+    return ends == objects and isinstance(objects[1], nengo.Node | Neurons)
+
+
+def _window(connection: Any) -> Window | None:
+    transform = connection.transform
+    shape = getattr(transform, "kernel_shape", None)
+    return None if shape is None else window_of(transform, np.zeros(shape))
