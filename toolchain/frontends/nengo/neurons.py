@@ -43,6 +43,7 @@ KNOWN: dict[tuple[str, str], Callable[[Any, str], n.Neurons]] = {
         name, amplitude=float(type.amplitude)
     ),
     ("nengo_dl.neurons", "SoftLIFRate"): _soft_lif,
+    ("nengo_loihi.neurons", "LoihiLIF"): _lif,
     ("nengo_loihi.neurons", "LoihiSpikingRectifiedLinear"): lambda type, name: n.IF(
         name, amplitude=float(type.amplitude), reset="zero"
     ),
@@ -53,7 +54,6 @@ NEAREST = {
     "LIFRate": "nengo_dl.SoftLIFRate, or nengo.LIF, which spikes",
     "AdaptiveLIFRate": "nengo_dl.SoftLIFRate",
     "AdaptiveLIF": "nengo.LIF, without adaptation",
-    "LoihiLIF": "nengo.LIF, which is rounded to the core when it is built",
     "LeakyReLU": "nengo.RectifiedLinear",
     "SpikingLeakyReLU": "nengo.SpikingRectifiedLinear",
     "Direct": "nengo.LIF, with neurons",

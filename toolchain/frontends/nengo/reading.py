@@ -20,7 +20,7 @@ from .circuit import Circuit, circuit_of, owner
 from .notes import notes_of
 from .obstacles import obstacles_of
 from .readout import readout_of
-from .wires import Wire, Window, nodes_of, reshaped, window_of, wire_of
+from .wires import Window, Wire, nodes_of, window_of, wire_of
 
 
 def read(
@@ -115,10 +115,13 @@ class Reading:
         self.emit(replace(neurons.population(ens.neuron_type, name), inputs=(current,)))
 
     def passing(self, node: Any) -> None:
-        """Add a node that passes on what it is given, as a sum of it."""
-        name = self.circuit.names[node]
+        """Add a node that passes on what it is given: the last of what computes it."""
+        name, before = self.circuit.names[node], {*self.emitted}
         current = self.sum(node, np.zeros(node.size_in), f"{name}.sum")
-        self.emit(n.Add(name, (current,)))
+        if current in before or current in self.synapses.values():
+            self.emit(n.Add(name, (current,)))
+        else:
+            self.emit(replace(self.emitted.pop(current), name=name))
 
     def sum(self, obj: Any, bias: FloatArray, name: str) -> str:
         """Add what an object is given, and the bias; the name of the sum."""

@@ -100,7 +100,11 @@ def wire_of(connection: Any, built: Any, initial: Any) -> Wire:
             return Wire(gain=gain, window=window)
         if not decoded and isinstance(connection.transform, NoTransform):
             return Wire(gain=gain)
-    part = window.matrix() if window else _matrix(weights, given.size)
+    part = (
+        window.matrix()
+        if window
+        else _matrix(weights, initial[connection].weights, given.size)
+    )
     if decoded and isinstance(post, nengo.Ensemble) and connection.solver.weights:
         return Wire(gain=np.ones(part.shape[1]), matrix=part)  # to neurons at once
     matrix = np.zeros((size, post.size_in))
@@ -115,15 +119,30 @@ def _is_whole(indices: Any, size: int) -> bool:
     return bool(np.array_equal(indices, np.arange(size)))
 
 
-def _matrix(weights: Any, size: int) -> FloatArray:
-    """Nengo's weights (outputs, inputs), whatever holds them, as (inputs, outputs)."""
+def _matrix(weights: Any, initial: Any, size: int) -> FloatArray:
+    """Nengo's weights (outputs, inputs), whatever holds them, as (inputs, outputs).
+
+    Of a sparse matrix NengoDL gives the numbers alone, at the places they were at.
+    """
     if weights is None:
         return np.eye(size)
-    held = weights.toarray() if hasattr(weights, "toarray") else weights
-    matrix = np.asarray(held, np.float64)
+    if hasattr(initial, "toarray"):
+        rows, columns = _places(initial)
+        sparse = np.zeros(initial.shape)
+        np.add.at(sparse, (rows, columns), getattr(weights, "data", weights))
+        return sparse.T
+    matrix = np.asarray(weights, np.float64)
     if matrix.ndim < 2:
         matrix = np.diag(np.broadcast_to(matrix, size))
     return cast(FloatArray, matrix.T)
+
+
+def _places(sparse: Any) -> tuple[Any, Any]:
+    """Rows and columns of the numbers of Nengo's or SciPy's sparse matrix."""
+    if isinstance(sparse, nengo.transforms.SparseMatrix):
+        return tuple(sparse.indices.T)
+    coordinates = sparse.tocoo()
+    return coordinates.row, coordinates.col
 
 
 def window_of(transform: Any, weights: Any) -> Window | None:
