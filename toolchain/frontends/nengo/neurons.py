@@ -6,15 +6,17 @@ learn in a way of their own (``models/cotraining/nengo_hybrid.py``).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 from ...graph import nodes as n
 
 LEAST_VOLTAGE = -1e9  # for Nengo's −inf, which no bundle holds
 
 
-def _lif(type: Any, name: str) -> n.Neurons:
+def _lif(type: Any, name: str, dt: float) -> n.Neurons:
     return n.LIF(
         name,
         amplitude=float(type.amplitude),
@@ -24,7 +26,15 @@ def _lif(type: Any, name: str) -> n.Neurons:
     )
 
 
-def _soft_lif(type: Any, name: str) -> n.Neurons:
+def _loihi_lif(type: Any, name: str, dt: float) -> n.Neurons:
+    """Its decay is a core's, of 12 bits. Source: nengo_loihi.neurons.LoihiLIF."""
+    decay = round(-math.expm1(-dt / float(type.tau_rc)) * 4095) / 4095
+    tau_rc = -dt / math.log1p(-decay)
+    lif = cast(n.LIF, _lif(type, name, dt))
+    return replace(lif, tau_rc=tau_rc, whole_steps=True)
+
+
+def _soft_lif(type: Any, name: str, dt: float) -> n.Neurons:
     return n.SoftLIF(
         name,
         amplitude=float(type.amplitude),
@@ -34,17 +44,17 @@ def _soft_lif(type: Any, name: str) -> n.Neurons:
     )
 
 
-KNOWN: dict[tuple[str, str], Callable[[Any, str], n.Neurons]] = {
+KNOWN: dict[tuple[str, str], Callable[[Any, str, float], n.Neurons]] = {
     ("nengo.neurons", "LIF"): _lif,
-    ("nengo.neurons", "SpikingRectifiedLinear"): lambda type, name: n.IF(
+    ("nengo.neurons", "SpikingRectifiedLinear"): lambda type, name, dt: n.IF(
         name, amplitude=float(type.amplitude)
     ),
-    ("nengo.neurons", "RectifiedLinear"): lambda type, name: n.ReLU(
+    ("nengo.neurons", "RectifiedLinear"): lambda type, name, dt: n.ReLU(
         name, amplitude=float(type.amplitude)
     ),
     ("nengo_dl.neurons", "SoftLIFRate"): _soft_lif,
-    ("nengo_loihi.neurons", "LoihiLIF"): _lif,
-    ("nengo_loihi.neurons", "LoihiSpikingRectifiedLinear"): lambda type, name: n.IF(
+    ("nengo_loihi.neurons", "LoihiLIF"): _loihi_lif,
+    ("nengo_loihi.neurons", "LoihiSpikingRectifiedLinear"): lambda type, name, dt: n.IF(
         name, amplitude=float(type.amplitude), reset="zero"
     ),
 }
@@ -72,9 +82,9 @@ def is_known(type_: Any) -> bool:
     return stepping(type_) in KNOWN
 
 
-def population(type_: Any, name: str) -> n.Neurons:
-    """The population of a known neuron type, its input to be said."""
-    return KNOWN[stepping(type_)](type_, name)
+def population(type_: Any, name: str, dt: float) -> n.Neurons:
+    """The population of a known neuron type in steps of dt, its input to be said."""
+    return KNOWN[stepping(type_)](type_, name, dt)
 
 
 def nearest(type_: Any) -> str:

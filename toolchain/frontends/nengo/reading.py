@@ -53,6 +53,7 @@ class Reading:
         self.circuit = circuit
         self.built = simulator.data
         self.initial = simulator.model.params
+        self.dt = float(simulator.dt)
         self.emitted: dict[str, Node] = {}
         self.reserved = {*circuit.names.values()}
         self.synapses: dict[tuple[Any, float], str] = {}
@@ -112,7 +113,8 @@ class Reading:
         name = self.circuit.names[ens]
         bias = np.asarray(self.built[ens].bias, np.float64)
         current = self.sum(ens, bias, f"{name}.sum")
-        self.emit(replace(neurons.population(ens.neuron_type, name), inputs=(current,)))
+        kind = neurons.population(ens.neuron_type, name, self.dt)
+        self.emit(replace(kind, inputs=(current,)))
 
     def passing(self, node: Any) -> None:
         """Add a node that passes on what it is given: the last of what computes it."""
