@@ -65,11 +65,26 @@ class Circuit:
         while waiting:
             ready = [x for x in waiting if self._lacking(x, done, False) == 0]
             if not ready:
-                return tuple(done), tuple(waiting)
+                return tuple(done), self._circling(waiting)
             best = min(ready, key=lambda x: self._lacking(x, done, True))
             done[best] = None
             waiting.remove(best)
         return tuple(done), ()
+
+    def _circling(self, waiting: Iterable[Any]) -> tuple[Any, ...]:
+        """Those of them that others of them wait for, all the way around."""
+        kept = [*waiting]
+        while True:
+            sends = {
+                owner(c.pre_obj)
+                for obj in kept
+                for c in self.incoming[obj]
+                if c.synapse is None
+            }
+            left = [obj for obj in kept if obj in sends]
+            if len(left) == len(kept):
+                return tuple(kept)
+            kept = left
 
     def _lacking(self, obj: Any, done: Mapping[Any, None], late: bool) -> int:
         """How many connections come from what is not done; ``late`` ones, or others."""
@@ -85,8 +100,13 @@ def circuit_of(network: Any, input: Any, output: Any) -> Circuit:
 
     Raises:
         ModelError: ``input`` is no node of the network, or ``output`` no probe of it,
-            or nothing leads from one to the other.
+            nothing leads from one to the other, or it is no network at all.
     """
+    if not isinstance(network, nengo.Network):
+        raise ModelError(
+            f"Nengo network: it is a {type(network).__name__}; a nengo.Network is "
+            "allowed"
+        )
     _demand(input, network.all_nodes, "input", "Node")
     _demand(output, network.all_probes, "output", "Probe")
     everything = [*network.all_ensembles, *network.all_nodes]

@@ -33,7 +33,8 @@ def graph_of(
     Its Output is the mean of what the probe records. Where a Lowpass(tau) stands behind
     the last populations, the probe's own or a connection's, it is the mean that weighs
     a step of age t with e^(−t / tau): what the probe records in the step after the
-    last, divided by 1 − e^(−T · dt / tau).
+    last, divided by 1 − e^(−T · dt / tau), since a filter rises at first and a mean
+    does not.
 
     Args:
         network: nengo.Network.

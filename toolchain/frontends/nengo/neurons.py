@@ -63,10 +63,10 @@ KNOWN: dict[tuple[str, str], Callable[[Any, str, float], n.Neurons]] = {
 NEAREST = {
     "LIFRate": "nengo_dl.SoftLIFRate, or nengo.LIF, which spikes",
     "AdaptiveLIFRate": "nengo_dl.SoftLIFRate",
-    "AdaptiveLIF": "nengo.LIF, without adaptation",
+    "AdaptiveLIF": "nengo.LIF without adaptation",
     "LeakyReLU": "nengo.RectifiedLinear",
     "SpikingLeakyReLU": "nengo.SpikingRectifiedLinear",
-    "Direct": "nengo.LIF, with neurons",
+    "Direct": "nengo.LIF",
 }
 RECTIFIED = "nengo.LIF or nengo.SpikingRectifiedLinear"
 

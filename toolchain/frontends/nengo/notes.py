@@ -52,8 +52,10 @@ def _is_at_rest(obj: Any) -> bool:
 def _is_instant(circuit: Circuit, connection: Any) -> bool:
     """Whether it leads from neurons into neurons, all by itself, in the same step."""
     ends = owner(connection.pre_obj), owner(connection.post_obj)
-    return connection.synapse is None and all(
-        isinstance(end, nengo.Ensemble) for end in ends
+    return (
+        connection.synapse is None
+        and all(isinstance(end, nengo.Ensemble) for end in ends)
+        and ends[0].neuron_type.spiking
     )
 
 

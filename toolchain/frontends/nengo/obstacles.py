@@ -36,13 +36,11 @@ def _all(circuit: Circuit) -> Iterator[Obstacle]:
     yield from _probe(circuit)
     _, circling = circuit.ordered()
     if circling:
-        names = ", ".join(repr(circuit.names[obj]) for obj in circling)
         yield Obstacle(
             id="loop-without-synapse",
             layer=", ".join(circuit.names[obj] for obj in circling),
-            kind="Objects",
-            why=f"{names} stand in a loop, or behind one, in which no connection has a "
-            "synapse, so that no step passes in it",
+            kind="Loop",
+            why="no connection in it has a synapse, so that no step passes",
             fix="give a connection of it synapse=nengo.Lowpass(0), a step, or longer",
         )
 

@@ -9,8 +9,9 @@ from typing import Any
 import nengo
 import numpy as np
 from nengo.ensemble import Neurons
+from nengo.exceptions import NengoException
 
-from ...errors import UnsupportedLayer
+from ...errors import ModelError, UnsupportedLayer
 from ...graph import nodes as n
 from ...graph.graph import Graph
 from ...graph.nodes import FloatArray, Node, Shape
@@ -31,10 +32,21 @@ def read(
     found = obstacles_of(circuit)
     if found:
         raise UnsupportedLayer.of(found)
-    if simulator is None:
+    if simulator is not None and output not in simulator.model.params:
+        raise ModelError(
+            "Nengo network: the simulator was built of another one; give its own, or "
+            "none"
+        )
+    try:
+        if simulator is not None:
+            return _read(circuit, simulator)
         with nengo.Simulator(network, dt=dt, progress_bar=False) as built:
             return _read(circuit, built)
-    return _read(circuit, simulator)
+    except NengoException as error:
+        raise ModelError(
+            f"Nengo network: Nengo cannot build or read it ({error}); simulate it "
+            "first"
+        ) from error
 
 
 def _read(circuit: Circuit, simulator: Any) -> Imported:
@@ -98,15 +110,15 @@ class Reading:
 
         An Input has it where nothing but convolutions takes it.
         """
-        into = [_window(c) for c in self.circuit.incoming[obj] if _is_plain(c)]
-        from_it = [c for c in self.circuit.connections if owner(c.pre_obj) is obj]
-        out = [_window(c) if _is_plain(c) else None for c in from_it]
-        given = [w.output for w in into if w and not w.channels_first]
-        taken = [w.image for w in out if w and not w.channels_first]
         size = obj.n_neurons if isinstance(obj, nengo.Ensemble) else obj.size_out
-        if obj is self.circuit.input and len({*taken}) != 1 or len(taken) < len(out):
-            taken = taken if obj is not self.circuit.input else []
-        return (*given, *taken, (int(size),))[0]
+        into = [_window(c) for c in self.circuit.incoming[obj]]
+        out = [
+            _window(c) for c in self.circuit.connections if owner(c.pre_obj) is obj
+        ]
+        images = [w.output for w in into if w] + [w.image for w in out if w]
+        if obj is self.circuit.input and (None in out or len({*images}) > 1):
+            images = []
+        return (*images, (int(size),))[0]
 
     def population(self, ens: Any) -> None:
         """Add an ensemble's neurons, behind what drives them."""
@@ -217,6 +229,9 @@ def _is_plain(connection: Any) -> bool:
 
 
 def _window(connection: Any) -> Window | None:
+    """The window, channels last, of a convolution between whole objects."""
     transform = connection.transform
     shape = getattr(transform, "kernel_shape", None)
-    return None if shape is None else window_of(transform, np.zeros(shape))
+    if shape is None or not transform.channels_last or not _is_plain(connection):
+        return None
+    return window_of(transform, np.zeros(shape))
