@@ -192,11 +192,14 @@ def test_what_is_not_the_same_is_noted():
     b.neuron_type = nengo.LIF(initial_state={"voltage": np.full(20, 0.5)})
     with drawn.network:
         nengo.Ensemble(5, 1)
-    moved, instant, left = read(drawn).notes
+    moved, instant, decoded, left = read(drawn).notes
     assert moved.startswith("'a', 'b': their neurons' potentials are not 0 at first")
     assert instant.startswith("'a → b': without a synapse spikes arrive in the step")
     assert left.startswith("1 ensemble(s) or node(s) of the network lead nowhere")
-    assert read(small()).notes == ()
+    assert decoded.startswith("'a': decoders are solved for the rates of nengo.LIF")
+    for ens in drawn.network.ensembles:
+        ens.neuron_type = RELU
+    assert read(drawn).notes == (left,)  # rates have none of these
 
 
 def wrong() -> tuple[nengo.Network, dict[str, nengo.Probe]]:

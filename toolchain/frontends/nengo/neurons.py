@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from ...graph import nodes as n
 
+LIF = ("nengo.neurons", "LIF")
 LEAST_VOLTAGE = -1e9  # for Nengo's −inf, which no bundle holds
 
 
@@ -45,7 +46,7 @@ def _soft_lif(type: Any, name: str, dt: float) -> n.Neurons:
 
 
 KNOWN: dict[tuple[str, str], Callable[[Any, str, float], n.Neurons]] = {
-    ("nengo.neurons", "LIF"): _lif,
+    LIF: _lif,
     ("nengo.neurons", "SpikingRectifiedLinear"): lambda type, name, dt: n.IF(
         name, amplitude=float(type.amplitude)
     ),

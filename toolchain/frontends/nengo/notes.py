@@ -9,6 +9,7 @@ import nengo
 import numpy as np
 
 from .circuit import Circuit, owner
+from .neurons import LIF, stepping
 
 
 def notes_of(circuit: Circuit) -> tuple[str, ...]:
@@ -32,6 +33,14 @@ def _all(circuit: Circuit) -> Iterator[str]:
             "arrive in the step they are sent in, and a chip takes a step more; "
             "synapse=nengo.Lowpass(0) says so"
         )
+    fitted = [x for x in circuit.objects if _is_decoded(circuit, x)]
+    if fitted:
+        yield (
+            f"{_listed(names[x] for x in fitted)}: decoders are solved for the rates "
+            "of nengo.LIF, and a core's neurons, whose spikes take whole steps, fire "
+            "less; with neuron_type=nengo_loihi.neurons.LoihiLIF() they are solved for "
+            "a core's"
+        )
     if circuit.left:
         yield (
             f"{circuit.left} ensemble(s) or node(s) of the network lead nowhere that "
@@ -47,6 +56,14 @@ def _is_at_rest(obj: Any) -> bool:
     if isinstance(start, nengo.dists.Choice):
         return not np.any(start.options)
     return not isinstance(start, nengo.dists.Distribution) and not np.any(start)
+
+
+def _is_decoded(circuit: Circuit, obj: Any) -> bool:
+    """Whether a LIF ensemble is read by decoders."""
+    if not isinstance(obj, nengo.Ensemble) or stepping(obj.neuron_type) != LIF:
+        return False
+    read = [*(c.pre_obj for c in circuit.connections), circuit.output.obj]
+    return any(each is obj for each in read)
 
 
 def _is_instant(circuit: Circuit, connection: Any) -> bool:
