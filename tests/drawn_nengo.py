@@ -71,7 +71,7 @@ def ensemble(rng: np.random.Generator, kind: Any, size: int, label: str) -> Any:
 
 @st.composite
 def through_neurons(draw: st.DrawFn) -> Drawn:
-    """Dense and sparse weights from neurons to neurons, forward and back, and slices."""
+    """Weights from neurons to neurons, forward and back, and of slices of them."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     sizes = [int(n) for n in rng.integers(2, 8, draw(st.integers(1, 3)))]
     with nengo.Network(seed=1) as network:
@@ -172,7 +172,7 @@ def convolution(draw: Any, rng: Any, shape: Any, scale: float) -> Any:
 
 @st.composite
 def decoded(draw: st.DrawFn) -> Drawn:
-    """Ensembles that represent, through decoders and nodes, with functions, and back."""
+    """Ensembles through decoders and nodes, with functions, and back."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     kind = nengo.LIF(initial_state=AT_REST)
     with nengo.Network(seed=int(rng.integers(2**31))) as network:
@@ -188,9 +188,10 @@ def decoded(draw: st.DrawFn) -> Drawn:
                 a, b, function=lambda v: v[0] * v[1], synapse=on, solver=solver
             )
         else:
-            relay = nengo.Node(size_in=1)
+            relay, again = nengo.Node(size_in=1), nengo.Node(size_in=1)
             nengo.Connection(a[1], relay, synapse=on)
-            nengo.Connection(relay, b, transform=2.0, synapse=None)
+            nengo.Connection(relay, again, transform=2.0, synapse=None)
+            nengo.Connection(again, b, synapse=draw(st.sampled_from(SYNAPSES)))
         if draw(st.booleans()):
             nengo.Connection(b, b, transform=0.8, synapse=back or 0.01)
             nengo.Connection(b, a[0], synapse=0.005)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,7 @@ from snn_deploy.model_files import Model, keep, read_model  # noqa: E402
 from snn_deploy.toolchain.errors import ModelError, UnsupportedLayer  # noqa: E402
 from snn_deploy.toolchain.frontends.contract import Imported  # noqa: E402
 from snn_deploy.toolchain.frontends.nengo.nengo import graph_of  # noqa: E402
+from snn_deploy.toolchain.graph import nodes as n  # noqa: E402
 from snn_deploy.toolchain.graph.interpret import interpret  # noqa: E402
 from snn_deploy.toolchain.passes.legalize.legalize import legalize  # noqa: E402
 
@@ -30,9 +33,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Non-finite values detected"),
 ]
 STEPS, RELU = 24, nengo.RectifiedLinear()
-relaxed = settings(
-    max_examples=25, deadline=None, suppress_health_check=[*HealthCheck]
-)
+relaxed = settings(max_examples=25, deadline=None, suppress_health_check=[*HealthCheck])
 
 
 def assert_same(drawn: Drawn, imported: Imported, sim: Any, steps: int) -> None:
@@ -182,7 +183,11 @@ def test_nested_networks_are_one_network():
         spikes = {e.label: nengo.Probe(e.neurons) for e in array.ensembles}
     drawn = Drawn(network, x, output, spikes, x.output)
     with drawn.simulated(STEPS) as sim:
-        assert_same(drawn, read(drawn, simulator=sim), sim, STEPS)
+        imported = read(drawn, simulator=sim)
+        assert_same(drawn, imported, sim, STEPS)
+    legal = legalize(imported.graph)  # synapses stand behind populations
+    synapses = [node for node in legal.nodes if isinstance(node, n.Lowpass)]
+    assert {x.inputs[0] for x in synapses} == {e.label for e in array.ensembles}
 
 
 def test_what_is_not_the_same_is_noted():
@@ -293,3 +298,20 @@ def test_it_is_kept_and_goes_on_as_a_bundle(tmp_path):
     keep(Model(imported.graph, {}, imported.notes), tmp_path / "net.snn")
     kept = read_model(tmp_path / "net.snn")
     assert str(kept.graph) == str(imported.graph) and kept.remarks == imported.notes
+
+
+def test_nengo_is_needed_and_named():
+    code = (
+        "import sys\n"
+        "sys.modules['nengo'] = None\n"
+        "from snn_deploy.toolchain.errors import ModelError\n"
+        "from snn_deploy.toolchain.frontends.nengo.nengo import graph_of\n"
+        "try:\n"
+        "    graph_of(None, input=None, output=None)\n"
+        "except ModelError as error:\n"
+        "    print(error)\n"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("Nengo network: reading it needs the package nengo")
+    assert done.stdout.endswith("pip install 'snn-deploy[nengo]'\n")

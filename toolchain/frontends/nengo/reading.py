@@ -24,9 +24,7 @@ from .readout import readout_of
 from .wires import Window, Wire, nodes_of, window_of, wire_of
 
 
-def read(
-    network: Any, input: Any, output: Any, simulator: Any, dt: float
-) -> Imported:
+def read(network: Any, input: Any, output: Any, simulator: Any, dt: float) -> Imported:
     """``nengo.graph_of``, with Nengo at hand."""
     circuit = circuit_of(network, input, output)
     found = obstacles_of(circuit)
@@ -44,14 +42,15 @@ def read(
             return _read(circuit, built)
     except NengoException as error:
         raise ModelError(
-            f"Nengo network: Nengo cannot build or read it ({error}); simulate it "
-            "first"
+            f"Nengo network: Nengo cannot build or read it ({error}); simulate it first"
         ) from error
 
 
 def _read(circuit: Circuit, simulator: Any) -> Imported:
     reading = Reading(circuit, simulator)
     nodes = readout_of(reading.nodes(), circuit.output)
+    needed = Graph(nodes).before(nodes[-1].name) | {circuit.names[circuit.input]}
+    nodes = tuple(node for node in nodes if node.name in needed)
     spikes = any(isinstance(node, n.LIF | n.IF) for node in nodes)
     graph = Graph(nodes, dt=float(simulator.dt) if spikes else None)
     graph.check()
@@ -112,9 +111,7 @@ class Reading:
         """
         size = obj.n_neurons if isinstance(obj, nengo.Ensemble) else obj.size_out
         into = [_window(c) for c in self.circuit.incoming[obj]]
-        out = [
-            _window(c) for c in self.circuit.connections if owner(c.pre_obj) is obj
-        ]
+        out = [_window(c) for c in self.circuit.connections if owner(c.pre_obj) is obj]
         images = [w.output for w in into if w] + [w.image for w in out if w]
         if obj is self.circuit.input and (None in out or len({*images}) > 1):
             images = []
@@ -137,8 +134,13 @@ class Reading:
         else:
             self.emit(replace(self.emitted.pop(current), name=name))
 
-    def sum(self, obj: Any, bias: FloatArray, name: str) -> str:
-        """Add what an object is given, and the bias; the name of the sum."""
+    def sum(
+        self, obj: Any, bias: FloatArray, name: str, tau: float | None = None
+    ) -> str:
+        """Add what an object is given, and the bias; the name of the sum.
+
+        With ``tau`` (s), of what it is given in the same step, behind such a synapse.
+        """
         parts: list[tuple[Any, Wire]] = []
         for connection in self.circuit.incoming[obj]:
             wire = wire_of(connection, self.built, self.initial)
@@ -157,32 +159,52 @@ class Reading:
             return self.chain(self.circuit.names[start], nodes)
         found = []
         for connection, wire in parts:
-            found.append(self.part(connection, wire, self.shapes[obj], left))
+            source = self.synapse(
+                owner(connection.pre_obj), _tau(connection) if tau is None else tau
+            )
+            found.append(self.part(connection, wire, source, left))
             left = None
         return found[0] if len(found) == 1 else self.add(n.Add(name), *found)
 
     def part(
-        self, connection: Any, wire: Wire, wanted: Shape, bias: FloatArray | None
+        self, connection: Any, wire: Wire, source: str, bias: FloatArray | None
     ) -> str:
-        """Add a connection's nodes behind its synapse."""
+        """Add a connection's nodes behind its synapse, ``source``."""
         pre, post = (owner(x) for x in (connection.pre_obj, connection.post_obj))
-        names, given = self.circuit.names, self.shapes[pre]
-        source = self.synapse(pre, connection.synapse)
-        name = str(connection.label or f"{names[pre]}.{names.get(post, 'output')}")
-        return self.chain(source, nodes_of(wire, name, given, wanted, bias))
+        names, shapes = self.circuit.names, self.shapes
+        name = str(connection.label or f"{names[pre]}.{names[post]}")
+        return self.chain(source, nodes_of(wire, name, shapes[pre], shapes[post], bias))
 
-    def synapse(self, pre: Any, synapse: Any) -> str:
-        """Add a synapse where it is not there yet; the name of what is behind it."""
+    def synapse(self, pre: Any, tau: float | None) -> str:
+        """Add a synapse where it is not there yet; the name of what is behind it.
+
+        That of a sum of what is given in the same step stands before the sum's weights,
+        behind populations, as a core has it: a filter of a sum is the sum of filters.
+        """
         name = self.circuit.names[pre]
-        if synapse is None:
+        if tau is None:
             return name
-        key = pre, float(synapse.tau)
-        if key not in self.synapses:
-            node = n.Lowpass(
-                f"{name}.synapse", shape=self.shapes[pre], tau_syn=float(synapse.tau)
+        if (pre, tau) not in self.synapses:
+            if self.is_instant(pre):
+                nothing = np.zeros(pre.size_in)
+                behind = self.sum(pre, nothing, f"{name}.filtered", tau)
+            else:
+                node = n.Lowpass(f"{name}.synapse", shape=self.shapes[pre], tau_syn=tau)
+                behind = self.add(node, name)
+            self.synapses[pre, tau] = behind
+        return self.synapses[pre, tau]
+
+    def is_instant(self, obj: Any) -> bool:
+        """Whether it is a sum of what is no constant, and is given in the same step."""
+        incoming = self.circuit.incoming[obj]
+        return (
+            bool(incoming)
+            and isinstance(obj, nengo.Node)
+            and all(
+                c.synapse is None and not self.circuit.is_constant(owner(c.pre_obj))
+                for c in incoming
             )
-            self.synapses[key] = self.add(node, name)
-        return self.synapses[key]
+        )
 
     def constant(self, node: Any) -> FloatArray:
         """What a constant node gives, flat."""
@@ -215,6 +237,11 @@ class Reading:
         name = str(probe.label or "output")
         nodes = nodes_of(wire, f"{source}.{name}", shape, (wire.gain.size,), None)
         self.add(n.Output(name), self.chain(source, nodes))
+
+
+def _tau(connection: Any) -> float | None:
+    """The time constant of its synapse, s; None without one."""
+    return None if connection.synapse is None else float(connection.synapse.tau)
 
 
 def _indices(probe: Any) -> Any:
