@@ -13,6 +13,7 @@ nengo = pytest.importorskip("nengo")
 from drawn_nengo import AT_REST, DT  # noqa: E402
 
 from snn_deploy.targets.contract import find_target  # noqa: E402
+from snn_deploy.targets.nengo_dl.network import build_network  # noqa: E402
 from snn_deploy.toolchain.bundle.bundle import (  # noqa: E402
     Bundle,
     load_bundle,
@@ -129,13 +130,15 @@ def test_neurons_that_a_core_has_not_are_refused_with_those_it_has():
     assert_same_spikes(quantize(legalize(graphs["hard"]), x, steps=50), x, HERE)
 
 
-def test_whole_steps_are_kept_in_a_bundle(tmp_path):
+def test_whole_steps_are_kept_in_a_bundle_and_by_integer_targets_alone(tmp_path):
     graph = Graph.chain(
         n.Input("x", shape=(2,)), n.LIF("a", whole_steps=True), n.Output("y"), dt=DT
     )
     save_bundle(tmp_path / "net.snn", Bundle(graph=graph))
     kept = load_bundle(tmp_path / "net.snn").graph
     assert kept["a"].whole_steps and str(kept) == str(graph)
+    with pytest.raises(UnsupportedLayer, match="LIF 'a': a spike takes its step to"):
+        build_network(legalize(graph))
 
 
 def test_the_page_shows_the_table_of_the_benchmark():
