@@ -19,7 +19,7 @@ from snn_deploy.toolchain.bundle.bundle import (  # noqa: E402
     load_bundle,
     save_bundle,
 )
-from snn_deploy.toolchain.errors import UnsupportedLayer  # noqa: E402
+from snn_deploy.toolchain.errors import ModelError, UnsupportedLayer  # noqa: E402
 from snn_deploy.toolchain.frontends.nengo.nengo import graph_of  # noqa: E402
 from snn_deploy.toolchain.graph import nodes as n  # noqa: E402
 from snn_deploy.toolchain.graph.graph import Graph  # noqa: E402
@@ -97,6 +97,9 @@ def test_examples_run_on_cores_beside_nengo_loihi(name, kind):
         assert found.output.item() == pytest.approx(wanted, abs=0.1)
     with loihi.Simulator(network, target="sim", progress_bar=False) as alone:
         alone.run_steps(STEPS)
+        with pytest.raises(ModelError, match="the simulator is one of nengo_loihi"):
+            ends = {"input": network.nodes[0], "output": probe}
+            graph_of(network, **ends, simulator=alone)
     theirs = [np.count_nonzero(alone.data[p]) for p in network.probes[:-1]]
     assert sum(ours.values()) == pytest.approx(sum(theirs), rel=0.1)
     with find_target("loihi-emulator").load(program) as session:

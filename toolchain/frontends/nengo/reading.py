@@ -30,11 +30,8 @@ def read(network: Any, input: Any, output: Any, simulator: Any, dt: float) -> Im
     found = obstacles_of(circuit)
     if found:
         raise UnsupportedLayer.of(found)
-    if simulator is not None and output not in simulator.model.params:
-        raise ModelError(
-            "Nengo network: the simulator was built of another one; give its own, or "
-            "none"
-        )
+    if simulator is not None:
+        _demand_simulator(simulator, output)
     try:
         if simulator is not None:
             return _read(circuit, simulator)
@@ -44,6 +41,21 @@ def read(network: Any, input: Any, output: Any, simulator: Any, dt: float) -> Im
         raise ModelError(
             f"Nengo network: Nengo cannot build or read it ({error}); simulate it first"
         ) from error
+
+
+def _demand_simulator(simulator: Any, output: Any) -> None:
+    """That it is one of Nengo's or NengoDL's, of the network that has this probe."""
+    homes = {kind.__module__.split(".")[0] for kind in type(simulator).__mro__}
+    if not homes & {"nengo", "nengo_dl"}:
+        raise ModelError(
+            f"Nengo network: the simulator is one of {type(simulator).__module__}; "
+            "nengo.Simulator and nengo_dl.Simulator are allowed, or none"
+        )
+    if output not in simulator.model.params:
+        raise ModelError(
+            "Nengo network: the simulator was built of another one; give its own, or "
+            "none"
+        )
 
 
 def _read(circuit: Circuit, simulator: Any) -> Imported:
