@@ -59,6 +59,7 @@ FRAMEWORKS = {  # library -> the only files that may import it
         "targets/loihi/*.py",
         "targets/nengo_*.py",
         "models/cotraining/nengo_*.py",
+        "toolchain/frontends/nengo/*.py",
     ),
     "nengo_dl": ("targets/nengo_*.py", "models/cotraining/nengo_*.py"),
     "nengo_loihi": ("targets/loihi/*.py",),

@@ -74,7 +74,9 @@ SUFFIXES = {
     ".xml": Unread("no network that is read (OpenVINO's are .xml)", f"call {_EXPORT}"),
     ".caffemodel": Unread("a Caffe model, which is not read", "make an ONNX of it"),
     ".py": Unread(
-        "a program, which is not run", f"run it yourself, and in it {_EXPORT}"
+        "a program, which is not run",
+        f"run it yourself, and in it {_EXPORT}; of a Nengo network keep a .snn "
+        "(docs/nengo.md)",
     ),
 }
 

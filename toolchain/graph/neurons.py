@@ -81,6 +81,10 @@ class LIF(Neurons):
     rate: r = 1 / (tau_ref + tau_rc · ln(1 + 1 / (J − 1))) for J > 1, else 0.
     Source: nengo.neurons.LIF (spike times within the step).
 
+    With ``whole_steps`` a spike takes its step to the end, so that v stays 0 for the
+    next round(tau_ref / dt) steps, as in a core; its rates are lower than r then.
+    Source: nengo_loihi.neurons.LoihiLIF.
+
     With reset "subtract" v −= 1 instead, at most once a step, as in snnTorch, Norse and
     Sinabs; it has no rate of its own, and Loihi 1 no such neuron.
     """
@@ -89,6 +93,7 @@ class LIF(Neurons):
     tau_ref: float = 0.002  # s, refractory period
     min_voltage: float = 0.0
     reset: str = "zero"  # of RESETS
+    whole_steps: bool = False
 
     def output_shape(self, *shapes: Shape) -> Shape:
         self._demand_reset(self.reset)
