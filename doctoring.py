@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
@@ -18,6 +18,7 @@ from .machine.tried import Tried, target_names, try_target
 
 SCHEMA = 1  # of the JSON, docs/doctor.schema.json
 WRITTEN = ("words", "installed", "licence", "names", "tensorflow", "version")
+AT_ONCE = 2  # processes that import such libraries: some 0.5 GB each
 NEEDED = "reference"  # the target without which nothing runs
 
 
@@ -45,23 +46,23 @@ class Examination:
         return {"schema": SCHEMA, "ready": self.ready, **asdict(self)}
 
 
-def examine(progress: Callable[[str], None]) -> Examination:
+def examine() -> Examination:
     """Look at packages, GPUs, boards and SLURM, and run a tiny network on each target.
 
-    Args:
-        progress: is told what is being looked at.
+    It takes as long as the slowest libraries take to be imported: half a minute where
+    all are here.
     """
-    progress("packages")
     packages = find_packages()
-    by_name = {package.name: package for package in packages}
-    python = ".".join(platform.python_version_tuple()[:2])
-    tried = []
-    for name in target_names():
-        progress(f"target {name}")
-        tried.append(try_target(name, by_name, python))
-    progress("GPUs")
-    gpus = find_gpus()
-    names = (*by_name, *(t.target for t in tried))
+    try_it = partial(
+        try_target,
+        packages={package.name: package for package in packages},
+        python=".".join(platform.python_version_tuple()[:2]),
+    )
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        asked = pool.submit(find_gpus)
+        tried = tuple(pool.map(try_it, target_names()))
+        gpus = asked.result()
+    names = (*(p.name for p in packages), *(t.target for t in tried))
     clean = partial(_clean, frozenset(w for n in names for w in (n, *n.split("-"))))
     return Examination(
         version=__version__,
@@ -71,7 +72,7 @@ def examine(progress: Callable[[str], None]) -> Examination:
         packages=tuple(map(clean, packages)),
         others=tuple(map(clean, find_others(packages))),
         gpus=clean(gpus),
-        boards=find_boards(),
+        boards=tuple(map(clean, find_boards())),
         slurm=tuple(map(clean, find_slurm())),
     )
 

@@ -28,8 +28,8 @@ def doctor(as_json: bool) -> None:
     from .. import doctoring
 
     stdout, stderr = consoles()
-    with stderr.status("looking") as status:
-        found = doctoring.examine(lambda what: status.update(f"looking at {what}"))
+    with stderr.status("running a tiny network on every target"):
+        found = doctoring.examine()
     if as_json:
         click.echo(visible_json(found.to_json()))
     else:
@@ -57,7 +57,8 @@ def _print(found: Examination, stdout: Console) -> None:
         what = f"{board.library} {board.installed}" if board.installed else board.words
         names = ", ".join(board.variables) or "none"
         say(stdout, f"{board.chip}: {what}; variables set: {names}")
-    tools = (f"{t.name} {t.version or 'found'}" for t in found.slurm if t.found)
+    silent = "says no version, as where no cluster is configured"
+    tools = (f"{t.name} {t.version or silent}" for t in found.slurm if t.found)
     say(stdout, f"SLURM: {', '.join(tools) or 'no sinfo, srun or sbatch on the path'}")
 
 

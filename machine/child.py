@@ -36,10 +36,11 @@ def ask(module: str, *words: str, patience: float) -> Answer:
         words: its further arguments.
         patience: s that it may take.
     """
-    with tempfile.TemporaryDirectory(prefix="snn-deploy-", dir=None) as name:
+    with tempfile.TemporaryDirectory(prefix="snn-deploy-") as name:
         folder = Path(name)
         file, log = folder / "answer", folder / "log"
         command = [sys.executable, "-m", f"{__package__}.{module}", str(file), *words]
+        path = os.pathsep.join(filter(None, sys.path))
         with log.open("wb") as complaints:
             process = subprocess.Popen(
                 command,
@@ -47,7 +48,10 @@ def ask(module: str, *words: str, patience: float) -> Answer:
                 stdout=subprocess.DEVNULL,
                 stderr=complaints,
                 cwd=folder,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                env={
+                    **os.environ,
+                    "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+                },
                 start_new_session=True,
             )
         try:

@@ -29,5 +29,7 @@ def licence(name: str, metadata: PackageMetadata | None) -> str:
     free = str(metadata.get("License") or "").strip()
     if free and len(free) <= LONGEST:
         return free
-    found = [c for c in metadata.get_all("Classifier") or () if c.startswith(CLASSIFIER)]
+    found = [
+        c for c in metadata.get_all("Classifier") or () if c.startswith(CLASSIFIER)
+    ]
     return ", ".join(c.rpartition(" :: ")[2] for c in found)

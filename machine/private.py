@@ -34,14 +34,18 @@ def scrubbed(text: str, known: frozenset[str] = frozenset()) -> str:
         known: words in lower case that stay even where a user or a host has that name.
     """
     text = CREDENTIALS.sub("", text)
-    for path, word in sorted(_paths().items(), key=lambda item: -len(item[0])):
-        text = re.sub(re.escape(path) + r"(?![\w-])", lambda _: word, text)
+    for path, word in _longest_first(_paths()):
+        text = re.sub(rf"{re.escape(path)}(?![\w-])", word, text)
     text = PATH.sub("…/", text)
-    for name, word in sorted(_names().items(), key=lambda item: -len(item[0])):
+    for name, word in _longest_first(_names()):
         if name.lower() not in known | PLAIN:
             whole = rf"(?<![A-Za-z0-9]){re.escape(name)}(?![A-Za-z0-9])"
-            text = re.sub(whole, lambda _: word, text, flags=re.IGNORECASE)
+            text = re.sub(whole, word, text, flags=re.IGNORECASE)
     return ADDRESS.sub("HOST", text)
+
+
+def _longest_first(words: Mapping[str, str]) -> list[tuple[str, str]]:
+    return sorted(words.items(), key=lambda item: -len(item[0]))
 
 
 def _paths() -> Mapping[str, str]:

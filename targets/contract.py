@@ -11,7 +11,6 @@ from typing import ClassVar
 
 import numpy as np
 
-from . import GROUP as GROUP
 from ..toolchain.errors import DataError, DoesNotFit, TargetUnavailable
 from ..toolchain.graph.nodes import IF, FloatArray
 from ..toolchain.memory import demand_memory
@@ -20,6 +19,7 @@ from ..toolchain.passes.place.place import Placement
 from ..toolchain.program.host import BoolArray, Decoder, Stimulus, decode, encode
 from ..toolchain.program.program import Program
 from ..toolchain.program.recording import Recording, join
+from . import GROUP as GROUP
 
 RASTER_BYTES = 512 << 20  # of spikes held at once where only counts are asked for
 Utilization = Mapping[str, Mapping[str, tuple[int, int]]]
