@@ -48,10 +48,7 @@ def ask(module: str, *words: str, patience: float) -> Answer:
                 stdout=subprocess.DEVNULL,
                 stderr=complaints,
                 cwd=folder,
-                env={
-                    **os.environ,
-                    "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-                },
+                env={**os.environ, "PYTHONPATH": path},
                 start_new_session=True,
             )
         try:
@@ -60,9 +57,12 @@ def ask(module: str, *words: str, patience: float) -> Answer:
             return Answer(failure=f"no answer within {patience:g} s")
         finally:
             _end(process)
-        if code == 0:
+        if code:
+            return Answer(failure=_failure(code, log))
+        try:
             return Answer(found=json.loads(file.read_bytes()))
-        return Answer(failure=_failure(code, log))
+        except (OSError, ValueError):  # a stranger's code ended the process
+            return Answer(failure="its process ended without an answer")
 
 
 def _failure(code: int, log: Path) -> str:
