@@ -57,8 +57,7 @@ def _print(found: Examination, stdout: Console) -> None:
         what = f"{board.library} {board.installed}" if board.installed else board.words
         names = ", ".join(board.variables) or "none"
         say(stdout, f"{board.chip}: {what}; variables set: {names}")
-    silent = "says no version, as where no cluster is configured"
-    tools = (f"{t.name} {t.version or silent}" for t in found.slurm if t.found)
+    tools = (f"{t.name} {t.version or '(no version)'}" for t in found.slurm if t.found)
     say(stdout, f"SLURM: {', '.join(tools) or 'no sinfo, srun or sbatch on the path'}")
 
 

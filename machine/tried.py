@@ -63,10 +63,10 @@ def _missing(package: Package, extra: str, python: str) -> str:
     """What is missing, and how it is installed."""
     install = f"pip install 'snn-deploy[{extra}]'"
     if python in package.pythons or not package.pythons:
-        return f"missing {package.name}; {install}"
+        return f"needs {package.name}; {install}"
     first, last = package.pythons[0], package.pythons[-1]
     which = first if first == last else f"{first} to {last}"
     return (
-        f"missing {package.name}, of which there is none for Python {python}; in an "
+        f"needs {package.name}, of which there is none for Python {python}; in an "
         f"environment of Python {which}, {install}"
     )

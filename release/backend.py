@@ -3,8 +3,8 @@
 Setuptools does the work. What it takes from the machine is put right afterwards: an
 sdist's times, owners, permissions and order (pypa/setuptools issue 2133), a wheel's
 times and permissions. All times become SOURCE_DATE_EPOCH, seconds since 1970
-(reproducible-builds.org/specs/source-date-epoch), or 2 January 1980 where it is not set.
-What is left is the version of setuptools, which pyproject.toml pins.
+(reproducible-builds.org/specs/source-date-epoch), or 2 January 1980 where it is not
+set. What is left is the version of setuptools, which pyproject.toml pins.
 """
 
 from __future__ import annotations
