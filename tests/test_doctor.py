@@ -208,6 +208,19 @@ def test_packages_are_those_that_are_asked_for(found):
     }
 
 
+def test_it_speaks_where_numpy_is_broken(tmp_path):
+    """Then nothing is ready, and it ends with 1."""
+    (tmp_path / "numpy.py").write_text("raise ImportError('broken by hand')\n")
+    path = os.pathsep.join([str(tmp_path), str(PACKAGE_PATH)])
+    done = run_doctor("--json", PYTHONPATH=path)
+    assert done.returncode == 1, done.stderr
+    found = json.loads(done.stdout)
+    validate(found, SCHEMA)
+    (reference,) = (t for t in found["targets"] if t["target"] == "reference")
+    assert reference["state"] == "failed" and "broken by hand" in reference["words"]
+    assert not found["ready"] and found["packages"]
+
+
 def test_gpus_are_asked_of_tensorflow(found):
     try:
         installed = version("tensorflow")
