@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-PARTING = 5.0  # s that a process has to end when it is told to
+PARTING = 5.0  # s that processes have to end when they are told to
 LONGEST_COMPLAINT = 300  # characters
 
 
@@ -77,9 +78,12 @@ def _failure(code: int, log: Path) -> str:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End the process and its group: by request, then by force."""
-    for how in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, how)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(PARTING)
-            return
+    deadline = time.monotonic() + PARTING
+    with suppress(ProcessLookupError):  # the group is gone
+        os.killpg(process.pid, signal.SIGTERM)
+        while time.monotonic() < deadline:
+            process.poll()
+            os.killpg(process.pid, 0)
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
