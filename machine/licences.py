@@ -9,7 +9,7 @@ STRICT = {  # what their own metadata and licence files say, of the versions pin
     "nengo": "GPLv2",
     "sanafe": "GPL-3 (run in a process of its own)",
 }
-LONGEST = 40  # characters; else it is the licence's whole text
+LONGEST = {"License-Expression": 200, "License": 40}  # characters; else a whole text
 CLASSIFIER = "License :: "
 
 
@@ -24,12 +24,10 @@ def licence(name: str, metadata: PackageMetadata | None) -> str:
         return STRICT[name]
     if metadata is None:
         return ""
-    if expression := metadata.get("License-Expression"):
-        return str(expression)
-    free = str(metadata.get("License") or "").strip()
-    if free and len(free) <= LONGEST:
-        return free
-    found = [
-        c for c in metadata.get_all("Classifier") or () if c.startswith(CLASSIFIER)
-    ]
-    return ", ".join(c.rpartition(" :: ")[2] for c in found)
+    for field in ("License-Expression", "License"):
+        for words in metadata.get_all(field) or ():
+            if 0 < len(words.strip()) <= LONGEST[field]:
+                return str(words.strip())
+    lines = metadata.get_all("Classifier") or ()
+    found = [line for line in lines if line.startswith(CLASSIFIER)]
+    return ", ".join(line.rpartition(" :: ")[2] for line in found)

@@ -27,11 +27,10 @@ SPIKES = {"first": 10, "second": 6}  # of SAMPLE, by the core's arithmetic
 
 def tiny_program() -> Program:
     """Two populations of two neurons, on which every target agrees."""
-    identity = {"weight": 250.0 * np.eye(2), "bias": np.full(2, 250.0)}
     mixing = np.array([[1.0, 0.25], [-0.5, 1.0]])
     graph = Graph.chain(
         Input("input", shape=(2,)),
-        Dense("drive", **identity),
+        Dense("drive", weight=250.0 * np.eye(2), bias=np.full(2, 250.0)),
         IF("first", amplitude=0.004),
         Dense("mix", weight=mixing * 250.0, bias=np.zeros(2)),
         IF("second", amplitude=0.004),
