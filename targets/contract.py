@@ -19,8 +19,8 @@ from ..toolchain.passes.place.place import Placement
 from ..toolchain.program.host import BoolArray, Decoder, Stimulus, decode, encode
 from ..toolchain.program.program import Program
 from ..toolchain.program.recording import Recording, join
+from . import GROUP as GROUP
 
-GROUP = "snn_deploy.targets"  # entry points
 RASTER_BYTES = 512 << 20  # of spikes held at once where only counts are asked for
 Utilization = Mapping[str, Mapping[str, tuple[int, int]]]
 """Population, or ``CHIP`` → resource → (used, max)."""
@@ -137,6 +137,7 @@ class Target(ABC):
     limits: ClassVar[Limits]
     library: ClassVar[str] = ""  # distribution that must be installed, "" for none
     extra: ClassVar[str] = ""  # the extra of snn-deploy that installs it
+    access: ClassVar[str] = ""  # where one applies for what cannot be installed
     fast: ClassVar[bool] = False  # so that a build tests on all test samples
 
     def load(self, program: Program) -> Session:

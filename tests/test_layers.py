@@ -26,6 +26,7 @@ ROOF = {
     "model_files",
     "starting",
     "sweeping",
+    "doctoring",
 }
 MAY_IMPORT = {  # folder -> what else at the root it may name
     "toolchain": set(),
@@ -35,6 +36,7 @@ MAY_IMPORT = {  # folder -> what else at the root it may name
     "tasks": {"toolchain", "calibration", "models"},
     "pipeline": {"toolchain", "calibration", "targets"},
     "sweeps": {"toolchain", "calibration"},
+    "machine": {"toolchain", "targets"},
     "commands": {
         "toolchain",
         "calibration",
@@ -43,11 +45,13 @@ MAY_IMPORT = {  # folder -> what else at the root it may name
         "tasks",
         "pipeline",
         "sweeps",
+        "machine",
         *ROOF,
     },
 }
 FRAMEWORKS = {  # library -> the only files that may import it
     "tensorflow": (
+        "machine/tensorflow_gpus.py",
         "models/cotraining/*.py",
         "models/networks/*.py",
         "models/training/*.py",
