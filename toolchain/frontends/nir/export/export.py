@@ -12,18 +12,19 @@ from typing import Any
 
 import numpy as np
 
-from ....errors import ModelError, UnsupportedLayer
+from ....errors import UnsupportedLayer
 from ....graph import nodes as n
 from ....graph.graph import Graph
-from ....graph.nodes import Array, FloatArray, Node
+from ....graph.nodes import FloatArray, Node
 from ....graph.preparation import Rescale
 from ...contract import Written
-from ..form import Form, first
-from .laying import MATRICES, Laid, Unlaid, is_matrix, laid_out
+from ..form import Form
+from .laying import MATRICES, Unlaid, is_matrix, laid_out
 from .matrices import matrix_of
-from .parts import Parts, parts_of
-from .unsaid import DT, unsaid
-from .writing import node_name, written
+from .splits import TIMES, Split, splits_of
+from .unsaid import unsaid
+from .writer import Writer
+from .writing import written
 
 MOST_DIAGONAL = 4096  # neurons whose scale and offset are a matrix
 
@@ -38,121 +39,23 @@ def to_nir(graph: Graph) -> Written:
         ModelError: the Graph is not in order.
     """
     graph.check()
-    laid, obstacles = laid_out(graph)
+    splits = splits_of(graph)
+    like = {name: split.parts[0].source for name, split in splits.items()}
+    laid, obstacles = laid_out(graph, like)
     if obstacles:
         raise UnsupportedLayer.of(obstacles)
-    writer = Writer(graph, laid)
+    writer = Writer(graph, laid, splits)
     for node in graph.nodes:
         try:
-            writer.add(node)
+            if node.name not in writer.absorbed:
+                kind = next(kind for kind in WRITING if isinstance(node, kind))
+                WRITING[kind](writer, node)
         except Unlaid as error:
             obstacles.append(error.of(node))
     if obstacles:
         raise UnsupportedLayer.of(obstacles)
     content = written(writer.nodes, writer.edges())
     return Written(content=content, notes=unsaid(graph, laid))
-
-
-class Writer:
-    """Nodes of NIR as they grow."""
-
-    def __init__(self, graph: Graph, laid: Mapping[str, Laid]) -> None:
-        self.graph, self.laid = graph, laid
-        self.dt = graph.dt or DT
-        self.parts: dict[str, Parts] = parts_of(graph)
-        self.absorbed = {
-            name for parts in self.parts.values() for name in parts.absorbed
-        }
-        self.nodes: dict[str, dict[str, Any]] = {}
-        self.ends: dict[str, list[str]] = {}  # node here → NIR's, whose sum it is
-        self.takes: list[tuple[str, str]] = []  # node here, and one of NIR's behind it
-        self.links: list[tuple[str, str]] = []  # nodes of NIR
-
-    def add(self, node: Node) -> None:
-        """What a node is in NIR."""
-        if node.name not in self.absorbed:
-            kind = next(kind for kind in WRITING if isinstance(node, kind))
-            WRITING[kind](self, node)
-
-    def put(self, node: Node, kind: str, source: str | None, **fields: Any) -> None:
-        """The node of NIR that a node is, of its name; another one adds to it."""
-        name = self.free(node.name)
-        self.nodes[name] = {"type": kind, **fields}
-        self.ends.setdefault(node.name, []).append(name)
-        if source is not None:
-            self.takes.append((source, name))
-
-    def behind(self, node: Node, suffix: str, kind: str, **fields: Any) -> None:
-        """A node of NIR behind those that a node is by now."""
-        name = self.free(f"{node.name}.{suffix}")
-        self.nodes[name] = {"type": kind, **fields}
-        self.links += [(end, name) for end in self.ends[node.name]]
-        self.ends[node.name] = [name]
-
-    def free(self, wanted: str) -> str:
-        """A name that no node of NIR has yet, and that is one of HDF5's."""
-        wanted = node_name(wanted)
-        name, count = wanted, 1
-        while name in self.nodes:
-            count += 1
-            name = f"{wanted}.{count}"
-        return name
-
-    def edges(self) -> list[tuple[str, str]]:
-        """All edges, where the nodes are written.
-
-        Raises:
-            ModelError: a node is added to itself, which no edge says.
-        """
-        found = self.links + [
-            (end, name) for source, name in self.takes for end in self.sum(source)
-        ]
-        if len({*found}) < len(found):
-            twice = next(edge for edge in found if found.count(edge) > 1)
-            raise ModelError(
-                f"NIR: {twice[1]!r} takes {twice[0]!r} twice, and a NIR graph has an "
-                "edge once; put a scale of 2 there"
-            )
-        return found
-
-    def sum(self, name: str) -> list[str]:
-        """The nodes of NIR whose sum a node here is."""
-        found: list[str] = []
-        waiting, seen = [name], set[str]()
-        while waiting:
-            node = self.graph[waiting.pop()]
-            if node.name in self.ends:
-                found += self.ends[node.name]
-            elif node.name not in seen or not isinstance(node, n.Delayed):
-                seen.add(node.name)
-                waiting += node.inputs
-        return found
-
-    def shape(self, node: Node) -> tuple[int, ...]:
-        """Of a node's value in NIR."""
-        return self.laid[node.name].form.shape
-
-    def turned(self, node: Node, values: FloatArray) -> Array:
-        """Values of a node as NIR has them: one, or broadcast to its shape."""
-        form = self.laid[node.name].form
-        if values.size == 1 and (values.ndim == 0 or len(form.shape) == 1):
-            return values.reshape(values.shape[:1])
-        if len(form.shape) > 1:
-            if values.ndim == 1:
-                values = values.reshape((1, 1, -1))
-            turned = first(values)
-            return turned[:, 0] if len(form.shape) == 2 else turned
-        flat = np.broadcast_to(values, self.graph.shapes[node.name]).ravel()
-        order = form.order
-        if order is None:
-            return flat
-        placed = np.empty_like(flat)
-        placed[order] = flat
-        return placed
-
-    def whole(self, node: Node, values: FloatArray) -> Array:
-        """The same, all of them."""
-        return np.broadcast_to(self.turned(node, values), self.shape(node)).copy()
 
 
 def _put_input(w: Writer, node: n.Input) -> None:
@@ -168,6 +71,9 @@ def _put_nothing(w: Writer, node: Node) -> None:
 
 
 def _put_dense(w: Writer, node: n.Dense) -> None:
+    if node.name in w.splits:
+        _put_split(w, node, w.splits[node.name])
+        return
     (source,) = node.inputs
     weight, order = node.weight.T, w.laid[source].form.order
     if order is not None:
@@ -348,8 +254,23 @@ def _put_stateful(w: Writer, node: n.Neurons | n.LI) -> None:
         node, lambda values: w.turned(node, values), w.shape(node)
     )
     w.put(node, kind, parts.source, **fields)
-    if isinstance(node, n.Neurons) and node.amplitude != w.dt:
-        scale = np.full(w.shape(node), node.amplitude / w.dt)
+    _put_worth(w, node, node)
+
+
+def _put_split(w: Writer, node: n.Dense, split: Split) -> None:
+    """One population, each neuron with time constants of its own."""
+    parts, shape = split.parts[0], w.shape(node)
+    kind, fields = parts.fields(split.nodes[0], lambda x: w.whole(node, x), shape)
+    for name in fields.keys() & TIMES.keys():
+        fields[name] = w.turned(node, split.constants(name))
+    w.put(node, kind, parts.source, **fields)
+    _put_worth(w, node, split.nodes[0])
+
+
+def _put_worth(w: Writer, node: Node, sends: Node) -> None:
+    """What a spike is worth, in its step, where it is not 1."""
+    if isinstance(sends, n.Neurons) and sends.amplitude != w.dt:
+        scale = np.full(w.shape(node), sends.amplitude / w.dt)
         w.behind(node, "worth", "Scale", scale=scale)
 
 

@@ -45,10 +45,16 @@ class Unlaid(Exception):
         )
 
 
-def laid_out(graph: Graph) -> tuple[dict[str, Laid], list[Obstacle]]:
+def laid_out(
+    graph: Graph, like: Mapping[str, str]
+) -> tuple[dict[str, Laid], list[Obstacle]]:
     """Node → how it is laid out, and all nodes that NIR has no equivalent of.
 
     Around loops too: of a node's inputs the first that is known says it.
+
+    Args:
+        graph: any Graph.
+        like: node → an earlier one that it is laid out as.
     """
     found: dict[str, Laid] = {}
     obstacles: list[Obstacle] = []
@@ -60,6 +66,9 @@ def laid_out(graph: Graph) -> tuple[dict[str, Laid], list[Obstacle]]:
             ready = len(known) == len(node.inputs) or known and isinstance(node, n.Add)
             if not ready:
                 left.append(node)
+                continue
+            if node.name in like:
+                found[node.name] = found[like[node.name]]
                 continue
             try:
                 found[node.name] = _laid(graph, node, known)
