@@ -329,11 +329,13 @@ class Plainly:
         if isinstance(node, nir.I | nir.LI | nir.CubaLI):
             self.state[name] = v, i
             return v
-        z = v > node.v_threshold
+        z, unit = v > node.v_threshold, node.v_threshold - node.v_reset
         left = node.v_reset + np.zeros(v.shape)
         if self.reset == "subtract":
-            left = v - (node.v_threshold - node.v_reset)
-        self.state[name] = np.where(z, left, v), i
+            if isinstance(node, nir.IF):  # several spikes a step, as in Sinabs
+                z = np.maximum(np.floor((v - node.v_reset) / unit), 0)
+            left = v - z * unit
+        self.state[name] = np.where(z > 0, left, v), i
         return 1.0 * z
 
 

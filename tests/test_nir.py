@@ -61,7 +61,7 @@ def assert_equal(found: np.ndarray, wanted: np.ndarray, name: str) -> None:
     if found.ndim == 4:
         found = np.moveaxis(found, -1, 1)
     np.testing.assert_array_equal(
-        found.reshape(wanted.shape) > 0.5, wanted > 0.5, err_msg=name
+        np.rint(found.reshape(wanted.shape)), wanted, err_msg=name
     )
 
 

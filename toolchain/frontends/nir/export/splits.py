@@ -92,7 +92,8 @@ def _parts(
         takers, sources = {*sources}, [x.inputs[0] for x in synapses if x]
     w_in = _kind(graph, sources[0], takers, Rescale) if all(synapses) else None
     source, held = sources[0], None
-    if len({*sources}) > 1 or any(membranes) != all(membranes):
+    mixed = any(any(x) != all(x) for x in (membranes, synapses))
+    if len({*sources}) > 1 or mixed:
         return None
     if isinstance(w_in, Rescale) and w_in.name == scaled:
         source, held = w_in.inputs[0], w_in
