@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, assume, event, given, settings
 from hypothesis import strategies as st
 
 nir = pytest.importorskip("nir", reason="nir is not installed")
 
 from drawn_nir import DT, Drawn, Plainly, graphs  # noqa: E402
+from random_graphs import graphs as random_graphs  # noqa: E402
+from random_graphs import samples_for  # noqa: E402
 
+from snn_deploy.toolchain.errors import UnsupportedLayer  # noqa: E402
 from snn_deploy.toolchain.frontends.contract import Timing  # noqa: E402
 from snn_deploy.toolchain.frontends.formats import (  # noqa: E402
     read_network,
     written,
 )
+from snn_deploy.toolchain.graph import nodes as n  # noqa: E402
 from snn_deploy.toolchain.graph.graph import Graph  # noqa: E402
+from snn_deploy.toolchain.graph.interpret import interpret  # noqa: E402
 
 relaxed = settings(
     max_examples=30,
@@ -97,3 +103,39 @@ def test_what_came_goes_out_with_every_number(drawn, seed, folder):
         np.testing.assert_array_equal(found[name], wanted[name])
     (folder / "again.nir").write_bytes(written(graph, "nir").content)
     assert str(graph_in(folder / "again.nir", dt=DT)) == str(graph)
+
+
+def as_lif(graph: Graph) -> Graph:
+    """With the refractory period that NIR cannot hold."""
+    nodes = (
+        replace(node, tau_ref=0.002) if isinstance(node, n.LIF) else node
+        for node in graph.nodes
+    )
+    return replace(graph, nodes=tuple(nodes))
+
+
+def as_spiking(node: n.Node) -> n.Node:
+    if isinstance(node, n.SoftLIF):
+        return n.LIF(node.name, node.inputs, amplitude=node.amplitude)
+    return node
+
+
+@settings(relaxed, max_examples=40)
+@given(graph=random_graphs(), seed=st.integers(0, 99))
+def test_a_network_of_rates_goes_out_with_its_rates(graph, seed, folder):
+    """Whatever is linear is weights there, a matrix where NIR has no such window."""
+    try:
+        found = written(graph, "nir")
+    except UnsupportedLayer as error:
+        event(error.obstacles[0].why)
+        assume(False)
+    (folder / "rates.nir").write_bytes(found.content)
+    again = as_lif(graph_in(folder / "rates.nir"))
+    x = samples_for(graph, seed, count=2)
+    turned = np.moveaxis(x, -1, 1) if x.ndim == 4 else x
+    nodes = tuple(map(as_spiking, graph.nodes))
+    wanted = interpret(replace(graph, nodes=nodes), x)[graph.output.name]
+    got = interpret(again, turned)[again.output.name]
+    if got.ndim == 4:
+        got = np.moveaxis(got, 1, -1)
+    np.testing.assert_allclose(got.reshape(wanted.shape), wanted, rtol=1e-5, atol=1e-5)

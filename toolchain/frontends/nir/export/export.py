@@ -6,8 +6,8 @@ not written; what NIR has no word for is said once.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,10 +17,11 @@ from ....graph import nodes as n
 from ....graph.graph import Graph
 from ....graph.nodes import FloatArray, Node
 from ....graph.preparation import Rescale
+from ....graph.rearranging import Permute
 from ...contract import Written
 from ..form import Form
 from .laying import MATRICES, Unlaid, is_matrix, laid_out
-from .matrices import matrix_of
+from .matrices import in_order, matrix_of, unit_rows
 from .splits import TIMES, Split, splits_of
 from .unsaid import unsaid
 from .writer import Writer
@@ -75,13 +76,15 @@ def _put_dense(w: Writer, node: n.Dense) -> None:
         _put_split(w, node, w.splits[node.name])
         return
     (source,) = node.inputs
-    weight, order = node.weight.T, w.laid[source].form.order
-    if order is not None:
-        placed = np.empty_like(weight)
-        placed[:, order] = weight
-        weight = placed
-    if node.bias.any():
-        w.put(node, "Affine", source, weight=weight, bias=node.bias)
+    weight = in_order(node.weight.T, w.laid[source].form)
+    _put_affine(w, node, source, weight, node.bias)
+
+
+def _put_affine(
+    w: Writer, node: Node, source: str | None, weight: FloatArray, bias: FloatArray
+) -> None:
+    if bias.any():
+        w.put(node, "Affine", source, weight=weight, bias=bias)
     else:
         w.put(node, "Linear", source, weight=weight)
 
@@ -147,27 +150,27 @@ def _put_mean(w: Writer, node: n.AvgPool2D) -> None:
 def _put_window(w: Writer, node: Node) -> None:
     """A window where NIR has it, or the matrix that it is."""
     (source,) = node.inputs
-    if not is_matrix(node, w.laid[source].form):
-        _put_conv(w, node) if isinstance(node, n.Conv2D) else _put_mean(w, node)  # type: ignore[arg-type]
-        return
-    shape = w.graph.shapes[source]
-    weight, bias = matrix_of(node, shape)
-    form, flat = w.laid[source].form, f"{node.name}.flat"
+    if is_matrix(node, w.laid[source].form):
+        _put_matrix(w, node, source, *matrix_of(node, w.graph.shapes[source]))
+    elif isinstance(node, n.Conv2D):
+        _put_conv(w, node)
+    elif isinstance(node, n.AvgPool2D):
+        _put_mean(w, node)
+
+
+def _put_matrix(
+    w: Writer, node: Node, source: str, weight: FloatArray, bias: FloatArray
+) -> None:
+    """Weight (outputs, inputs) of values in our order, flattened where they are not."""
+    form = w.laid[source].form
     if len(form.shape) > 1:
-        order = Form((form.size,), form.shape).order
-        w.put(replace(node, name=flat), "Flatten", source, **_flattening(form))
-    else:
-        order = form.order
-    if order is not None:
-        placed = np.empty_like(weight)
-        placed[:, order] = weight
-        weight = placed
-    w.put(node, "Affine", None, weight=weight, bias=bias)
-    ends = w.ends[flat] if flat in w.ends else None
-    if ends is None:
-        w.takes.append((source, w.ends[node.name][0]))
-    else:
-        w.links += [(end, w.ends[node.name][0]) for end in ends]
+        w.put(node, "Flatten", source, **_flattening(form))
+        flat = w.ends[node.name].pop()
+        form = Form((form.size,), form.shape)
+        _put_affine(w, node, None, in_order(weight, form), bias)
+        w.links.append((flat, w.ends[node.name][-1]))
+        return
+    _put_affine(w, node, source, in_order(weight, form), bias)
 
 
 def _flattening(form: Form, start: int = 0) -> dict[str, Any]:
@@ -210,25 +213,31 @@ def _put_flat(w: Writer, node: n.Flatten | n.Reshape) -> None:
 
 def _put_joined(w: Writer, node: n.Concat) -> None:
     """A matrix of 0 and 1 for each part; what they give is added."""
-    total, start = w.shape(node)[0], 0
+    shape, stop = w.graph.shapes[node.name], 0
     for source in node.inputs:
-        shape = w.shape(w.graph[source])
-        weight = np.eye(total)[:, start : start + shape[0]]
-        start += shape[0]
-        if len(shape) == 1:
-            w.put(node, "Linear", source, weight=weight)
-        else:
-            two = np.ones(2, dtype=int)
-            w.put(
-                *(node, "Conv2d", source),
-                input_shape=np.array(shape[1:]),
-                weight=weight[:, :, None, None],
-                bias=np.zeros(total),
-                stride=two,
-                padding=0 * two,
-                dilation=two,
-                groups=1,
-            )
+        start, stop = stop, stop + w.graph.shapes[source][-1]
+        if len(w.shape(node)) == 1:
+            places = np.arange(math.prod(shape)).reshape(shape)[..., start:stop]
+            weight = unit_rows(math.prod(shape), places.ravel())
+            _put_matrix(w, node, source, weight, np.zeros(1))
+            continue
+        two = np.ones(2, dtype=int)
+        w.put(
+            *(node, "Conv2d", source),
+            input_shape=np.array(w.shape(node)[1:]),
+            weight=np.eye(shape[-1])[:, start:stop, None, None],
+            bias=np.zeros(shape[-1]),
+            stride=two,
+            padding=0 * two,
+            dilation=two,
+            groups=1,
+        )
+
+
+def _put_permuted(w: Writer, node: Permute) -> None:
+    if not w.laid[node.name].raw:
+        (source,) = node.inputs
+        _put_matrix(w, node, source, *matrix_of(node, w.graph.shapes[source]))
 
 
 def _put_delayed(w: Writer, node: n.Synapse) -> None:
@@ -285,6 +294,7 @@ WRITING: Mapping[type[Node], Callable[..., None]] = {
     n.Flatten: _put_flat,
     n.Reshape: _put_flat,
     n.Concat: _put_joined,
+    Permute: _put_permuted,
     n.Delayed: _put_delayed,
     n.Neurons: _put_stateful,
     n.LI: _put_stateful,

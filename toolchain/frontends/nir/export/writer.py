@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from ....errors import ModelError
 from ....graph import nodes as n
 from ....graph.graph import Graph
 from ....graph.nodes import Array, FloatArray, Node
@@ -63,20 +63,16 @@ class Writer:
         return name
 
     def edges(self) -> list[tuple[str, str]]:
-        """All edges, where the nodes are written.
-
-        Raises:
-            ModelError: a node is added to itself, which no edge says.
-        """
-        found = self.links + [
-            (end, name) for source, name in self.takes for end in self.sum(source)
-        ]
-        if len({*found}) < len(found):
-            twice = next(edge for edge in found if found.count(edge) > 1)
-            raise ModelError(
-                f"NIR: {twice[1]!r} takes {twice[0]!r} twice, and a NIR graph has an "
-                "edge once; put a scale of 2 there"
-            )
+        """All edges; of a node that is added to itself the others go past a Scale."""
+        found = list(self.links)
+        for source, name in self.takes:
+            for end, count in Counter(self.sum(source)).items():
+                found.append((end, name))
+                if count > 1:
+                    again = self.free(f"{end}.again")
+                    scale = np.full(self.shape(self.graph[source]), count - 1.0)
+                    self.nodes[again] = {"type": "Scale", "scale": scale}
+                    found += [(end, again), (again, name)]
         return found
 
     def sum(self, name: str) -> list[str]:
@@ -99,8 +95,8 @@ class Writer:
     def turned(self, node: Node, values: FloatArray) -> Array:
         """Values of a node as NIR has them: one, or broadcast to its shape."""
         form = self.laid[node.name].form
-        if values.size == 1 and (values.ndim == 0 or len(form.shape) == 1):
-            return values.reshape(values.shape[:1])
+        if values.ndim == 0 or values.shape == (1,) == form.shape:
+            return values
         if len(form.shape) > 1:
             if values.ndim == 1:
                 values = values.reshape((1, 1, -1))
