@@ -82,7 +82,7 @@ def test_it_is_recurrent_and_lively(built):
     assert all(0.02 < fired.mean() < 0.6 for fired in spikes.values())
 
 
-def test_the_first_layer_fires_a_step_late_at_most_as_the_file_says(built):
+def test_the_first_layer_fires_as_the_file_says(built):
     """Its loop takes one step, as NIR's tools have it: no spike of it moves."""
     graph, legal, _, x = built
     wanted, found = (
@@ -100,4 +100,4 @@ def test_targets_agree_on_every_spike(target, library, built):
     if not find_spec(library):
         pytest.skip(f"{library} is not installed")
     *_, program, x = built
-    assert_same_spikes(program, x, [target])
+    assert_same_spikes(program, x[:2], [target])
