@@ -131,8 +131,9 @@ def _constants(node: NirNode, form: Form) -> Constants:
 
     if node.kind == "Threshold":
         threshold = constant(node, "threshold", form)
-        reset = np.where(threshold > 0, 0.0, threshold - 1)  # of no state
-        return Constants(np.ones_like(threshold), reset * 0, threshold, reset)
+        zero = threshold * 0
+        reset: FloatArray = np.where(threshold > 0, zero, threshold - 1)  # of no state
+        return Constants(zero + 1, zero, threshold, reset)
     r = constant(node, "r", form)
     if node.kind == "I":
         return Constants(r * FOREVER, r * 0, r * 0 + 1, r * 0)
