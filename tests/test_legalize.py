@@ -312,6 +312,14 @@ def test_a_filter_of_a_weighted_sum_goes_before_its_weights() -> None:
     np.testing.assert_array_equal(after, before)
 
 
+def test_a_long_line_of_layers_is_no_deep_recursion() -> None:
+    """Behind each other, as a file may have them."""
+    ones = {"scale": np.full(1, -1.0), "offset": np.zeros(1)}
+    scales = [Rescale(f"s{i}", **ones) for i in range(1500)]
+    legal = legalize(chain((4,), *scales, dense("d", 4, 3)))
+    check_is_legal(legal)
+
+
 def test_a_filter_of_a_filter_is_refused() -> None:
     slow = n.Lowpass("slow", tau_syn=0.01)
     with pytest.raises(UnsupportedLayer, match="'l': it filters what 'slow' has fil"):

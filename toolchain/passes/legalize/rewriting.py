@@ -142,12 +142,10 @@ class Rewriting:
         Raises:
             UnsupportedLayer: a source has a filter already.
         """
-        (source,) = node.inputs
-        spikes = source == self.sends or isinstance(self.graph[source], n.Neurons)
-        if spikes and isinstance(node, n.Synapse):
+        if isinstance(node, n.Synapse) and self.is_synapse(node):
             name = _synapse(self.graph, node).name
             return Affine({name: None}, np.zeros(self.graph.shapes[node.name]))
-        value = self.value(source)
+        value = self.value(node.inputs[0])
         moved = {self.moved(node, x): m for x, m in value.maps.items()}
         return Affine(moved, value.bias)
 
@@ -185,10 +183,31 @@ class Rewriting:
         return y
 
     def value(self, name: str) -> Affine:
-        """What a node between populations amounts to."""
-        if name not in self.affine:
-            self.affine[name] = self.compute(self.graph[name])
+        """What a node between populations amounts to, after all that it is made of."""
+        waiting = [name]
+        while name not in self.affine:
+            node = self.graph[waiting[-1]]
+            missing = [i for i in self.summed(node) if i not in self.affine]
+            if missing:
+                waiting.append(missing[0])
+            else:
+                self.affine[node.name] = self.compute(node)
+                waiting.pop()
         return self.affine[name]
+
+    def summed(self, node: Node) -> tuple[str, ...]:
+        """Names of the nodes whose values a node's is computed from."""
+        fixed = isinstance(node, n.Neurons) or node.name in self.encoder
+        if fixed or node.name == self.sends or self.is_synapse(node):
+            return ()
+        return node.inputs
+
+    def is_synapse(self, node: Node) -> bool:
+        """Whether it is a Synapse directly behind spikes."""
+        return isinstance(node, n.Synapse) and (
+            node.inputs[0] == self.sends
+            or isinstance(self.graph[node.inputs[0]], n.Neurons)
+        )
 
     def compute(self, node: Node) -> Affine:
         """``value`` of a node that was not asked for before."""

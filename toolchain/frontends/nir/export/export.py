@@ -104,7 +104,7 @@ def _put_conv(w: Writer, node: n.Conv2D) -> None:
         )
         return
     weight = weight.transpose(3, 2, 0, 1)
-    own = {"weight": weight, "bias": node.bias, "groups": node.groups}
+    own: dict[str, Any] = {"weight": weight, "bias": node.bias, "groups": node.groups}
     if row:
         w.put(
             *(node, "Conv1d", source),

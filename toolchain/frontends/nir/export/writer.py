@@ -29,9 +29,8 @@ class Writer:
         self.dt = graph.dt or DT
         self.parts: dict[str, Parts] = parts_of(graph)
         self.absorbed = {
-            name
-            for each in (*self.parts.values(), *self.splits.values())
-            for name in each.absorbed
+            *(name for parts in self.parts.values() for name in parts.absorbed),
+            *(name for split in splits.values() for name in split.absorbed),
         }
         self.nodes: dict[str, dict[str, Any]] = {}
         self.ends: dict[str, list[str]] = {}  # node here → NIR's, whose sum it is
