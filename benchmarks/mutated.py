@@ -15,6 +15,7 @@ import argparse
 import contextlib
 import io
 import json
+import math
 import os
 import resource
 import signal
@@ -32,8 +33,7 @@ import numpy as np
 HERE = Path(__file__).parent
 RESULT = HERE / "results" / "mutated.json"
 TESTS = HERE.parent / "tests"
-LIMIT = 10  # s for a file
-START = 120  # s until the first
+LIMIT = 10  # s of the processor's time for a file
 MEMORY = 6 << 30  # bytes of address space
 KEPT = 20  # numbers of files of each kind that went wrong
 
@@ -144,7 +144,7 @@ def work(name: str, numbers: Iterable[int], folder: Path) -> None:
     def stop(*_: object) -> None:
         raise Hang
 
-    signal.signal(signal.SIGALRM, stop)
+    signal.signal(signal.SIGPROF, stop)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     seeds = [(path.suffix, path.read_bytes()) for path in FORMATS[name](folder)]
     out = folder / "out.snn"
@@ -162,11 +162,19 @@ def work(name: str, numbers: Iterable[int], folder: Path) -> None:
         out.unlink(missing_ok=True)
 
 
+def limit(seconds: int) -> None:
+    """Of the processor's time: an exception then, and an end where a library loops."""
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    most = math.ceil(used.ru_utime + used.ru_stime) + (3 * seconds or 3600)
+    resource.setrlimit(resource.RLIMIT_CPU, (most, resource.RLIM_INFINITY))
+
+
 def outcome(main: Callable[[], None], out: Path) -> str:
     """What became of a file."""
     told, code = io.StringIO(), 1
     try:
-        signal.alarm(LIMIT)
+        limit(LIMIT)
         with contextlib.redirect_stderr(told), contextlib.redirect_stdout(told):
             main()
     except SystemExit as ended:
@@ -177,7 +185,7 @@ def outcome(main: Callable[[], None], out: Path) -> str:
         last = traceback.format_exc().strip().splitlines()
         return f"traceback {last[-1][:200]}"
     finally:
-        signal.alarm(0)
+        limit(0)
     if code == 0:
         return "read"
     if code != 2 or not told.getvalue().startswith("Error: "):
@@ -196,7 +204,7 @@ def watched(name: str, count: int, first: int) -> tuple[Counter[str], dict[str, 
             words += ["--count", str(end - number)]
             code = [sys.executable, __file__, *words]
             for line in lines(code):
-                at, _, told = line.strip().partition(" ")
+                at, _, told = " ".join(line.split()).partition(" ")
                 number = int(at) + 1
                 kind = told.partition(" ")[0] or "crash"
                 found[kind] += 1
@@ -206,20 +214,14 @@ def watched(name: str, count: int, first: int) -> tuple[Counter[str], dict[str, 
 
 
 def lines(code: list[str]) -> Iterator[str]:
-    """What a worker says; it is killed where it says nothing for too long.
-
-    A library's own loop does not end with the worker's alarm.
-    """
+    """What a worker says; a last line is one that it could not end."""
     with subprocess.Popen(code, stdout=subprocess.PIPE, text=True) as worker:
         assert worker.stdout is not None
-        signal.signal(signal.SIGALRM, lambda *_: worker.kill())
         said = 0
-        signal.alarm(START + LIMIT)
         for line in worker.stdout:
-            signal.alarm(3 * LIMIT)
             said += 1
-            yield line
-        signal.alarm(0)
+            hung = not line.endswith("\n") and worker.wait() == -signal.SIGXCPU
+            yield f"{line} hang" if hung else line
     if not said:
         raise SystemExit(f"the worker ended with {worker.returncode} before a file")
 
