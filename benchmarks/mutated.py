@@ -210,6 +210,9 @@ def watched(name: str, count: int, first: int) -> tuple[Counter[str], dict[str, 
                 found[kind] += 1
                 if kind not in ("read", "refused"):
                     wrong.setdefault(kind, []).append([int(at), told])
+                    print(number - 1, told or "crash", file=sys.stderr, flush=True)
+                if number % 500 == 0:
+                    print(number, dict(found), file=sys.stderr, flush=True)
     return found, {kind: files[:KEPT] for kind, files in wrong.items()}
 
 

@@ -66,6 +66,25 @@ def test_a_soft_reset_keeps_what_is_beyond_the_threshold():
         interpret(graph, np.ones((1, 1)))
 
 
+def test_a_soft_reset_that_leaves_more_than_a_threshold_rests_for_no_step():
+    """One spike a step, while the potential decays from beyond the threshold."""
+    how = {"amplitude": DT, "tau_rc": 0.02, "tau_ref": 0.0, "reset": "subtract"}
+    nodes = n.Input("x", shape=(1,)), n.LIF("a", min_voltage=-1e9, **how), n.Output("y")
+    graph = Graph.chain(*nodes, dt=DT)
+    x = np.zeros((1, 12, 1))
+    x[:, 0] = 120.0
+    found = interpret(
+        *(graph, x[:, 0], "spiking"), steps=12, record=["a"], sent={"x": x}
+    )["a"]
+    v, wanted = 0.0, []
+    for (now,) in x[0]:
+        v += (now - v) * -np.expm1(-DT / 0.02)
+        wanted.append(v > 1)
+        v -= v > 1
+    assert sum(wanted) > 2
+    np.testing.assert_array_equal(found.ravel() > 0, wanted)
+
+
 def test_a_network_of_rates_keeps_its_rectified_linear_neurons():
     """Their soft reset stands for a rate there; where steps are meant, it is meant."""
     rates = Graph.chain(

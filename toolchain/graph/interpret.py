@@ -229,6 +229,7 @@ def _step_lif(node: n.LIF, current: FloatArray, state: _State, dt: float) -> Flo
     spiked = v > 1
     with np.errstate(divide="ignore", invalid="ignore"):
         since = dt + node.tau_rc * np.log1p(-(v - 1) / (current - 1))
+    since = np.where(state.value > 1, 0.0, since)  # above 1 still, after a soft reset
     state.refractory = np.where(spiked, node.tau_ref + since, refractory)
     left = 0.0 if node.reset == "zero" else v - 1
     state.value = np.where(spiked, left, np.maximum(v, node.min_voltage))

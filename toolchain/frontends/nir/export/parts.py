@@ -68,9 +68,8 @@ class Parts:
         tau = full(node.tau_rc)
         if self.synapse is None:
             return kind, {"tau": tau, "r": r, "v_leak": leak, **fires}
-        w_in = np.ones(()) if self.w_in is None else turned(self.w_in.scale)
-        if w_in.size == 1:
-            w_in = w_in.reshape(())
+        scale = np.ones(()) if self.w_in is None else self.w_in.scale
+        w_in = turned(scale.reshape(()) if scale.size == 1 else scale)
         return f"Cuba{kind}", {
             **{"tau_mem": tau, "tau_syn": full(self.synapse.tau_rc)},
             **{"r": r, "v_leak": leak, **fires},
