@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ from ...errors import ModelError
 from ...graph.nodes import Array, FloatArray, Shape
 from .files import Tree
 
-MAX_NODES, MAX_EDGES = 20_000, 100_000
+MAX_NODES, MAX_EDGES = 4_000, 100_000
 
 
 class Edge(NamedTuple):
@@ -195,25 +196,26 @@ def bridged(network: Network, names: Iterable[str]) -> Network:
         ModelError: they lead to themselves, or their edges multiply beyond measure.
     """
     nodes = dict(network.nodes)
-    came: dict[str, list[str]] = {name: [] for name in nodes}
+    came: dict[str, Counter[str]] = {name: Counter() for name in nodes}
     goes: dict[str, set[str]] = {name: set() for name in nodes}
     for edge in network.edges:
-        came[edge.target].append(edge.source)
+        came[edge.target][edge.source] += 1
         goes[edge.source].add(edge.target)
     left = len(network.edges) + MAX_EDGES
     for name in names:
         sources, targets = came.pop(name), goes.pop(name)
         if name in targets:
             raise nodes[name].error("it stands in a loop without a population")
-        for source in set(sources):
-            goes[source] = (goes[source] - {name}) | targets
+        for source in sources:
+            goes[source].discard(name)
+            goes[source] |= targets
         for target in targets:
-            more = came[target].count(name)
-            left -= more * len(sources)
+            more = came[target].pop(name)
+            left -= more * sources.total()
             if left < 0:
                 raise ModelError(f"NIRGraph: it has more than {MAX_EDGES} edges")
-            kept = [each for each in came[target] if each != name]
-            came[target] = kept + sources * more
+            for source, count in sources.items():
+                came[target][source] += count * more
         del nodes[name]
-    edges = [Edge(a, b) for b, sources in came.items() for a in sources]
+    edges = [Edge(a, b) for b, found in came.items() for a in found.elements()]
     return Network(nodes, edges)
