@@ -90,6 +90,16 @@ def cycle(group, file):
     file["node/nodes/n0/inside"] = file["node"]
 
 
+def endless_heap(path):
+    """An entry of no length, which libhdf5 would read for ever."""
+    nir.write(path, line(affine(), lif()))
+    content = bytearray(path.read_bytes())
+    place = content.index(b"GCOL") + 16
+    content[place : place + 2] = content[place + 8 : place + 16] = bytes(2)
+    content[place + 2 : place + 16] = bytes(14)
+    path.write_bytes(content)
+
+
 def replaced(name, value):
     def change(group, file):
         del group[name]
@@ -128,6 +138,7 @@ BAD = {  # what is wrong → what writes it, and what of it is said
     "virtual": (edited(virtual), "only points to where it is; numbers in the file"),
     "more than it stores": (edited(giant), "says 4398046511104 bytes and stores 0"),
     "a group inside itself": (edited(cycle), "more than 32 deep"),
+    "a heap without end": (endless_heap, "a text in it has no length that can be"),
     "texts without end": (edited(many_names), "have more than 16777216 characters"),
     "an edge to nowhere": (
         edited(other_names(("input", "n9"))),
