@@ -167,6 +167,10 @@ BAD = {  # what is wrong → what writes it, and what of it is said
         of(line(affine(), lif(tau=ONE * np.nan))),
         "LIF 'n1': its tau holds 3 NaN or infinite",
     ),
+    "a NaN that is signalled": (
+        edited(replaced("n0/bias", np.full(3, 0x7FA00000, np.uint32).view(np.float32))),
+        "Affine 'n0': its bias holds 3 NaN or infinite",
+    ),
     "a bias of another length": (
         edited(replaced("n0/bias", np.zeros(7))),
         r"its bias is \(7,\), its outputs \(3,\)",

@@ -14,6 +14,8 @@ from pathlib import Path
 from .keras.hdf5 import MAGIC as HDF5
 
 START = 64  # bytes
+DAMAGE = (OSError, KeyError, ValueError, TypeError, RuntimeError, NotImplementedError)
+"""What h5py and zipfile raise on a damaged file."""
 _EXPORT = "torch.onnx.export(model, (samples,), 'net.onnx') and give net.onnx"
 
 
@@ -86,7 +88,7 @@ def known_as(path: Path) -> Unread | None:
             return _of_hdf5(path)
         if start.startswith(b"PK"):
             return _of_zip(path)
-    except (OSError, zipfile.BadZipFile, ValueError, RuntimeError, NotImplementedError):
+    except (*DAMAGE, zipfile.BadZipFile):
         return None  # damaged, which who reads it will say
     return _of_start(path, start) or SUFFIXES.get(path.suffix.lower())
 

@@ -48,7 +48,8 @@ class NirNode:
 
     def array(self, name: str) -> FloatArray:
         """The same, finite and in float64."""
-        found: FloatArray = self.numbers(name).astype(np.float64)
+        with np.errstate(invalid="ignore"):  # NaN of a kind that NumPy warns of
+            found: FloatArray = self.numbers(name).astype(np.float64)
         bad = found.size - np.count_nonzero(np.isfinite(found))
         if bad:
             raise self.error(f"its {name} holds {bad} NaN or infinite value(s)")

@@ -11,7 +11,7 @@ from ...visible import visible
 from ..contract import ALL, Format, Imported, Timing
 from ..keras.hdf5 import MAGIC as HDF5
 from .export.export import to_nir
-from .files import read_tree
+from .files import FAILURES, read_tree
 from .flow import flow_of
 from .network import Network, bridged, network_of
 from .neurons import NEURONS, steps_of
@@ -151,7 +151,7 @@ def recognises(path: Path) -> bool:
     try:
         with h5py.File(path, "r") as file:
             return "node" in file and "version" in file
-    except (OSError, KeyError, ValueError, RuntimeError):
+    except FAILURES:
         return False
 
 
