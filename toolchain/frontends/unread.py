@@ -14,6 +14,8 @@ from pathlib import Path
 from .keras.hdf5 import MAGIC as HDF5
 
 START = 64  # bytes
+DAMAGE = (OSError, KeyError, ValueError, TypeError, RuntimeError, NotImplementedError)
+"""What h5py and zipfile raise on a damaged file."""
 _EXPORT = "torch.onnx.export(model, (samples,), 'net.onnx') and give net.onnx"
 
 
@@ -32,10 +34,6 @@ TORCH = Unread(
 PICKLE = Unread(
     "a pickle, which may hold any code and is never unpickled",
     f"load it where it was made and export it as ONNX: {_EXPORT}, or skl2onnx.to_onnx",
-)
-NIR = Unread(
-    "a NIR graph, which is not read yet",
-    "export the network that it was made of as ONNX or as Keras' .keras",
 )
 LAVA = Unread(
     "a spiking network of Lava (.net), which is not read",
@@ -92,7 +90,7 @@ def known_as(path: Path) -> Unread | None:
             return _of_hdf5(path)
         if start.startswith(b"PK"):
             return _of_zip(path)
-    except (OSError, zipfile.BadZipFile, ValueError, RuntimeError, NotImplementedError):
+    except (*DAMAGE, zipfile.BadZipFile):
         return None  # damaged, which who reads it will say
     return _of_start(path, start) or SUFFIXES.get(path.suffix.lower())
 
@@ -123,8 +121,6 @@ def _of_hdf5(path: Path) -> Unread | None:
         names = set(file)
         if "model_config" in file.attrs:
             return None
-    if "node" in names:
-        return NIR
     if "layer" in names:
         return LAVA
     return DATA if names & {"x", "x_train"} else None

@@ -262,6 +262,7 @@ def _step_lif(node: n.LIF, current: FloatArray, state: _State, dt: float) -> Flo
     spiked = v > 1
     with np.errstate(divide="ignore", invalid="ignore"):
         since = dt + node.tau_rc * np.log1p(-(v - 1) / (current - 1))
+    since = np.where(state.value > 1, 0.0, since)  # above 1 still, after a soft reset
     rest = node.tau_ref + since
     if node.whole_steps:
         rest = np.full_like(since, round(node.tau_ref / dt) * dt + dt)
