@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import Obstacle, UnsupportedLayer
 from ..graph.graph import Graph
+from ..program.program import Program
+from ..program.scales import Scales
 
 ALL = "all"
 """In place of an output's name: all outputs, each flattened, one after the other."""
@@ -31,6 +33,17 @@ class Imported:
 
     graph: Graph
     notes: tuple[str, ...] = ()  # what a reader of its report must know of the reading
+    scales: Mapping[str, Scales] | None = None
+    """Population → scales, of a file that holds integers: with them its Program has
+    these integers again."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Written:
+    """A network as the bytes of a file."""
+
+    content: bytes
+    notes: tuple[str, ...] = ()  # what the format cannot hold of it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,3 +59,5 @@ class Format:
     """Names of the layers, or operators, that are read."""
     write: Callable[[Graph], bytes] | None = None
     """The rate network as such a file; None: it is only read."""
+    write_program: Callable[[Program], Written] | None = None
+    """The integers as such a file; None: it holds floats."""

@@ -10,7 +10,7 @@ from ..graph.graph import Graph
 from .contract import Format, Imported
 from .unread import known_as
 
-FORMATS = ("onnx.onnx", "keras.keras")
+FORMATS = ("onnx.onnx", "netx.netx", "keras.keras")
 """Modules of this room; each has a ``FORMAT``. A new one is a file and a word here."""
 
 

@@ -37,11 +37,6 @@ NIR = Unread(
     "a NIR graph, which is not read yet",
     "export the network that it was made of as ONNX or as Keras' .keras",
 )
-LAVA = Unread(
-    "a spiking network of Lava (.net), which is not read",
-    "build its layers with ReLU in PyTorch or Keras, train that and give its ONNX or "
-    ".keras",
-)
 TFLITE = Unread(
     "a TensorFlow Lite model, which is not read",
     "save the Keras model that it was made of with model.save('net.keras')",
@@ -123,8 +118,6 @@ def _of_hdf5(path: Path) -> Unread | None:
             return None
     if "node" in names:
         return NIR
-    if "layer" in names:
-        return LAVA
     return DATA if names & {"x", "x_train"} else None
 
 

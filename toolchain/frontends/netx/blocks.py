@@ -1,0 +1,318 @@
+"""A NetX file as lava-dl's blocks: its layers in order, each with its integers."""
+
+from __future__ import annotations
+
+import math
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ...errors import UnsupportedLayer
+from ...graph.node import Pair, Shape, conv_shape
+from ...program.arithmetic import MAX_BIAS_MANTISSA, MAX_MANTISSA
+from ..keras.hdf5 import Hdf5
+from .fields import Fields, Integers
+from .registers import NEVER, Registers, demand_held, registers_of
+
+LONGEST = 62  # steps, lava-dl's max_delay
+SYNAPTIC = ("dense", "dense_rec", "conv", "pool")
+KINDS = ("input", "flatten", "average", *SYNAPTIC)
+"""Types of layers that are read."""
+ELSE = {
+    "dense_comp": "complex weights, for resonate-and-fire neurons",
+    "concat": "a layer that takes several others",
+    "convT": "a transposed convolution",
+    "unpool": "a transposed convolution of ones",
+}
+"""Other types, and what they are. lava-dl's own Network reads the first alone."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Block:
+    """One layer. Shapes are the file's: (neurons,), or (channels, height, width)."""
+
+    layer: str  # its number
+    kind: str  # of KINDS
+    shape: Shape
+    registers: Registers | None = None  # None: no neurons, or such as are only read
+    weight: Integers = field(default_factory=lambda: np.zeros((0, 0), np.int64))
+    """(outputs, inputs); of conv (filters, channels / groups, rows, columns), of pool
+    (1, 1, rows, columns); of an input its one factor, (1, 1)."""
+    back: Integers | None = None  # dense_rec's (outputs, outputs)
+    bias: Integers | None = None  # (1,), (outputs,) or (filters,)
+    delay: Integers | None = None  # steps; broadcast against weight's first axes
+    stride: Pair = (1, 1)
+    padding: Pair = (0, 0)
+    dilation: Pair = (1, 1)
+    groups: int = 1
+
+    @property
+    def name(self) -> str:
+        """Of its population: "dense2"."""
+        return f"{self.kind.removesuffix('_rec')}{self.layer}"
+
+
+def read_blocks(file: Hdf5) -> tuple[Block, ...]:
+    """The layers of a file, each fitting the one before.
+
+    Raises:
+        UnsupportedLayer: layers have no equivalent here; all of them at once.
+        ModelError: layers are missing or damaged, or do not fit each other.
+    """
+    count, found, obstacles = len(file.members("layer")), [], []
+    before: Shape | None = None
+    for number in range(count):
+        fields = Fields(file, str(number))
+        block = _block(fields, before, last=number == count - 1)
+        obstacles += fields.obstacles
+        if block is not None:
+            found.append(block)
+            before = block.shape
+        if fields.kind not in KINDS:
+            break  # what follows is of a shape that is not known
+    if obstacles:
+        raise UnsupportedLayer.of(obstacles)
+    return tuple(found)
+
+
+def _block(fields: Fields, before: Shape | None, *, last: bool) -> Block | None:
+    """One layer; None where it is none, or refused. ``before``: what it takes."""
+    kind = fields.kind = fields.word("type")
+    if kind not in KINDS:
+        what = ELSE.get(kind, "no layer that is known")
+        fields.refuse(
+            "type",
+            f"its type is {kind!r}, {what}; {', '.join(KINDS)} are read",
+            "build it of these",
+        )
+        return None
+    if kind in SYNAPTIC:
+        return _synaptic(fields, before, last=last)
+    if (kind == "input") != (before is None):
+        raise fields.error(f"it is {kind!r}, and an input is the first layer")
+    shape = _shape(fields)
+    if kind == "input":
+        return _input(fields, shape)
+    size = math.prod(before or ())
+    if kind == "flatten":
+        return Block(layer=fields.layer, kind=kind, shape=(size,))
+    if not last or not shape or size % shape[0]:
+        raise fields.error(
+            f"it averages {size} neurons to {shape[:1]} and is layer {fields.layer}; "
+            "equal groups of the last layer's are allowed"
+        )
+    return Block(layer=fields.layer, kind=kind, shape=shape[:1])
+
+
+def _shape(fields: Fields) -> Shape:
+    found = tuple(fields.integers("shape").ravel().tolist())
+    if not found or min(found) < 1:
+        raise fields.error(f"its shape is {found}; at least one in each axis is allowed")
+    return found
+
+
+def _input(fields: Fields, shape: Shape) -> Block:
+    if len(shape) not in (1, 3):
+        raise fields.error(
+            f"its shape is {shape}; (neurons,) or (channels, height, width) is allowed"
+        )
+    if "neuron" not in fields:
+        return Block(layer=fields.layer, kind="input", shape=shape)
+    registers = registers_of(fields)
+    if registers is not None:
+        demand_held(fields, registers)
+        if registers.i_decay != 4096:
+            fields.refuse(
+                "iDecay",
+                f"its iDecay is {registers.i_decay}, which filters the input; the host "
+                "adds a sample as a bias behind the filter, the same at 4096 alone",
+                "train the input block with current_decay=1",
+            )
+    return Block(
+        layer=fields.layer,
+        kind="input",
+        shape=shape,
+        registers=registers,
+        weight=np.full((1, 1), fields.integer("weight", 64)),
+        bias=np.full(1, fields.integer("bias", 0)),
+    )
+
+
+def _synaptic(fields: Fields, before: Shape | None, *, last: bool) -> Block:
+    kind = fields.kind
+    make = _dense if kind.startswith("dense") else _windowed
+    registers = _neurons(fields, last=last)
+    if "weight/imag" in fields:
+        fields.refuse("weight", "its weights are complex", "train it with real ones")
+        return Block(layer=fields.layer, kind=kind, shape=_shape(fields))
+    how = make(fields, before)
+    _demand_weights(fields, how["weight"])
+    if "bias" in fields:
+        how["bias"] = fields.integers("bias").ravel()
+        _demand_bias(fields, how["bias"], how["shape"][0])
+    if "delay" in fields:
+        how["delay"] = _delay(fields, how["weight"], how["shape"][0])
+    if how.get("back") is not None and "delay" in how and how["delay"].any():
+        fields.refuse(
+            "delay",
+            "it is recurrent and has delays: lava-dl trains them behind the loop and "
+            "its Network puts them into it",
+            "train it with delay=False",
+        )
+    if registers is None and not fields.obstacles and "delay" in how:
+        fields.refuse("delay", "its potentials are read and it has delays", "train it "
+                      "with delay=False")
+    return Block(layer=fields.layer, kind=kind, registers=registers, **how)
+
+
+def _neurons(fields: Fields, *, last: bool) -> Registers | None:
+    """The layer's registers; None where refused, or where its potentials are read."""
+    if "neuron" not in fields:
+        held = Registers(i_decay=4096, v_decay=0, threshold=NEVER)
+    else:
+        found = registers_of(fields)
+        if found is None:
+            return None
+        held = found
+    if held.threshold < NEVER:
+        demand_held(fields, held)
+        return held
+    if not last or fields.kind != "dense":
+        fields.refuse(
+            "neuron",
+            f"it has no neurons that spike (vThMant {held.threshold}), and is not the "
+            "last layer, a dense one, whose potentials the host computes",
+            "give it neurons",
+        )
+    elif (held.i_decay, held.v_decay) != (4096, 0):
+        fields.refuse(
+            "neuron",
+            f"its potentials are read, with iDecay {held.i_decay} and vDecay "
+            f"{held.v_decay}; the host computes their mean without memory, 4096 and 0",
+            "use slayer's Affine block with dynamics=False",
+        )
+    return None
+
+
+def _dense(fields: Fields, before: Shape | None) -> dict[str, Any]:
+    outputs = math.prod(_shape(fields))
+    weight = _matrix(fields, "weight", outputs)
+    inputs = weight.shape[1] if before is None else math.prod(before)
+    if weight.shape[1] != inputs:
+        raise fields.error(
+            f"its weight takes {weight.shape[1]} inputs, the layer before it has "
+            f"{inputs}"
+        )
+    found: dict[str, Any] = {"shape": (outputs,), "weight": weight}
+    if fields.kind == "dense_rec":
+        back = _matrix(fields, "weight_rec", outputs)
+        if back.shape[1] != outputs:
+            raise fields.error(f"its weight_rec is {back.shape}, it has {outputs}")
+        _demand_weights(fields, back)
+        found["back"] = back
+    return found
+
+
+def _matrix(fields: Fields, name: str, outputs: int) -> Integers:
+    weight = fields.integers(name)
+    if not weight.size or weight.size % outputs or weight.ndim > 2:
+        raise fields.error(
+            f"its {name} is {weight.shape}; (outputs, inputs) with {outputs} outputs "
+            "is allowed"
+        )
+    if weight.ndim == 2 and weight.shape[0] != outputs:
+        raise fields.error(f"its {name} is {weight.shape}, its shape has {outputs}")
+    return weight.reshape(outputs, -1)
+
+
+def _windowed(fields: Fields, before: Shape | None) -> dict[str, Any]:
+    """A convolution or pooling: its kernel, and how it moves."""
+    if before is None or len(before) != 3:
+        raise fields.error(
+            "it takes a picture, and no layer before it says (channels, height, width)"
+        )
+    weight = fields.integers("weight")
+    if weight.ndim == 5 and weight.shape[4] == 1:
+        weight = weight[..., 0]
+    pool, channels = fields.kind == "pool", before[0]
+    groups = channels if pool else fields.integer("groups", 1)
+    if weight.ndim != 4 or 0 in weight.shape or pool and weight.shape[:2] != (1, 1):
+        raise fields.error(
+            f"its weight is {weight.shape}; (filters, channels / groups, rows, columns)"
+            " is allowed, of a pool 1 and 1"
+        )
+    filters = channels if pool else weight.shape[0]
+    if groups < 1 or filters % groups or weight.shape[1] * groups != channels:
+        raise fields.error(
+            f"its weight is {weight.shape} in {groups} groups, the layer before it has "
+            f"{channels} channels"
+        )
+    moves: dict[str, Pair] = {
+        "stride": fields.pair("stride", 1),
+        "padding": fields.pair("padding", 0),
+        "dilation": fields.pair("dilation", 1),
+    }
+    if min(*moves["stride"], *moves["dilation"], 1 + min(moves["padding"])) < 1:
+        raise fields.error(f"it moves by {moves}; strides and dilations from 1 are")
+    sides = [(pad, pad) for pad in moves["padding"]]
+    how = (moves["stride"], (sides[0], sides[1]), moves["dilation"])
+    rows, columns = weight.shape[2:]
+    shape = (filters, *conv_shape(before[1:], (rows, columns), *how))
+    if _shape(fields) != shape:
+        raise fields.error(
+            f"its shape is {_shape(fields)}, and of {before} it makes {shape}"
+        )
+    return {"shape": shape, "weight": weight, "groups": groups, **moves}
+
+
+def _demand_weights(fields: Fields, weight: Integers) -> None:
+    wrong = weight[(np.abs(weight) > MAX_MANTISSA) | (weight % 2 != 0)]
+    if wrong.size:
+        fields.refuse(
+            "weight",
+            f"its weight {wrong.flat[0]} is no mantissa of 8 bits and a sign, even and "
+            f"up to ±{MAX_MANTISSA}",
+            "train its block with quantized weights within that",
+        )
+
+
+def _demand_bias(fields: Fields, bias: Integers, channels: int) -> None:
+    if bias.size not in (1, channels):
+        raise fields.error(
+            f"its bias holds {bias.size} numbers; one, or {channels} are allowed"
+        )
+    largest = np.abs(bias).max()
+    if largest > MAX_BIAS_MANTISSA:
+        fields.refuse(
+            "bias",
+            f"its bias is up to {largest}, 64 of which are a bias of 12 bits times 64",
+            f"keep it within ±{MAX_BIAS_MANTISSA}",
+        )
+
+
+def _delay(fields: Fields, weight: Integers, outputs: int) -> Integers:
+    """Steps, (outputs or 1, inputs or 1): as lava-dl's Network spreads them."""
+    found = fields.integers("delay")
+    inputs = weight.shape[1] if weight.ndim == 2 else 0
+    if found.size == 1:
+        found = found.reshape(1, 1)
+    elif found.ndim == 1 and found.size == outputs:
+        found = found[:, None]
+    elif found.ndim == 1 and found.size == inputs:
+        found = found[None]
+    elif found.shape != (outputs, inputs):
+        raise fields.error(
+            f"its delay is {found.shape}; one, {outputs} of outputs, or with dense "
+            f"weights {inputs} of inputs or {(outputs, inputs)} are allowed"
+        )
+    if found.min() < 0 or found.max() > LONGEST:
+        fields.refuse(
+            "delay",
+            f"its delays are {found.min()} … {found.max()} steps",
+            f"train it with delays of 0 … {LONGEST}",
+        )
+    return found
+
+
