@@ -17,7 +17,7 @@ from .options import OUTPUT, PATH, REWRITE, consoles, say
 def import_(
     model: Path, output: str | None, rewrites: dict[str, str], out: Path
 ) -> None:
-    """Read a network (Keras, SavedModel, ONNX) and keep it as a bundle.
+    """Read a network (Keras, SavedModel, ONNX, NetX) and keep it as a bundle.
 
     A bundle needs no other library, and finetune and build take it.
     """
