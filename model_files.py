@@ -17,7 +17,13 @@ from .toolchain.bundle.archive import write_together
 from .toolchain.bundle.bundle import Bundle, load_bundle, save_bundle
 from .toolchain.errors import ModelError
 from .toolchain.files import sha256_of
-from .toolchain.frontends.formats import holds_integers, read_network, written
+from .toolchain.frontends.contract import Timing
+from .toolchain.frontends.formats import (
+    closed,
+    holds_integers,
+    read_network,
+    written,
+)
 from .toolchain.graph.graph import Graph
 from .toolchain.graph.nodes import Synapse
 from .toolchain.passes.fold import fold
@@ -126,6 +132,7 @@ def read_model(
     path: Path | None,
     output: str | None = None,
     rewrites: Mapping[str, str] | None = None,
+    timing: Timing | None = None,
 ) -> Model:
     """A network of any format, a .snn of a Graph, or the LocNet that ships.
 
@@ -134,13 +141,15 @@ def read_model(
         output: name of the one of several outputs to read, "all" of them one after
             the other, or None: the only one.
         rewrites: what to rewrite as what, of ``rewrite.CHOICES``.
+        timing: of a format that leaves it open; None: the user says nothing of it.
 
     Raises:
-        ModelError: it is missing, damaged, or no network.
+        ModelError: it is missing, damaged, or no network; or leaves no timing open and
+            one is given.
         BundleError: the bundle is not in order.
         DataError: there is nothing to rewrite so.
     """
-    model = _read(path, output)
+    model = _read(path, output, timing)
     if not rewrites:
         return model
     names = ", ".join(f"{old} as {new}" for old, new in rewrites.items())
@@ -233,23 +242,25 @@ def program_of(model: Model) -> Program:
     )
 
 
-def _read(path: Path | None, output: str | None) -> Model:
+def _read(path: Path | None, output: str | None, timing: Timing | None) -> Model:
     """``read_model`` of what the file holds."""
     if path is None:
         with as_file(files("snn_deploy.models.networks") / SHIPPED) as shipped:
-            return _read(shipped, output)
+            return _read(shipped, output, timing)
     if not path.exists():
         raise ModelError(
             f"Model {str(path)!r}: no such file; a Keras .keras or .h5, a SavedModel "
-            "folder, an ONNX .onnx, a NetX .net or a .snn bundle is allowed"
+            "folder, an ONNX .onnx, a NIR .nir, a NetX .net or a .snn bundle is allowed"
         )
     what = f"Model {str(path)!r}"
     if path.suffix != ".snn" and not (path / "manifest.json").is_file():
-        found = read_network(path, output)
+        found = read_network(path, output, timing)
         known = dict(find_metadata(path) or {})
         if found.scales is not None:
             known["integers"] = {"scales": noted(found.scales)}
         return checked(_named(Model(found.graph, known, found.notes), path), what)
+    if timing is not None:
+        raise closed(path)
     bundle = load_bundle(path)
     if bundle.graph is None:
         raise ModelError(

@@ -33,10 +33,6 @@ PICKLE = Unread(
     "a pickle, which may hold any code and is never unpickled",
     f"load it where it was made and export it as ONNX: {_EXPORT}, or skl2onnx.to_onnx",
 )
-NIR = Unread(
-    "a NIR graph, which is not read yet",
-    "export the network that it was made of as ONNX or as Keras' .keras",
-)
 TFLITE = Unread(
     "a TensorFlow Lite model, which is not read",
     "save the Keras model that it was made of with model.save('net.keras')",
@@ -116,8 +112,6 @@ def _of_hdf5(path: Path) -> Unread | None:
         names = set(file)
         if "model_config" in file.attrs:
             return None
-    if "node" in names:
-        return NIR
     return DATA if names & {"x", "x_train"} else None
 
 

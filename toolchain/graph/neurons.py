@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .node import Node, Shape
+import numpy as np
+
+from .node import FloatArray, Node, Shape
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -69,6 +71,48 @@ class Neurons(Node):
             raise self.error(f"reset is {reset!r}; allowed are {', '.join(RESETS)}")
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Membrane(Node):
+    """y = (rest − reset_to + resistance · x) / (threshold − reset_to).
+
+    The current of a neuron here, whose threshold is 1 and whose rest 0, for the
+    current x into one with these constants, whose potential starts at ``reset_to``: in
+    tau · dv/dt = rest − v + resistance · x, spike where v > threshold, then v =
+    reset_to, y drives u = (v − reset_to) / (threshold − reset_to). Source: the
+    equations of NIR's LIF, with that u. Each constant is one number, or broadcast to
+    x's shape.
+    """
+
+    resistance: FloatArray
+    rest: FloatArray
+    threshold: FloatArray
+    reset_to: FloatArray
+
+    @property
+    def scale(self) -> FloatArray:
+        """The factor of x."""
+        return self.resistance / (self.threshold - self.reset_to)
+
+    @property
+    def offset(self) -> FloatArray:
+        """What is added to scale · x."""
+        return (self.rest - self.reset_to) / (self.threshold - self.reset_to)
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (shape,) = self._take(1, shapes)
+        for name in ("resistance", "rest", "threshold", "reset_to"):
+            held = getattr(self, name).shape
+            sides = zip(held[::-1], shape[::-1])
+            if len(held) > len(shape) or any(a not in (1, b) for a, b in sides):
+                raise self.error(f"{name} is {held}, its input is {shape}")
+        if not np.all(self.threshold > self.reset_to):
+            raise self.error(
+                "its threshold is not above what a spike resets it to, so that it "
+                "would never stop; a higher threshold is allowed"
+            )
+        return shape
+
+
 RESETS = ("zero", "subtract")
 """What a spike leaves of v: nothing, or what is beyond the threshold."""
 
@@ -127,11 +171,12 @@ class Threshold(Neurons):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class LI(Node):
-    """Leaky integrator that is read: y = v; tau_rc · dv/dt = x − v, v = 0 at first.
+    """Leaky integrator: y = v; tau_rc · dv/dt = x − v, v = 0 at first.
 
-    v[t] = a · v[t−1] + (1 − a) · x[t], a = e^(−dt / tau_rc). A core's potentials are
-    not read, so that it stands after the last populations, where the host computes it
-    step by step. rate mode: y = x. Source: NIR's LI.
+    v[t] = a · v[t−1] + (1 − a) · x[t], a = e^(−dt / tau_rc). After the last populations
+    the host computes it step by step, since a core's potentials are not read; before
+    one it is the filter of its connections, the current of a CubaLIF. rate mode: y = x.
+    Source: NIR's LI.
     """
 
     tau_rc: float  # s

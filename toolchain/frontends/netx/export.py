@@ -57,7 +57,8 @@ def to_netx(program: Program) -> Written:
         blocks = blocks[1:]
     numbered = [replace(b, layer=str(i)) for i, b in enumerate(blocks)]
     _tell_names(program, numbered, notes)
-    return Written(content=packed(numbered), notes=tuple(notes))
+    told = f"a NetX file does not hold {', '.join(notes)}"
+    return Written(content=packed(numbered), notes=(told,) if notes else ())
 
 
 def _unsaid(program: Program) -> bool:

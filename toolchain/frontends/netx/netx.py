@@ -64,7 +64,7 @@ def recognises(path: Path) -> bool:
 FORMAT = Format(
     shown="a NetX .net of lava-dl",
     recognises=recognises,
-    read=imported,
+    read=lambda path, output, timing: imported(path, output),
     operations=lambda: KINDS,
     write_program=to_netx,
 )
