@@ -215,6 +215,11 @@ def export(source: Model | Program, name: str, path: Path) -> tuple[str, ...]:
     return found.notes
 
 
+def sends_spikes(graph: Graph) -> bool:
+    """Whether it takes spikes: a synapse stands right behind what is prepared."""
+    return any(isinstance(x, Synapse) for x in graph.consumers(graph.prepared.name))
+
+
 def program_of(model: Model) -> Program:
     """The integers of a network that has its scales.
 
@@ -227,8 +232,7 @@ def program_of(model: Model) -> Program:
             f"Model {model.name!r}: it holds floats, and the format integers; build it, "
             "and export its program.snn"
         )
-    choices, start = model.choices or {}, model.graph.prepared.name
-    sends = any(isinstance(x, Synapse) for x in model.graph.consumers(start))
+    choices, sends = model.choices or {}, sends_spikes(model.graph)
     dt = model.graph.dt or choices.get("dt", 0.001)
     legal = legalize(fold(model.graph), input_spikes=sends)
     name = choices.get("encoder", "events") if sends else None
@@ -237,7 +241,7 @@ def program_of(model: Model) -> Program:
         np.zeros((1, *legal.input.shape)),
         steps=1,
         dt=dt,
-        encoder=spike_encoder(name, start, dt),
+        encoder=spike_encoder(name, model.graph.prepared.name, dt),
         scales=model.scales,
     )
 

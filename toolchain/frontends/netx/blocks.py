@@ -13,7 +13,7 @@ from ...errors import UnsupportedLayer
 from ...graph.node import Pair, Shape, conv_shape
 from ...program.arithmetic import MAX_BIAS_MANTISSA, MAX_MANTISSA
 from ..keras.hdf5 import Hdf5
-from .fields import Fields, Integers
+from .fields import SHOWN, Fields, Integers
 from .registers import NEVER, Registers, demand_held, registers_of
 
 LONGEST = 62  # steps, lava-dl's max_delay
@@ -70,7 +70,7 @@ def read_blocks(file: Hdf5) -> tuple[Block, ...]:
         if block is not None:
             found.append(block)
             before = block.shape
-        if fields.kind not in KINDS:
+        if block is None:
             break  # what follows is of a shape that is not known
     if obstacles:
         raise UnsupportedLayer.of(obstacles)
@@ -79,15 +79,16 @@ def read_blocks(file: Hdf5) -> tuple[Block, ...]:
 
 def _block(fields: Fields, before: Shape | None, *, last: bool) -> Block | None:
     """One layer; None where it is none, or refused. ``before``: what it takes."""
-    kind = fields.kind = fields.word("type")
+    kind = fields.word("type")
     if kind not in KINDS:
         what = ELSE.get(kind, "no layer that is known")
         fields.refuse(
             "type",
-            f"its type is {kind!r}, {what}; {', '.join(KINDS)} are read",
+            f"its type is {kind[:SHOWN]!r}, {what}; {', '.join(KINDS)} are read",
             "build it of these",
         )
         return None
+    fields.kind = kind
     if kind in SYNAPTIC:
         return _synaptic(fields, before, last=last)
     if (kind == "input") != (before is None):

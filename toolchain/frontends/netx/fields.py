@@ -11,6 +11,7 @@ from ...errors import ModelError, Obstacle
 from ..keras.hdf5 import Hdf5
 
 Integers = npt.NDArray[np.int64]
+SHOWN = 40  # characters of a file's own words in a message
 LARGEST = 1 << 31  # no register of it is larger
 
 

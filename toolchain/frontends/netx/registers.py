@@ -29,7 +29,7 @@ from dataclasses import dataclass
 
 from ...graph.neurons import IF, LIF
 from ...program import arithmetic as core
-from .fields import Fields
+from .fields import SHOWN, Fields
 
 CUBA = ("CUBA", "LOIHI")  # the same neuron; older files call it LOIHI
 FORGETS = 4096
@@ -114,7 +114,8 @@ def registers_of(fields: Fields) -> Registers | None:
     if kind not in CUBA:
         fields.refuse(
             "neuron",
-            f"its neuron is {kind}; {' and '.join(CUBA)} are read, a current-based LIF",
+            f"its neuron is {kind[:SHOWN]!r}; {' and '.join(CUBA)} are read, which are "
+            "current-based LIF",
             "train its blocks as slayer.block.cuba",
         )
         return None
