@@ -229,8 +229,8 @@ def program_of(model: Model) -> Program:
     """
     if model.scales is None:
         raise ModelError(
-            f"Model {model.name!r}: it holds floats, and the format integers; build it, "
-            "and export its program.snn"
+            f"Model {model.name!r}: it holds floats, and the format integers; build "
+            "it, and export its program.snn"
         )
     choices, sends = model.choices or {}, sends_spikes(model.graph)
     dt = model.graph.dt or choices.get("dt", 0.001)

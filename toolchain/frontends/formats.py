@@ -91,7 +91,7 @@ def written(network: Graph | Program, name: str) -> Written:
         for key, each in formats().items()
         if (each.write_program if built else each.write)
     ]
-    what = "of a built Program" if built else "of a network"
+    what = "written of a built Program" if built else "written"
     raise ModelError(
-        f"Format {name!r}: it is not written {what}; {', '.join(fitting)} is allowed"
+        f"Format {name!r}: it is not {what}; {', '.join(fitting)} is allowed"
     )

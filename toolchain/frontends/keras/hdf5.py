@@ -30,9 +30,7 @@ MAX_EXPANSION = 100  # times as large as it is stored: compressed weights stay b
 
 
 @contextmanager
-def open_hdf5(
-    file: Path | IO[bytes], title: str, again: str = KERAS
-) -> Iterator[Hdf5]:
+def open_hdf5(file: Path | IO[bytes], title: str, again: str = KERAS) -> Iterator[Hdf5]:
     """An HDF5 file, open for reading.
 
     Args:
@@ -76,7 +74,10 @@ class Hdf5:
 
     def members(self, path: str) -> list[str]:
         """Names of what a group holds. Raises KeyError where there is none."""
-        return list(self._find(path))
+        group = self._find(path)
+        if not hasattr(group.id, "links"):
+            raise KeyError(path)
+        return list(group)
 
     def word(self, path: str) -> str:
         """A dataset of one text, at most ``MAX_WORD`` bytes long.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -110,7 +109,9 @@ def _block(fields: Fields, before: Shape | None, *, last: bool) -> Block | None:
 def _shape(fields: Fields) -> Shape:
     found = tuple(fields.integers("shape").ravel().tolist())
     if not found or min(found) < 1:
-        raise fields.error(f"its shape is {found}; at least one in each axis is allowed")
+        raise fields.error(
+            f"its shape is {found}; at least one in each axis is allowed"
+        )
     return found
 
 
@@ -163,8 +164,11 @@ def _synaptic(fields: Fields, before: Shape | None, *, last: bool) -> Block:
             "train it with delay=False",
         )
     if registers is None and not fields.obstacles and "delay" in how:
-        fields.refuse("delay", "its potentials are read and it has delays", "train it "
-                      "with delay=False")
+        fields.refuse(
+            "delay",
+            "its potentials are read and it has delays",
+            "train it with delay=False",
+        )
     return Block(layer=fields.layer, kind=kind, registers=registers, **how)
 
 
@@ -315,5 +319,3 @@ def _delay(fields: Fields, weight: Integers, outputs: int) -> Integers:
             f"train it with delays of 0 … {LONGEST}",
         )
     return found
-
-

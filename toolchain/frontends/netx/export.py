@@ -47,10 +47,11 @@ def to_netx(program: Program) -> Written:
         if population.name != source:
             blocks += _layer(program, population, source, blocks, notes)
             source = population.name
-    if [name for name, _ in program.decoder.reads] != [source]:
+    read = [name for name, _ in program.decoder.reads]
+    if read != [source]:
         raise ModelError(
-            f"Program: it reads {[name for name, _ in program.decoder.reads]}, and NetX "
-            f"ends with its last layer, {source!r}; export a chain of layers"
+            f"Program: it reads {read}, and NetX ends with its last layer, {source!r}; "
+            "export a chain of layers"
         )
     blocks += read_out(program.decoder, blocks[-1], notes)
     if _unsaid(program):

@@ -22,12 +22,12 @@ from .registers import GAIN, Registers
 DT = 0.001  # s; a NetX step has no length, lava-dl's simulations call it 1 ms
 INPUT, OUTPUT = "x", "y"
 REFRACTORY = (
-    "refractory periods (refDelay) are kept as the file has them; lava-dl's own Network "
-    "leaves them out"
+    "refractory periods (refDelay) are kept as the file has them; lava-dl's own "
+    "Network leaves them out"
 )
 OF_PICTURES = (
-    "delays of convolutions and pools are kept, on the way into each channel; lava-dl's "
-    "own Network leaves them out"
+    "delays of convolutions and pools are kept, on the way into each channel; "
+    "lava-dl's own Network leaves them out"
 )
 
 
@@ -91,7 +91,7 @@ class Building:
         unit = GAIN / registers.current(DT)
         factor = np.full(1, float(block.weight[0, 0]) * unit)
         driven = Rescale(
-            f"{block.name}.current",
+            f"{block.name}.driven",
             (self.source,),
             scale=factor,
             offset=block.bias * unit,
@@ -100,7 +100,11 @@ class Building:
         self._population(block, registers, driven.name, {})
 
     def _population(
-        self, block: Block, registers: Registers, current: str, mantissa: dict[str, float]
+        self,
+        block: Block,
+        registers: Registers,
+        current: str,
+        mantissa: dict[str, float],
     ) -> None:
         """The neurons behind ``current``, and their scales."""
         if registers.refractory > 1:

@@ -60,9 +60,7 @@ class Registers:
         """The float neuron whose registers these are, a spike of it worth 1."""
         inputs = (source,)
         if self.v_decay == 0:
-            return IF(
-                name, inputs, amplitude=dt, min_voltage=NO_FLOOR, reset=RESET
-            )
+            return IF(name, inputs, amplitude=dt, min_voltage=NO_FLOOR, reset=RESET)
         return LIF(
             name,
             inputs,

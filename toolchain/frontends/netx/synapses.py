@@ -1,4 +1,4 @@
-"""A Program's connections into a population → the weights and delays of a NetX layer."""
+"""A Program's connections into a population → weights and delays of a NetX layer."""
 
 from __future__ import annotations
 
@@ -117,9 +117,9 @@ def _held(c: Connection) -> Integers:
     wrong = weight[(np.abs(weight) > MAX_MANTISSA) | (weight % 2 != 0)]
     if wrong.size:
         raise DoesNotFit(
-            f"Connection {c.source!r} → {c.target!r}: a weight of it is {wrong[0]:g}, a "
-            f"mantissa times 2^{exponent}; even ones up to ±{MAX_MANTISSA} are allowed "
-            "in NetX. Fine-tuned networks and those of lava-dl have such"
+            f"Connection {c.source!r} → {c.target!r}: a weight of it is {wrong[0]:g}, "
+            f"a mantissa times 2^{exponent}; even ones up to ±{MAX_MANTISSA} are "
+            "allowed in NetX. Fine-tuned networks and those of lava-dl have such"
         )
     return weight.astype(np.int64)
 
