@@ -220,8 +220,8 @@ def sends_spikes(graph: Graph) -> bool:
     return any(isinstance(x, Synapse) for x in graph.consumers(graph.prepared.name))
 
 
-def program_of(model: Model) -> Program:
-    """The integers of a network that has its scales.
+def program_of(model: Model, steps: int = 1) -> Program:
+    """The integers of a network that has its scales, to run so many steps a sample.
 
     Raises:
         ModelError: it has none, or is not in order.
@@ -239,7 +239,7 @@ def program_of(model: Model) -> Program:
     return quantize(
         legal,
         np.zeros((1, *legal.input.shape)),
-        steps=1,
+        steps=steps,
         dt=dt,
         encoder=spike_encoder(name, model.graph.prepared.name, dt),
         scales=model.scales,

@@ -40,7 +40,8 @@ class Fields:
         """
         self._demand(name)
         held: Any = self.file.array(self._path(name))
-        whole = np.isfinite(held) & (np.rint(held) == held) & (np.abs(held) < LARGEST)
+        with np.errstate(all="ignore"):  # NaN
+            whole = (np.rint(held) == held) & (np.abs(held) < LARGEST)
         if not whole.all():
             raise self.error(
                 f"its {name} holds {held[~whole].flat[0]}; whole numbers below 2^31 "
