@@ -102,7 +102,7 @@ def fires(layer, current, bias):
 
 
 def arriving(matrix, delay, spikes, steps):
-    """What spikes (steps, inputs) bring, (steps, outputs): a step and the delay later."""
+    """What spikes (steps, inputs) bring, (steps, outputs): a step later and more."""
     current = np.zeros((steps + 64, len(matrix)), np.int64)
     delay = np.broadcast_to(delay, matrix.shape)
     for t in range(steps):
