@@ -58,7 +58,7 @@ def to_netx(program: Program) -> Written:
         blocks = blocks[1:]
     numbered = [replace(b, layer=str(i)) for i, b in enumerate(blocks)]
     _tell_names(program, numbered, notes)
-    told = f"a NetX file does not hold {', '.join(notes)}"
+    told = f"NetX cannot hold: {', '.join(notes)}"
     return Written(content=packed(numbered), notes=(told,) if notes else ())
 
 

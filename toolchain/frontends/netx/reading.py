@@ -128,7 +128,7 @@ class Building:
         bias = np.zeros(block.shape[0])
         if block.bias is not None:
             bias = bias + block.bias * (GAIN / registers.current(DT))
-        parts, pictured = [], block.kind in ("conv", "pool")
+        parts, pictured = list[str](), block.kind in ("conv", "pool")
         for delay, weight in self._delayed(block):
             name = f"{block.name}.weights" + (f"{delay}" if parts else "")
             synapse = n.Lowpass(

@@ -158,7 +158,7 @@ def _told(weight: Integers, delay: Integers) -> Integers | None:
     if not delay.any():
         return None
     for axis in (1, 0):
-        most = delay.max(axis=axis)
+        most: Integers = delay.max(axis=axis)
         spread = np.expand_dims(most, axis)
         alike = ((delay == spread) | (weight == 0)).all()
         if alike and (axis == 1 or weight.shape[0] != weight.shape[1]):
