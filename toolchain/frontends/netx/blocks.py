@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from ...errors import UnsupportedLayer
-from ...graph.node import Pair, Shape, conv_shape
-from ...program.arithmetic import MAX_BIAS_MANTISSA, MAX_MANTISSA
+from ...graph.node import Pair, Shape
 from ..keras.hdf5 import Hdf5
 from .fields import SHOWN, Fields, Integers
 from .registers import NEVER, Registers, demand_held, registers_of
+from .weights import delays, demand_bias, demand_weights, dense, shape_of, windowed
 
-LONGEST = 62  # steps, lava-dl's max_delay
 SYNAPTIC = ("dense", "dense_rec", "conv", "pool")
 KINDS = ("input", "flatten", "average", *SYNAPTIC)
 """Types of layers that are read."""
@@ -66,11 +64,10 @@ def read_blocks(file: Hdf5) -> tuple[Block, ...]:
         fields = Fields(file, str(number))
         block = _block(fields, before, last=number == count - 1)
         obstacles += fields.obstacles
-        if block is not None:
-            found.append(block)
-            before = block.shape
         if block is None:
             break  # what follows is of a shape that is not known
+        found.append(block)
+        before = block.shape
     if obstacles:
         raise UnsupportedLayer.of(obstacles)
     return tuple(found)
@@ -92,7 +89,7 @@ def _block(fields: Fields, before: Shape | None, *, last: bool) -> Block | None:
         return _synaptic(fields, before, last=last)
     if (kind == "input") != (before is None):
         raise fields.error(f"it is {kind!r}, and an input is the first layer")
-    shape = _shape(fields)
+    shape = shape_of(fields)
     if kind == "input":
         return _input(fields, shape)
     size = math.prod(before or ())
@@ -104,15 +101,6 @@ def _block(fields: Fields, before: Shape | None, *, last: bool) -> Block | None:
             "equal groups of the last layer's are allowed"
         )
     return Block(layer=fields.layer, kind=kind, shape=shape[:1])
-
-
-def _shape(fields: Fields) -> Shape:
-    found = tuple(fields.integers("shape").ravel().tolist())
-    if not found or min(found) < 1:
-        raise fields.error(
-            f"its shape is {found}; at least one in each axis is allowed"
-        )
-    return found
 
 
 def _input(fields: Fields, shape: Shape) -> Block:
@@ -144,18 +132,18 @@ def _input(fields: Fields, shape: Shape) -> Block:
 
 def _synaptic(fields: Fields, before: Shape | None, *, last: bool) -> Block:
     kind = fields.kind
-    make = _dense if kind.startswith("dense") else _windowed
+    make = dense if kind.startswith("dense") else windowed
     registers = _neurons(fields, last=last)
     if "weight/imag" in fields:
         fields.refuse("weight", "its weights are complex", "train it with real ones")
-        return Block(layer=fields.layer, kind=kind, shape=_shape(fields))
+        return Block(layer=fields.layer, kind=kind, shape=shape_of(fields))
     how = make(fields, before)
-    _demand_weights(fields, how["weight"])
+    demand_weights(fields, how["weight"])
     if "bias" in fields:
         how["bias"] = fields.integers("bias").ravel()
-        _demand_bias(fields, how["bias"], how["shape"][0])
+        demand_bias(fields, how["bias"], how["shape"][0])
     if "delay" in fields:
-        how["delay"] = _delay(fields, how["weight"], how["shape"][0])
+        how["delay"] = delays(fields, how["weight"], how["shape"][0])
     if how.get("back") is not None and "delay" in how and how["delay"].any():
         fields.refuse(
             "delay",
@@ -199,123 +187,3 @@ def _neurons(fields: Fields, *, last: bool) -> Registers | None:
             "use slayer's Affine block with dynamics=False",
         )
     return None
-
-
-def _dense(fields: Fields, before: Shape | None) -> dict[str, Any]:
-    outputs = math.prod(_shape(fields))
-    weight = _matrix(fields, "weight", outputs)
-    inputs = weight.shape[1] if before is None else math.prod(before)
-    if weight.shape[1] != inputs:
-        raise fields.error(
-            f"its weight takes {weight.shape[1]} inputs, the layer before it has "
-            f"{inputs}"
-        )
-    found: dict[str, Any] = {"shape": (outputs,), "weight": weight}
-    if fields.kind == "dense_rec":
-        back = _matrix(fields, "weight_rec", outputs)
-        if back.shape[1] != outputs:
-            raise fields.error(f"its weight_rec is {back.shape}, it has {outputs}")
-        _demand_weights(fields, back)
-        found["back"] = back
-    return found
-
-
-def _matrix(fields: Fields, name: str, outputs: int) -> Integers:
-    weight = fields.integers(name)
-    if not weight.size or weight.size % outputs or weight.ndim > 2:
-        raise fields.error(
-            f"its {name} is {weight.shape}; (outputs, inputs) with {outputs} outputs "
-            "is allowed"
-        )
-    if weight.ndim == 2 and weight.shape[0] != outputs:
-        raise fields.error(f"its {name} is {weight.shape}, its shape has {outputs}")
-    return weight.reshape(outputs, -1)
-
-
-def _windowed(fields: Fields, before: Shape | None) -> dict[str, Any]:
-    """A convolution or pooling: its kernel, and how it moves."""
-    if before is None or len(before) != 3:
-        raise fields.error(
-            "it takes a picture, and no layer before it says (channels, height, width)"
-        )
-    weight = fields.integers("weight")
-    if weight.ndim == 5 and weight.shape[4] == 1:
-        weight = weight[..., 0]
-    pool, channels = fields.kind == "pool", before[0]
-    groups = channels if pool else fields.integer("groups", 1)
-    if weight.ndim != 4 or 0 in weight.shape or pool and weight.shape[:2] != (1, 1):
-        raise fields.error(
-            f"its weight is {weight.shape}; (filters, channels / groups, rows, columns)"
-            " is allowed, of a pool 1 and 1"
-        )
-    filters = channels if pool else weight.shape[0]
-    if groups < 1 or filters % groups or weight.shape[1] * groups != channels:
-        raise fields.error(
-            f"its weight is {weight.shape} in {groups} groups, the layer before it has "
-            f"{channels} channels"
-        )
-    moves: dict[str, Pair] = {
-        "stride": fields.pair("stride", 1),
-        "padding": fields.pair("padding", 0),
-        "dilation": fields.pair("dilation", 1),
-    }
-    if min(*moves["stride"], *moves["dilation"], 1 + min(moves["padding"])) < 1:
-        raise fields.error(f"it moves by {moves}; strides and dilations from 1 are")
-    sides = [(pad, pad) for pad in moves["padding"]]
-    how = (moves["stride"], (sides[0], sides[1]), moves["dilation"])
-    rows, columns = weight.shape[2:]
-    shape = (filters, *conv_shape(before[1:], (rows, columns), *how))
-    if _shape(fields) != shape:
-        raise fields.error(
-            f"its shape is {_shape(fields)}, and of {before} it makes {shape}"
-        )
-    return {"shape": shape, "weight": weight, "groups": groups, **moves}
-
-
-def _demand_weights(fields: Fields, weight: Integers) -> None:
-    wrong = weight[(np.abs(weight) > MAX_MANTISSA) | (weight % 2 != 0)]
-    if wrong.size:
-        fields.refuse(
-            "weight",
-            f"its weight {wrong.flat[0]} is no mantissa of 8 bits and a sign, even and "
-            f"up to ±{MAX_MANTISSA}",
-            "train its block with quantized weights within that",
-        )
-
-
-def _demand_bias(fields: Fields, bias: Integers, channels: int) -> None:
-    if bias.size not in (1, channels):
-        raise fields.error(
-            f"its bias holds {bias.size} numbers; one, or {channels} are allowed"
-        )
-    largest = np.abs(bias).max()
-    if largest > MAX_BIAS_MANTISSA:
-        fields.refuse(
-            "bias",
-            f"its bias is up to {largest}, 64 of which are a bias of 12 bits times 64",
-            f"keep it within ±{MAX_BIAS_MANTISSA}",
-        )
-
-
-def _delay(fields: Fields, weight: Integers, outputs: int) -> Integers:
-    """Steps, (outputs or 1, inputs or 1): as lava-dl's Network spreads them."""
-    found = fields.integers("delay")
-    inputs = weight.shape[1] if weight.ndim == 2 else 0
-    if found.size == 1:
-        found = found.reshape(1, 1)
-    elif found.ndim == 1 and found.size == outputs:
-        found = found[:, None]
-    elif found.ndim == 1 and found.size == inputs:
-        found = found[None]
-    elif found.shape != (outputs, inputs):
-        raise fields.error(
-            f"its delay is {found.shape}; one, {outputs} of outputs, or with dense "
-            f"weights {inputs} of inputs or {(outputs, inputs)} are allowed"
-        )
-    if found.min() < 0 or found.max() > LONGEST:
-        fields.refuse(
-            "delay",
-            f"its delays are {found.min()} … {found.max()} steps",
-            f"train it with delays of 0 … {LONGEST}",
-        )
-    return found
