@@ -16,6 +16,7 @@ from typing import IO, Any
 from ...errors import ModelError
 from ...files import parse_json
 from ...graph.nodes import Array
+from ..heaps import demand_ended_heaps
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 MAX_BYTES = 1 << 30  # of all arrays read from a file together
@@ -37,9 +38,13 @@ def open_hdf5(file: Path | IO[bytes], title: str, again: str = KERAS) -> Iterato
         file: where it is, or its bytes.
         title: what a message calls it.
         again: what to do where its numbers are no such ones, after "allowed".
+
+    Raises:
+        OSError: it is no HDF5 file, or a damaged one.
     """
     import h5py
 
+    demand_ended_heaps(file)
     with h5py.File(file, "r") as opened:
         yield Hdf5(opened, title, again)
 

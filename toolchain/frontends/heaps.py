@@ -1,0 +1,59 @@
+"""HDF5's heaps of texts: looked through before its library is, which might never end.
+
+A text of any length lies in a global heap ("GCOL"), object after object, each with its
+size. HDF5's library (H5HGcache.c, 1.14) goes on by that size; at a free object of size
+0, which a damaged or hostile file may hold, it stays for ever. Layout: HDF5 File Format
+Specification 3.0, III.E, with lengths of 8 bytes, as every file of h5py has them.
+"""
+
+from __future__ import annotations
+
+import io
+import mmap
+from pathlib import Path
+from typing import IO
+
+SIGNATURE, HEADER = b"GCOL", 16  # bytes, of the heap and of an object
+MOST = 1_000_000  # objects of all heaps; a network's names are far fewer
+LENGTHS = {0: 14, 1: 14, 2: 10, 3: 10}
+"""Version of the superblock → where it says how long lengths are."""
+
+
+def demand_ended_heaps(file: Path | IO[bytes]) -> None:
+    """Raise OSError where a heap has no end, too many objects or other lengths."""
+    if isinstance(file, Path):
+        with file.open("rb") as opened:
+            if file.stat().st_size == 0:
+                return
+            with mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                _demand(content)
+    elif isinstance(file, io.BytesIO):
+        _demand(file.getvalue())
+
+
+def _demand(content: mmap.mmap | bytes) -> None:
+    place, left = content.find(SIGNATURE), MOST
+    if place >= 0 and content[LENGTHS.get(content[8], 14)] != 8:
+        raise OSError("its lengths have other than 8 bytes")
+    while place >= 0:
+        left -= _objects(content, place, left)
+        if left <= 0:
+            raise OSError("its heaps of texts have no end")
+        place = content.find(SIGNATURE, place + len(SIGNATURE))
+
+
+def _objects(content: mmap.mmap | bytes, start: int, most: int) -> int:
+    """How many objects the heap at ``start`` has; ``most`` where they never end."""
+    end = min(start + _number(content, start + 8, 8), len(content))
+    at, count = start + HEADER, 0
+    while at + HEADER <= end and count < most:
+        index, size = _number(content, at, 2), _number(content, at + 8, 8)
+        taken = HEADER + -(-size // 8) * 8 if index else size
+        if taken == 0:
+            return most
+        at, count = at + taken, count + 1
+    return count
+
+
+def _number(content: mmap.mmap | bytes, at: int, size: int) -> int:
+    return int.from_bytes(content[at : at + size], "little")
