@@ -68,7 +68,8 @@ def _unsaid(program: Program) -> bool:
     It is so in files without one, whose first population is called after layer 0.
     """
     first, *_ = program.populations
-    return bool(program.inputs) and first.name == "dense0"
+    flat = all(len(member.shape) == 1 for member in program.inputs)
+    return bool(program.inputs) and flat and first.name == "dense0"
 
 
 def _demand_first(program: Program, name: str) -> None:
@@ -95,13 +96,12 @@ def _input(program: Program, notes: list[str]) -> Block:
         raise _host_too_much(encoder)
     factor, offset = _transform(encoder)
     _tell_order(encoder.graph, first.shape, notes)
-    if first.decay_u != 4095:
-        notes.append(f"what follows of δ_u {first.decay_u} of {first.name!r}")
+    registers = _registers(first, notes)
     return Block(
         layer="0",
         kind="input",
         shape=_shape(first.name, first.shape),
-        registers=_registers(first, notes),
+        registers=replace(registers, i_decay=4096),  # of a current that is always 0
         weight=np.full((1, 1), factor),
         bias=np.full(1, offset),
     )

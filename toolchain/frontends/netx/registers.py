@@ -39,7 +39,7 @@ GAIN = 64  # of weights, biases and thresholds: 2^6
 NEVER = core.MAX_THRESHOLD // GAIN
 """vThMant from which on a neuron is one whose potential is read."""
 NO_FLOOR = -1e9  # thresholds
-HALF = 0.25  # short of the share that has no time constant, rounded away
+SHORT = 0.25  # of a decay of all there is, which no time constant has; rounded away
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ class Registers:
         """The float neuron whose registers these are, a spike of it worth 1."""
         inputs = (source,)
         if self.v_decay == 0:
-            return IF(name, inputs, amplitude=dt, min_voltage=NO_FLOOR, reset=RESET)
+            return IF(name, inputs, amplitude=dt, min_voltage=NO_FLOOR, reset="zero")
         return LIF(
             name,
             inputs,
@@ -89,15 +89,12 @@ class Registers:
         return self.current(dt) * self.i_decay / 4096 / GAIN
 
 
-RESET = "zero"
-
-
 def _time_constant(decay: int, dt: float) -> float:
     """τ (s) whose decay ``arithmetic.voltage_decay`` rounds to this one, 1 … 4095.
 
     It is ``current_decay``'s too, of δ_u = decay − 1.
     """
-    share = min(decay, 4095 - HALF) / 4095
+    share = min(decay, 4095 - SHORT) / 4095
     return -dt / math.log1p(-share)
 
 
@@ -133,13 +130,12 @@ def registers_of(fields: Fields) -> Registers | None:
     refractory = fields.integer("neuron/refDelay", 1)
     if len(fields.obstacles) > before:
         return None
-    held = Registers(
+    return Registers(
         i_decay=found["iDecay"],
         v_decay=found["vDecay"],
         threshold=found["vThMant"],
         refractory=refractory,
     )
-    return held
 
 
 def demand_held(fields: Fields, held: Registers) -> None:
