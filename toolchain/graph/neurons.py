@@ -79,8 +79,8 @@ class Membrane(Node):
     current x into one with these constants, whose potential starts at ``reset_to``: in
     tau · dv/dt = rest − v + resistance · x, spike where v > threshold, then v =
     reset_to, y drives u = (v − reset_to) / (threshold − reset_to). Source: the
-    equations of NIR's LIF, with that u. Each constant is one number, or broadcast to
-    x's shape.
+    equations of NIR's LIF, with that u. Each constant is one number, one a channel, or
+    one for each value of x.
     """
 
     resistance: FloatArray
@@ -90,27 +90,34 @@ class Membrane(Node):
 
     @property
     def scale(self) -> FloatArray:
-        """The factor of x."""
-        return self.resistance / (self.threshold - self.reset_to)
+        """The factor of x, (1,), (channels,) or of its shape."""
+        return _bare(self.resistance / (self.threshold - self.reset_to))
 
     @property
     def offset(self) -> FloatArray:
-        """What is added to scale · x."""
-        return (self.rest - self.reset_to) / (self.threshold - self.reset_to)
+        """What is added to scale · x, likewise."""
+        return _bare((self.rest - self.reset_to) / (self.threshold - self.reset_to))
 
     def output_shape(self, *shapes: Shape) -> Shape:
         (shape,) = self._take(1, shapes)
         for name in ("resistance", "rest", "threshold", "reset_to"):
-            held = getattr(self, name).shape
-            sides = zip(held[::-1], shape[::-1])
-            if len(held) > len(shape) or any(a not in (1, b) for a, b in sides):
-                raise self.error(f"{name} is {held}, its input is {shape}")
+            held = getattr(self, name)
+            if len(held.shape) > len(shape) or _bare(held).shape not in (
+                *((1,), shape[-1:], shape),
+            ):
+                raise self.error(f"{name} is {held.shape}, its input is {shape}")
         if not np.all(self.threshold > self.reset_to):
             raise self.error(
                 "its threshold is not above what a spike resets it to, so that it "
                 "would never stop; a higher threshold is allowed"
             )
         return shape
+
+
+def _bare(values: FloatArray) -> FloatArray:
+    """Without axes of one value before the last."""
+    last = values.shape[-1] if values.ndim else 1
+    return values.reshape(last) if values.size == last else values
 
 
 RESETS = ("zero", "subtract")

@@ -71,17 +71,12 @@ def fold(graph: Graph) -> Graph:
 
 def _rescaled(graph: Graph) -> Graph:
     """Each Membrane as the Rescale that it is."""
-    nodes = list(graph.nodes)
-    for place, node in enumerate(nodes):
-        if isinstance(node, Membrane):
-            shape = graph.shapes[node.name]
-            parts = {}
-            for name in ("scale", "offset"):
-                whole = np.broadcast_to(getattr(node, name), shape)
-                flat = whole.reshape(-1, shape[-1] if shape else 1)
-                one = (flat == flat[0]).all()
-                parts[name] = flat[0].copy() if one else whole.copy()
-            nodes[place] = Rescale(node.name, node.inputs, **parts)
+    nodes = (
+        Rescale(node.name, node.inputs, scale=node.scale, offset=node.offset)
+        if isinstance(node, Membrane)
+        else node
+        for node in graph.nodes
+    )
     return replace(graph, nodes=tuple(nodes))
 
 

@@ -76,6 +76,8 @@ def constant(node: NirNode, name: str, form: Form) -> FloatArray:
             "for each value, is allowed"
         )
     if found.ndim > 1:
+        if max(found.shape[1:]) > 1:
+            found = np.broadcast_to(found, form.shape)
         return np.ascontiguousarray(last(found))
     order = form.order
     return found if order is None or found.size == 1 else found[order]

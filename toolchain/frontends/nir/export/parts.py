@@ -64,6 +64,7 @@ class Parts:
             return "I", {"r": r / FOREVER}
         fires = {} if isinstance(node, n.LI) else fires
         kind = "LI" if isinstance(node, n.LI) else "LIF"
+        assert isinstance(node, n.LIF | n.SoftLIF | n.LI), node
         tau = full(node.tau_rc)
         if self.synapse is None:
             return kind, {"tau": tau, "r": r, "v_leak": leak, **fires}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from ....graph import nodes as n
 from ....graph.graph import Graph
@@ -20,7 +21,7 @@ def unsaid(graph: Graph, laid: Mapping[str, Laid]) -> tuple[str, ...]:
     NIR cannot hold: steps of 0.001 s, a refractory period (a), a least potential (a)
     """
     found = [f"steps of {graph.dt or DT:g} s"]
-    tests = {
+    tests: Mapping[str, Callable[[Any], Any]] = {
         "a reset that takes the threshold away": lambda x: (
             getattr(x, "reset", "") == "subtract"
         ),
