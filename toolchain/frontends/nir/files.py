@@ -15,6 +15,7 @@ from ...errors import ModelError
 from ...files import demand_regular
 from ...graph.nodes import Array
 from ...visible import visible
+from ..heaps import demand_ended_heaps
 
 Tree = dict[str, Any]
 """Name → Tree, Array, str, or rows of str."""
@@ -44,6 +45,7 @@ def read_tree(path: Path) -> Tree:
     title = f"Model {str(path)!r}"
     try:
         demand_regular(path)
+        demand_ended_heaps(path)
         with h5py.File(path, "r") as file:
             reader = _Reader(title)
             found = reader.child(file, "node", "node", MAX_DEPTH)
