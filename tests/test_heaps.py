@@ -69,3 +69,39 @@ def test_lengths_of_other_sizes_are_refused(tmp_path):
     content[14] = 4
     with pytest.raises(OSError, match="its lengths have other than 8 bytes"):
         demand_ended_heaps(io.BytesIO(content))
+
+
+def test_a_text_that_says_gigabytes_is_refused_before_room_is_made(tmp_path):
+    path = tmp_path / "net.net"
+    with h5py.File(NETWORK) as file:
+        place = file["layer/0/neuron/type"].id.get_offset()
+    content = bytearray(NETWORK.read_bytes())
+    content[place : place + 4] = (3 << 30).to_bytes(4, "little")
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match="holds 1 of object, of 3221225472 bytes each"):
+        imported(path)
+
+
+def test_a_text_in_pieces_is_refused(tmp_path):
+    path = tmp_path / "net.net"
+    path.write_bytes(NETWORK.read_bytes())
+    with h5py.File(path, "a") as file:
+        del file["layer/0/neuron/type"]
+        kind = h5py.string_dtype()
+        file.create_dataset("layer/0/neuron/type", (1,), kind, ["CUBA"], chunks=(1,))
+    with pytest.raises(ModelError, match="a text of it is stored in pieces"):
+        imported(path)
+
+
+def test_a_root_whose_links_lead_nowhere_is_one_sentence(tmp_path, run_cli, capsys):
+    """h5py raises KeyError there already when it lists their names."""
+    content, found = bytearray(NETWORK.read_bytes()), set()
+    for place in range(48, 100):
+        changed = bytearray(content)
+        changed[place] ^= 255
+        (tmp_path / "net.net").write_bytes(changed)
+        code = run_cli("import", tmp_path / "net.net", "--out", tmp_path / "net.snn")
+        found.add(code)
+        told = capsys.readouterr().err
+        assert code == 0 or code == 2 and told.count("\n") == 1, place
+    assert 2 in found

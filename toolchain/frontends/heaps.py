@@ -1,4 +1,4 @@
-"""HDF5's heaps of texts: looked through before its library is, which might never end.
+"""HDF5's texts of any length: looked at before its library does, which trusts them.
 
 A text of any length lies in a global heap ("GCOL"), object after object, each with its
 size. HDF5's library (H5HGcache.c, 1.14) goes on by that size; at a free object of size
@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 import mmap
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 SIGNATURE, HEADER = b"GCOL", 16  # bytes, of the heap and of an object
 MOST = 1_000_000  # objects of all heaps; a network's names are far fewer
@@ -29,6 +29,20 @@ def demand_ended_heaps(file: Path | IO[bytes]) -> None:
                 _demand(content)
     elif isinstance(file, io.BytesIO):
         _demand(file.getvalue())
+
+
+def text_length(dataset: Any) -> int:
+    """Bytes of the text that a dataset of one points to; HDF5 makes room for them.
+
+    Raises:
+        OSError: it does not lie in the file in one piece, as every dataset of one does.
+    """
+    place = dataset.id.get_offset()
+    if place is None:
+        raise OSError("a text of it is stored in pieces")
+    with Path(dataset.file.filename).open("rb") as file:
+        file.seek(place)
+        return int.from_bytes(file.read(4), "little")  # then heap's address and number
 
 
 def _demand(content: mmap.mmap | bytes) -> None:

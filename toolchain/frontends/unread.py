@@ -17,6 +17,13 @@ START = 64  # bytes
 _EXPORT = "torch.onnx.export(model, (samples,), 'net.onnx') and give net.onnx"
 
 
+DAMAGED = (
+    *(OSError, KeyError, ValueError, RuntimeError, NotImplementedError),
+    zipfile.BadZipFile,
+)
+"""What h5py and zipfile raise on a damaged file."""
+
+
 @dataclass(frozen=True)
 class Unread:
     """A kind of file that is not read."""
@@ -81,8 +88,8 @@ def known_as(path: Path) -> Unread | None:
             return _of_hdf5(path)
         if start.startswith(b"PK"):
             return _of_zip(path)
-    except (OSError, zipfile.BadZipFile, ValueError, RuntimeError, NotImplementedError):
-        return None  # damaged, which who reads it will say
+    except DAMAGED:
+        return None  # which who reads it will say
     return _of_start(path, start) or SUFFIXES.get(path.suffix.lower())
 
 
