@@ -56,7 +56,7 @@ def recognises(path: Path) -> bool:
             return False
     try:
         with open_hdf5(path, str(path)) as opened:
-            return "layer/0" in opened and not opened.text("model_config")
+            return "layer/0" in opened and "model_config" not in opened.file.attrs
     except FAILURES:
         return False  # damaged, which who reads it will say
 
