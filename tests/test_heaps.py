@@ -78,7 +78,20 @@ def test_a_text_that_says_gigabytes_is_refused_before_room_is_made(tmp_path):
     content = bytearray(NETWORK.read_bytes())
     content[place : place + 4] = (3 << 30).to_bytes(4, "little")
     path.write_bytes(content)
-    with pytest.raises(ModelError, match="holds 1 of object, of 3221225472 bytes each"):
+    with pytest.raises(ModelError, match="a text of it has 3221225472 bytes"):
+        imported(path)
+
+
+@pytest.mark.parametrize(("at", "told"), [(4, "is in no heap"), (12, "has no number")])
+def test_a_text_that_is_not_where_it_points_is_refused(tmp_path, at, told):
+    """Where h5py would end in a segmentation fault."""
+    path = tmp_path / "net.net"
+    with h5py.File(NETWORK) as file:
+        place = file["layer/0/neuron/type"].id.get_offset() + at
+    content = bytearray(NETWORK.read_bytes())
+    content[place : place + 4] = b"\x70\x00\x00\x00"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=told):
         imported(path)
 
 

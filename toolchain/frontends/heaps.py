@@ -31,18 +31,43 @@ def demand_ended_heaps(file: Path | IO[bytes]) -> None:
         _demand(file.getvalue())
 
 
-def text_length(dataset: Any) -> int:
-    """Bytes of the text that a dataset of one points to; HDF5 makes room for them.
+def text_of(dataset: Any, most: int) -> bytes:
+    """The text that a dataset of one points to, read without HDF5's library.
+
+    That ends in a segmentation fault where the pointer's number is none of its heap's.
 
     Raises:
-        OSError: it does not lie in the file in one piece, as every dataset of one does.
+        OSError: it is longer than ``most`` bytes, or does not lie where it says.
     """
     place = dataset.id.get_offset()
     if place is None:
         raise OSError("a text of it is stored in pieces")
     with Path(dataset.file.filename).open("rb") as file:
         file.seek(place)
-        return int.from_bytes(file.read(4), "little")  # then heap's address and number
+        pointer = file.read(16)  # length, the heap's address, the object's number
+        length, number = _number(pointer, 0, 4), _number(pointer, 12, 4)
+        if length > most:
+            raise OSError(f"a text of it has {length} bytes, {most} are allowed")
+        file.seek(min(_number(pointer, 4, 8), 1 << 62))
+        heap = file.read(HEADER)
+        if heap[:4] != SIGNATURE:
+            raise OSError("a text of it is in no heap")
+        heap += file.read(max(0, min(_number(heap, 8, 8), MOST) - HEADER))
+    return _object(heap, number)[:length]
+
+
+def _object(heap: bytes, number: int) -> bytes:
+    """The object of this number; OSError where the heap has none."""
+    at = HEADER
+    while at + HEADER <= len(heap):
+        index, size = _number(heap, at, 2), _number(heap, at + 8, 8)
+        at += HEADER
+        if index == 0:
+            break  # free space, the last
+        if index == number:
+            return heap[at : at + size]
+        at += -(-size // 8) * 8
+    raise OSError(f"its heap of texts has no number {number}")
 
 
 def _demand(content: mmap.mmap | bytes) -> None:

@@ -16,7 +16,7 @@ from typing import IO, Any
 from ...errors import ModelError
 from ...files import parse_json
 from ...graph.nodes import Array
-from ..heaps import demand_ended_heaps, text_length
+from ..heaps import demand_ended_heaps, text_of
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 MAX_BYTES = 1 << 30  # of all arrays read from a file together
@@ -95,13 +95,13 @@ class Hdf5:
         if dataset.external or dataset.is_virtual:
             raise self._outside(path)
         kind, size = dataset.dtype.kind, math.prod(dataset.shape)
-        fits = kind in "SO" and size == 1
-        held = text_length(dataset) if fits and kind == "O" else dataset.dtype.itemsize
-        if not fits or held > MAX_WORD:
+        if kind not in "SO" or size != 1 or dataset.dtype.itemsize > MAX_WORD:
             raise ModelError(
-                f"{self.title}: dataset {path!r} holds {size} of {dataset.dtype}, of "
-                f"{held} bytes each; one text is allowed, of {MAX_WORD}{self.again}"
+                f"{self.title}: dataset {path!r} holds {size} of {dataset.dtype}; one "
+                f"text is allowed{self.again}"
             )
+        if kind == "O":
+            return _text(text_of(dataset, MAX_WORD))
         return _text(dataset[()] if dataset.shape == () else dataset[:].flat[0])
 
     def array(self, path: str) -> Array:
