@@ -104,6 +104,7 @@ def nir_files(folder: Path) -> list[Path]:
 
 FORMATS: dict[str, Callable[[Path], list[Path]]] = {
     "nir": nir_files,
+    "netx": stored("netx_files", "*.net"),
     "onnx": stored("onnx_models", "*.onnx"),
     "keras": stored("keras3", "*.keras", "*.h5"),
 }

@@ -29,15 +29,16 @@ def export(
     name: str,
     out: Path,
 ) -> None:
-    """Write the float network as ONNX, of neurons their rates, or as NIR.
+    """Write a network as ONNX, of neurons their rates, as NIR, or its integers as NetX.
 
     An ONNX takes and gives arrays in the layout of MODEL: onnxruntime runs it. A NIR
-    holds the equations of spiking neurons, and nothing of their timing.
+    holds the equations of spiking neurons, and nothing of their timing. A NetX
+    (lava-dl) is of a build's program.snn, or of a network that has its integers.
     """
     from .. import model_files
 
     _, stderr = consoles()
-    found = model_files.read_model(model, output, rewrites)
+    found = model_files.read_source(model, output, rewrites)
     notes = model_files.export(found, name, out)
     if notes:
         say(stderr, f"warning: {'; '.join(notes)}")

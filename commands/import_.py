@@ -46,7 +46,7 @@ def import_(
     out: Path,
     **timing: float | str | None,
 ) -> None:
-    """Read a network (Keras, SavedModel, ONNX, NIR) and keep it as a bundle.
+    """Read a network (Keras, SavedModel, ONNX, NIR, NetX) and keep it as a bundle.
 
     A bundle needs no other library, and finetune and build take it.
     """

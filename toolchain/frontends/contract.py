@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ModelError, Obstacle, UnsupportedLayer
 from ..graph.graph import STEP, Graph
 from ..graph.nodes import RESETS
+from ..program.program import Program
+from ..program.scales import Scales
 
 ALL = "all"
 """In place of an output's name: all outputs, each flattened, one after the other."""
@@ -32,6 +34,9 @@ class Imported:
 
     graph: Graph
     notes: tuple[str, ...] = ()  # what a reader of its report must know of the reading
+    scales: Mapping[str, Scales] | None = None
+    """Population → scales, of a file that holds integers: with them its Program has
+    these integers again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,5 +102,7 @@ class Format:
     """Names of the layers, or operators, that are read."""
     write: Callable[[Graph], Written] | None = None
     """The network as such a file; None: it is only read."""
+    write_program: Callable[[Program], Written] | None = None
+    """The integers as such a file; None: it holds floats."""
     leaves_timing_open: bool = False
     """Whether its files say nothing of ``Timing``."""

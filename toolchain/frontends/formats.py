@@ -7,10 +7,11 @@ from pathlib import Path
 
 from ..errors import ModelError
 from ..graph.graph import Graph
+from ..program.program import Program
 from .contract import Format, Imported, Timing, Written
 from .unread import known_as
 
-FORMATS = ("onnx.onnx", "nir.nir", "keras.keras")
+FORMATS = ("onnx.onnx", "nir.nir", "netx.netx", "keras.keras")
 """Modules of this room; each has a ``FORMAT``. A new one is a file and a word here."""
 
 
@@ -63,15 +64,34 @@ def closed(path: Path) -> ModelError:
     )
 
 
-def written(graph: Graph, name: str) -> Written:
-    """A Graph as a file of a format.
+def holds_integers(name: str) -> bool:
+    """Whether files of the format of this name hold a Program's integers."""
+    known = formats().get(name)
+    return known is not None and known.write_program is not None
+
+
+def written(network: Graph | Program, name: str) -> Written:
+    """A Graph, or a built Program, as a file of a format.
 
     Raises:
-        ModelError: no such format is written, or its library is missing.
+        ModelError: no such format is written, or not of this, or its library is
+            missing.
     """
-    writes = {key: each.write for key, each in formats().items() if each.write}
-    if name not in writes:
-        raise ModelError(
-            f"Format {name!r}: it is not written; {', '.join(writes)} is allowed"
-        )
-    return writes[name](graph)
+    built = isinstance(network, Program)
+    made: Written | None = None
+    for key, each in formats().items():
+        if key == name and isinstance(network, Program) and each.write_program:
+            made = each.write_program(network)
+        elif key == name and isinstance(network, Graph) and each.write:
+            made = each.write(network)
+    if made is not None:
+        return made
+    fitting = [
+        key
+        for key, each in formats().items()
+        if (each.write_program if built else each.write)
+    ]
+    what = "written of a built Program" if built else "written"
+    raise ModelError(
+        f"Format {name!r}: it is not {what}; {', '.join(fitting)} is allowed"
+    )

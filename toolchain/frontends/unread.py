@@ -14,9 +14,14 @@ from pathlib import Path
 from .keras.hdf5 import MAGIC as HDF5
 
 START = 64  # bytes
-DAMAGE = (OSError, KeyError, ValueError, TypeError, RuntimeError, NotImplementedError)
-"""What h5py and zipfile raise on a damaged file."""
 _EXPORT = "torch.onnx.export(model, (samples,), 'net.onnx') and give net.onnx"
+
+
+DAMAGED = (
+    *(OSError, KeyError, ValueError, TypeError, RuntimeError, NotImplementedError),
+    zipfile.BadZipFile,
+)
+"""What h5py and zipfile raise on a damaged file."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +39,6 @@ TORCH = Unread(
 PICKLE = Unread(
     "a pickle, which may hold any code and is never unpickled",
     f"load it where it was made and export it as ONNX: {_EXPORT}, or skl2onnx.to_onnx",
-)
-LAVA = Unread(
-    "a spiking network of Lava (.net), which is not read",
-    "build its layers with ReLU in PyTorch or Keras, train that and give its ONNX or "
-    ".keras",
 )
 TFLITE = Unread(
     "a TensorFlow Lite model, which is not read",
@@ -90,8 +90,8 @@ def known_as(path: Path) -> Unread | None:
             return _of_hdf5(path)
         if start.startswith(b"PK"):
             return _of_zip(path)
-    except (*DAMAGE, zipfile.BadZipFile):
-        return None  # damaged, which who reads it will say
+    except DAMAGED:
+        return None  # which who reads it will say
     return _of_start(path, start) or SUFFIXES.get(path.suffix.lower())
 
 
@@ -121,8 +121,6 @@ def _of_hdf5(path: Path) -> Unread | None:
         names = set(file)
         if "model_config" in file.attrs:
             return None
-    if "layer" in names:
-        return LAVA
     return DATA if names & {"x", "x_train"} else None
 
 

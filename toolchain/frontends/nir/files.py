@@ -11,11 +11,13 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ...errors import ModelError
 from ...files import demand_regular
 from ...graph.nodes import Array
 from ...visible import visible
-from .heap import demand_sound_heaps
+from ..heaps import demand_ended_heaps, text_of
 
 Tree = dict[str, Any]
 """Name → Tree, Array, str, or rows of str."""
@@ -45,7 +47,7 @@ def read_tree(path: Path) -> Tree:
     title = f"Model {str(path)!r}"
     try:
         demand_regular(path)
-        demand_sound_heaps(path)
+        demand_ended_heaps(path)
         with h5py.File(path, "r") as file:
             reader = _Reader(title)
             found = reader.child(file, "node", "node", MAX_DEPTH)
@@ -125,17 +127,23 @@ class _Reader:
     def words(self, dataset: Any, where: str) -> str | list[Any]:
         """Texts, one at a time: many may be one and the same large one in the file."""
         if dataset.ndim == 0:
-            return self._word(dataset[()])
+            return self._word(dataset, 0)
         if dataset.ndim != 2 or dataset.shape[0] > MAX_OBJECTS or dataset.shape[1] > 2:
             raise ValueError(f"{where!r} holds texts of shape {dataset.shape}")
         self.objects -= math.prod(dataset.shape)
         if self.objects < 0:
             raise ValueError(f"it has more than {MAX_OBJECTS} names")
         rows, columns = map(range, dataset.shape)
-        return [[self._word(dataset[i, j]) for j in columns] for i in rows]
+        width = len(columns)
+        return [[self._word(dataset, i * width + j) for j in columns] for i in rows]
 
-    def _word(self, value: bytes | str) -> str:
-        text = value.decode() if isinstance(value, bytes) else str(value)
+    def _word(self, dataset: Any, index: int) -> str:
+        """The text of this index, in C order."""
+        if dataset.dtype.kind == "O" and dataset.chunks is None:
+            text = text_of(dataset, self.text, index).decode()
+        else:
+            value = dataset[np.unravel_index(index, dataset.shape)]
+            text = value.decode() if isinstance(value, bytes) else str(value)
         self.text -= len(text)
         if self.text < 0:
             raise ValueError(f"its names have more than {MAX_TEXT} characters")
