@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .node import Node, Shape
+import numpy as np
+
+from .node import FloatArray, Node, Shape
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -67,6 +69,48 @@ class Neurons(Node):
     def _demand_reset(self, reset: str) -> None:
         if reset not in RESETS:
             raise self.error(f"reset is {reset!r}; allowed are {', '.join(RESETS)}")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Membrane(Node):
+    """y = (rest − reset_to + resistance · x) / (threshold − reset_to).
+
+    The current of a neuron here, whose threshold is 1 and whose rest 0, for the
+    current x into one with these constants, whose potential starts at ``reset_to``: in
+    tau · dv/dt = rest − v + resistance · x, spike where v > threshold, then v =
+    reset_to, y drives u = (v − reset_to) / (threshold − reset_to). Source: the
+    equations of NIR's LIF, with that u. Each constant is one number, or broadcast to
+    x's shape.
+    """
+
+    resistance: FloatArray
+    rest: FloatArray
+    threshold: FloatArray
+    reset_to: FloatArray
+
+    @property
+    def scale(self) -> FloatArray:
+        """The factor of x."""
+        return self.resistance / (self.threshold - self.reset_to)
+
+    @property
+    def offset(self) -> FloatArray:
+        """What is added to scale · x."""
+        return (self.rest - self.reset_to) / (self.threshold - self.reset_to)
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (shape,) = self._take(1, shapes)
+        for name in ("resistance", "rest", "threshold", "reset_to"):
+            held = getattr(self, name).shape
+            sides = zip(held[::-1], shape[::-1])
+            if len(held) > len(shape) or any(a not in (1, b) for a, b in sides):
+                raise self.error(f"{name} is {held}, its input is {shape}")
+        if not np.all(self.threshold > self.reset_to):
+            raise self.error(
+                "its threshold is not above what a spike resets it to, so that it "
+                "would never stop; a higher threshold is allowed"
+            )
+        return shape
 
 
 RESETS = ("zero", "subtract")

@@ -35,6 +35,7 @@ OPERATIONS: Mapping[type[Node], tuple[str, str]] = {
     n.AvgPool2D: (REWRITTEN, "part of the weights after it"),
     n.Upsample2D: (REWRITTEN, "part of the weights after it"),
     n.BatchNorm: (REWRITTEN, "part of the weights and biases beside it"),
+    n.Membrane: (REWRITTEN, "part of the weights and biases beside it"),
     Rescale: (REWRITTEN, "part of the weights and biases beside it"),
     Pad2D: (REWRITTEN, "padding of the weights after it"),
     Slice: (REWRITTEN, "less of the weights beside it"),

@@ -136,7 +136,6 @@ def _synapse(
     graph: Graph, node: n.Synapse, encoder: Collection[str], decoder: Collection[str]
 ) -> Obstacle | None:
     source = graph[node.inputs[0]]
-    sends = source is graph.prepared or isinstance(source, n.Neurons)
     name = type(node).__name__.lower()
     if node.name in encoder:
         return obstacle(
@@ -150,14 +149,28 @@ def _synapse(
             "it stands after the last population",
             "remove it" if isinstance(node, n.Delay) else fix,
         )
-    if not sends:
+    if graph.input.name in encoder and not {*encoder}.isdisjoint(_summed(graph, node)):
         return obstacle(
             name,
             node,
-            f"it takes what {source.name!r} gives, which is no spikes",
-            "put it directly behind a population, before the weights",
+            f"it takes what {source.name!r} gives, and part of that is the host's, "
+            "which sends no spikes",
+            "put it directly behind populations, or let the sample be sent as spikes",
         )
     return None
+
+
+def _summed(graph: Graph, node: Node) -> set[str]:
+    """Names of the nodes whose values it sums, back to populations and synapses."""
+    found: set[str] = set()
+    waiting = [*node.inputs]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            if not isinstance(graph[name], n.Neurons | n.Synapse):
+                waiting += graph[name].inputs
+    return found
 
 
 def _reset(graph: Graph, node: n.LIF | n.IF) -> Obstacle | None:
