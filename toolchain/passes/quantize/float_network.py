@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ...errors import ModelError
 from ...graph.graph import Graph
 from ...graph.nodes import (
     IF,
@@ -45,17 +46,20 @@ FOREVER = 2.0**20  # steps: the time constant of a membrane without leak that ne
 def float_network(program: Program) -> Graph:
     """The Program's own equations in floats: nothing is rounded, cut off or wrapped.
 
-    Weights, biases and thresholds are its integers, time constants those of its decays,
+    Weights and biases are its integers, thresholds half a unit more (whole numbers pass
+    both alike, and no float's last bit decides), time constants those of its decays,
     and a spike is worth 1; encoder and decoder are as they are on the host. In spiking
-    mode it spikes as the core does, but where ⌊…⌋ moves a potential across a threshold.
-    Unlike ``dequantize`` it holds what calibration corrected, and is made of any
-    Program, also of one that is sent spikes or knows no float network.
+    mode it spikes as the core does, but where ⌊…⌋ moves a potential across a threshold,
+    and where a LIF's refractory period ends within a step. Unlike ``dequantize`` it
+    holds what calibration corrected, and is made of any Program, also of one that is
+    sent spikes or knows no float network.
 
-    A threshold of 0, which whole numbers pass at 1, is 1/2. Of several thresholds a
-    population's least potential is the lowest of its channels'. A membrane without leak
-    is an IF; with a refractory period, a LIF that leaks in 2^20 steps.
+    Of several thresholds a population's least potential is the lowest of its channels'.
+    A membrane without leak is an IF; with a refractory period, a LIF that leaks in 2^20
+    steps. A population that nothing read depends on is left out.
 
     Raises:
+        ModelError: nothing feeds a population.
         DataError: a connection is too large to be written out as a matrix.
     """
     made = _Network(program)
@@ -63,7 +67,9 @@ def float_network(program: Program) -> Graph:
     for population in program.populations:
         made.populate(population)
     made.decode()
-    return Graph(tuple(made.nodes.values()), program.timing.dt)
+    whole = Graph(tuple(made.nodes.values()), program.timing.dt)
+    read = whole.before(whole.output.name)
+    return replace(whole, nodes=tuple(n for n in whole.nodes if n.name in read))
 
 
 class _Network:
@@ -136,15 +142,11 @@ class _Network:
         own = p.bias * (p.name not in self.biased)
         for connection in self.program.incoming(p.name):
             parts.append(self.connect(p, connection))
-        if not parts:  # constant drive alone
-            (first, *_) = (x for x in self.nodes.values() if isinstance(x, Input))
-            size = math.prod(first.shape)
-            flat = self.add(Flatten(f"{p.name}.none", (first.name,)))
-            none = Dense(
-                f"{p.name}.rest", (flat,), weight=np.zeros((size, p.size)), bias=own
+        if not parts:
+            raise ModelError(
+                f"Population {p.name!r}: nothing feeds it, which no float network here "
+                "can say; leave it out of the Program"
             )
-            parts.append(self.shaped(self.add(none), (p.size,), p.shape))
-            own = np.zeros(p.size)
         drive = parts[0]
         if len(parts) > 1:
             drive = self.add(Add(f"{p.name}.sum", tuple(parts)))
@@ -153,7 +155,7 @@ class _Network:
     def neurons(self, p: Population, drive: str, bias: FloatArray) -> Neurons:
         """Its neurons, behind what their constants make of j, in integer units."""
         common = {"amplitude": self.dt, "reset": "zero"}
-        threshold = np.maximum(np.asarray(p.threshold, np.float64), 0.5)
+        threshold = np.asarray(p.threshold, np.float64) + 0.5
         least = p.v_min / float(threshold.min()) if p.v_min else 0.0
         leaks = p.decay_v > 0 or p.refractory > 1
         tau_rc = -self.dt / math.log1p(-p.decay_v / ONE) if p.decay_v else 0.0
