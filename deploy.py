@@ -38,6 +38,7 @@ from .pipeline.compilation import (
 from .showing import figured, guilt_where_cheap, made_by, report_files
 from .starting import fitting, read, start_of
 from .targets.contract import Target, find_target
+from .tasks.agreement import float_name
 from .tasks.reading import check_reading
 from .tasks.task import Task
 from .toolchain.bundle.bundle import Bundle, packed
@@ -142,9 +143,12 @@ def build(
         test = task.test(samples)
     prepared = f"preprocessing: {preprocessing_of(source.graph) or 'none'}"
     notes = (*task.notes, *source.notes, prepared)
+    meant = float_name(source.graph)
     if not source.scales:
-        with steps("run the float ANN on training samples"):
-            notes += check_reading(task, source.graph, force=force)
+        with steps(f"run the {meant} on training samples"):
+            notes += check_reading(
+                task, source.graph, settings.presentation, force=force
+            )
     start = start_of(source, task, settings, steps.progress)
     passes = passes_for(source.scales)
     done = compiled(start, passes, steps)
@@ -158,14 +162,16 @@ def build(
         shown = session.run(test.x[:few])
         recording = shown if len(test) <= few else session.run(test.x, record="counts")
     answers = {network_on(place): recording.output}
-    still = task.question.still(test.x)
+    taken = task.question.taken(source.graph, test.x)
     if not source.scales:  # a fine-tuned network's rates are no answer of their own
-        with steps("run the float ANN"):
-            answers["float ANN"] = evaluate(source.graph, still)
+        with steps(f"run the {meant}"):
+            count = program.timing.steps
+            answers[meant] = evaluate(source.graph, taken, count)
             if source.original is not None:
-                answers["float ANN before --rewrite"] = evaluate(source.original, still)
+                before = evaluate(source.original, taken, count)
+                answers[f"{meant} before --rewrite"] = before
     scores = task.scores(test, answers) + source.before
-    evidence = Evidence.of(program, recording, still, answers.get("float ANN"))
+    evidence = Evidence.of(program, recording, taken, answers.get(meant))
     findings = find(evidence, scores, network_on(place), task.trivial)
     if findings:
         with steps("look for what mends it"):

@@ -15,13 +15,14 @@ from .model_files import Model, checked
 from .models.data.dataset import Dataset
 from .pipeline.changes import Change
 from .targets.contract import find_target
+from .tasks.agreement import float_name
 from .tasks.built import Built
-from .tasks.contract import Examples
+from .tasks.contract import Examples, Question
 from .tasks.task import Task
 from .toolchain.errors import SnnDeployError
 from .toolchain.graph.graph import Graph
 from .toolchain.graph.interpret import evaluate
-from .toolchain.graph.nodes import Array, FloatArray
+from .toolchain.graph.nodes import Array
 from .toolchain.passes.latency import arrivals
 from .toolchain.passes.quantize.rounding import Scales
 from .toolchain.program.program import Program
@@ -32,7 +33,7 @@ ENOUGH = 4  # changes that are tried for what is no error
 CLEAR = 0.4
 """Margin by which what mends a finding must take it away: other samples, and a build
 calibrated with all of them, are not to bring it back."""
-INTEGER, ANN = "integer SNN", "float ANN"  # in scores
+INTEGER = "integer SNN"  # in scores
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -41,14 +42,14 @@ class Exam:
 
     Attributes:
         examples: with their answers, where there are labels.
-        still: as a network of rates takes them.
+        taken: as the float network takes them.
         scores: of answers, network in words → (samples, …); its own first.
         trivial: name of the trivial answer in these; None without labels.
         network: the float network; None where it is nothing to be held to.
     """
 
     examples: Examples
-    still: FloatArray
+    taken: Array
     scores: Callable[[Mapping[str, Array]], tuple[Score, ...]]
     trivial: str | None
     network: Graph | None
@@ -64,10 +65,12 @@ class Exam:
             name: of the network, in the scores.
             margin: share of what is allowed, by which the run must be clear of it.
         """
-        answers = {name: recording.output}
+        answers, other = {name: recording.output}, None
         if self.network is not None:
-            answers[ANN] = evaluate(self.network, self.still)
-        evidence = Evidence.of(program, recording, self.still, answers.get(ANN))
+            steps, other = program.timing.steps, float_name(self.network)
+            answers[other] = evaluate(self.network, self.taken, steps)
+        meant = None if other is None else answers[other]
+        evidence = Evidence.of(program, recording, self.taken, meant)
         scores = self.scores(answers)
         return scores, find(evidence, scores, name, self.trivial, margin)
 
@@ -98,11 +101,16 @@ def exam_of(
     examples = task.training(count, beyond)
     return Exam(
         examples=examples,
-        still=task.question.still(examples.x),
+        taken=_taken(task.question, network, examples),
         scores=lambda answers: task.scores(examples, answers) + before,
         trivial=task.trivial,
         network=network,
     )
+
+
+def _taken(question: Question, network: Graph | None, examples: Examples) -> Array:
+    """Samples as the float network takes them, if there is one."""
+    return examples.x if network is None else question.taken(network, examples.x)
 
 
 def exam_of_built(built: Built, data: Dataset, examples: Examples) -> Exam:
@@ -124,7 +132,7 @@ def exam_of_built(built: Built, data: Dataset, examples: Examples) -> Exam:
 
     return Exam(
         examples=examples,
-        still=built.question.still(examples.x),
+        taken=_taken(built.question, built.program.graph, examples),
         scores=scores,
         trivial=None if constant is None else constant.name,
         network=None if tuned else built.program.graph,
@@ -204,7 +212,7 @@ def mended(
     if latest:
         reached = f"the last population is reached after {latest} steps, and "
     return tuple(
-        _fixed(finding, known, len(exam.still), reached) for finding in findings
+        _fixed(finding, known, len(exam.taken), reached) for finding in findings
     )
 
 

@@ -12,7 +12,7 @@ from .calibration.conversion.fewest_steps import STEPS
 from .model_files import Model, read_model
 from .models.data.formats.formats import AS_NAMED
 from .models.data.formats.reading import Reading
-from .pipeline.compilation import DEFAULT_STEPS, Compilation, Settings
+from .pipeline.compilation import Compilation, Settings
 from .targets.contract import RASTER_BYTES
 from .tasks.task import Task, read_task
 from .toolchain.errors import ModelError
@@ -125,5 +125,5 @@ def fitting(count: int, graph: Graph, settings: Settings) -> int:
     """So many samples, or of a large network as many as have ``RASTER_BYTES`` steps."""
     names = [node.name for node in graph.nodes if isinstance(node, Neurons)]
     neurons = sum(math.prod(graph.shapes[name]) for name in names)
-    steps = STEPS[-1] if settings.auto_steps else settings.steps or DEFAULT_STEPS
+    steps = STEPS[-1] if settings.auto_steps else settings.presentation
     return max(1, min(count, RASTER_BYTES // (steps * max(neurons, 1))))

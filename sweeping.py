@@ -17,7 +17,7 @@ from .calibration.energy.terms import energy_proxy
 from .calibration.report.report import write_files
 from .calibration.statistics import layer_statistics, total_statistics
 from .deploy import passes_for
-from .mending import ANN, INTEGER
+from .mending import INTEGER
 from .pipeline.compilation import compiled
 from .starting import Asked, read_asked, start_of
 from .sweeps import workers as staff
@@ -31,16 +31,16 @@ from .sweeps.space import DEFAULT, Range, Space
 from .sweeps.study import Study
 from .sweeps.table import Result
 from .targets.contract import find_target
-from .tasks.agreement import CORRELATION, agreement
+from .tasks.agreement import CORRELATION, agreement, float_name
 from .tasks.contract import Examples
 from .tasks.reading import check_reading
 from .tasks.task import Task
 from .toolchain.errors import DataError, SnnDeployError
 from .toolchain.graph.graph import Graph
 from .toolchain.graph.interpret import evaluate
-from .toolchain.graph.nodes import FloatArray
 from .toolchain.passes.place.place import place
 from .toolchain.program.program import Program
+from .toolchain.program.recording import Recording
 
 TARGET = "reference"  # where a sweep names none
 CHIP = "loihi-emulator"  # whose cores are counted
@@ -132,9 +132,9 @@ def _demand_sound(asked: Asked) -> None:
             f"Device profile {profile.name!r}: a sweep compares energies, and there is "
             f"none ({profile.why('synaptic_operation')}); name another with --device"
         )
-    source, task, _ = read_asked(asked)
+    source, task, settings = read_asked(asked)
     if not source.scales:
-        check_reading(task, source.graph, force=False)
+        check_reading(task, source.graph, settings.presentation)
 
 
 def _outcomes(
@@ -214,9 +214,7 @@ def judged(asked: Asked, samples: int, with_cores: bool) -> Figures:
     examples, part = task.choosing(samples)
     with target.load(program) as session:
         recording = session.run(examples.x, record="counts")
-    metric, better, score, trivial = _scores(
-        task, examples, source.graph, recording.output
-    )
+    metric, better, score, trivial = _scores(task, examples, source.graph, recording)
     if not math.isfinite(score):
         raise DataError(f"{metric} of its answers is {score}; its points are of no use")
     total = total_statistics(program, recording)
@@ -237,7 +235,7 @@ def judged(asked: Asked, samples: int, with_cores: bool) -> Figures:
 
 
 def _scores(
-    task: Task, examples: Examples, graph: Graph, output: FloatArray
+    task: Task, examples: Examples, graph: Graph, recording: Recording
 ) -> tuple[str, int, float, float | None]:
     """Name of the score, 1 where more of it is better and −1 otherwise, and it; last
     the best constant answer's.
@@ -245,9 +243,11 @@ def _scores(
     Without labels it is how well the answers agree with the float network's: in the
     class, where they are probabilities, else in all outputs.
     """
+    output = recording.output
     if task.kind is None or examples.y is None:
-        floats = evaluate(graph, task.question.still(examples.x))
-        found = agreement({INTEGER: output, ANN: floats})
+        taken = task.question.taken(graph, examples.x)
+        floats = evaluate(graph, taken, recording.steps)
+        found = agreement({INTEGER: output, float_name(graph): floats})
         known = {each.metric: each for each in found}
         picked = found[0] if task.question.probability else known[CORRELATION.name]
         return picked.metric, 1, picked.value, None

@@ -143,7 +143,7 @@ def compare(
     bundle: Path,
     targets: Sequence[str],
     *,
-    samples: int,
+    samples: int | None,
     steps: int | None,
     tolerances: Tolerances,
 ) -> Comparison:

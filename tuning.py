@@ -100,7 +100,7 @@ def on_core(graph: Graph, choices: Choices) -> Graph:
             return replace(node, tau_ref=choices.tau_ref, min_voltage=lowest)
         return replace(node, min_voltage=lowest) if isinstance(node, IF) else node
 
-    return Graph(tuple(map(changed, graph.nodes)))
+    return replace(graph, nodes=tuple(map(changed, graph.nodes)))
 
 
 def read_late(graph: Graph, choices: Choices) -> Graph:
@@ -109,7 +109,8 @@ def read_late(graph: Graph, choices: Choices) -> Graph:
     if settle is None:
         settle = settling(len(layers(graph)), choices.steps)
     late = replace(graph.output, settle=settle * choices.dt)
-    return Graph(tuple(late if x is graph.output else x for x in graph.nodes))
+    nodes = tuple(late if x is graph.output else x for x in graph.nodes)
+    return replace(graph, nodes=nodes)
 
 
 def settling(depth: int, steps: int) -> int:

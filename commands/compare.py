@@ -16,7 +16,7 @@ from .options import BUNDLE, COUNT, PATH, STEPS, WEIGHT, consoles, json_option, 
 )
 @BUNDLE
 @click.option("--targets", required=True, help="Names, with commas between them.")
-@click.option("--samples", type=COUNT, default=32, show_default=True)
+@click.option("--samples", type=COUNT, help="[default: all of the bundle's]")
 @STEPS
 @click.option(
     "--rate-tolerance",
@@ -37,7 +37,7 @@ from .options import BUNDLE, COUNT, PATH, STEPS, WEIGHT, consoles, json_option, 
 def compare(
     bundle: Path,
     targets: str,
-    samples: int,
+    samples: int | None,
     steps: int | None,
     rate_tolerance: float | None,
     output_tolerance: float | None,

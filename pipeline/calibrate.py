@@ -12,8 +12,8 @@ from ..calibration.balance import balance
 from ..calibration.choice import Choice
 from ..calibration.conversion.choose import choose
 from ..calibration.conversion.descent import Fixed
+from ..calibration.conversion.fewest_steps import Scored, fewest_steps
 from ..calibration.conversion.fewest_steps import choice_of as steps_choice
-from ..calibration.conversion.fewest_steps import fewest_steps
 from ..calibration.conversion.layerwise import Layerwise, Presentation
 from ..calibration.conversion.search import choice_of, search
 from ..calibration.readout import Wanted, wanted_of
@@ -22,7 +22,7 @@ from ..toolchain.graph.interpret import evaluate
 from ..toolchain.graph.nodes import FloatArray
 from ..toolchain.program.host import BoolArray, Stimulus, spike_encoder
 from ..toolchain.program.program import Program
-from .compilation import DEFAULT_STEPS, Compilation, Settings
+from .compilation import Compilation, Settings
 
 
 def run(now: Compilation) -> Compilation:
@@ -64,28 +64,30 @@ def run(now: Compilation) -> Compilation:
 def _with_fewest_steps(now: Compilation) -> tuple[Compilation, tuple[Choice, ...]]:
     """With the number of steps that ``fewest_steps`` finds."""
 
-    def score_at(steps: int) -> float:
+    def score_at(steps: int) -> Scored:
         at = replace(now, settings=replace(now.settings, steps=steps))
         shown = _shown(at)
         trial, _ = choose(now.graph, shown, partial(_wanted, at), _fixed(at.settings))
-        found = _score(now, trial.answers)
-        now.announce(f"{steps} steps: score {found:.3f} on {len(shown.still)} samples")
+        found, count = _score(now, trial.answers), len(shown.still)
+        now.announce(f"{steps} steps: score {found.value:.3f} on {count} samples")
         return found
 
-    limit = _score(now, evaluate(now.graph, now.still))
+    limit = _score(now, evaluate(now.graph, now.still)).value
     latency = max(Layerwise(now.graph, _shown(now)).arrival.values(), default=0)
     steps, curve = fewest_steps(score_at, latency, limit)
     line = steps_choice(steps, curve, limit)
     return replace(now, settings=replace(now.settings, steps=steps)), (line,)
 
 
-def _score(now: Compilation, answers: FloatArray) -> float:
+def _score(now: Compilation, answers: FloatArray) -> Scored:
     """Of answers; without labels how much of the float answers' variance they tell."""
     if now.score is not None:
         return now.score(answers)
     wanted = evaluate(now.graph, now.still)
     spread = float(np.square(wanted - wanted.mean(axis=0)).mean())
-    return 1 - float(np.square(answers - wanted).mean()) / (spread or 1.0)
+    errors = np.square(answers - wanted).reshape(len(wanted), -1).mean(axis=1)
+    counted = np.column_stack([1 - errors / (spread or 1.0), np.ones(len(errors))])
+    return Scored.of(counted, lambda sums: sums[..., 0] / sums[..., 1])
 
 
 def _shown(now: Compilation) -> Presentation:
@@ -93,7 +95,7 @@ def _shown(now: Compilation) -> Presentation:
     return Presentation(
         samples=now.samples,
         still=now.still,
-        steps=chosen.steps or DEFAULT_STEPS,
+        steps=chosen.presentation,
         dt=chosen.dt,
         encoder=spike_encoder(chosen.encoder, now.graph.prepared.name, chosen.dt),
         weight_bits=chosen.weight_bits,

@@ -15,7 +15,6 @@ from ..toolchain.passes.quantize.rounding import Scales
 from ..toolchain.program.host import BiasEncoder, SpikeEncoder, parts_of
 from ..toolchain.program.program import Program
 from .compilation import (
-    DEFAULT_STEPS,
     Compilation,
     Pass,
     Settings,
@@ -83,7 +82,7 @@ def changes(
         yield to(all_words, **free)
     if now.encoder == "events":  # of which there are as many steps as there are
         return
-    for steps in doubled(now.steps or DEFAULT_STEPS):
+    for steps in doubled(now.presentation):
         yield to(f"--steps {steps}", steps=steps)
         if free:
             yield to(f"--steps {steps}, {all_words}", steps=steps, **free)
@@ -94,7 +93,7 @@ def _with_few(start: Compilation) -> Compilation:
     graph = start.graph
     names = [node.name for node in graph.nodes if isinstance(node, Neurons)]
     neurons = sum(math.prod(graph.shapes[name]) for name in names)
-    longest = max(doubled(start.settings.steps or DEFAULT_STEPS))
+    longest = max(doubled(start.settings.presentation))
     room = RASTER_BYTES // (longest * max(neurons, 1))
     return replace(start, samples=start.samples[: min(max(room, FEWEST), TRIED)])
 

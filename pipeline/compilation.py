@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 
 from ..calibration.choice import Choice
+from ..calibration.conversion.fewest_steps import Scored
 from ..calibration.overflow import Overflow
 from ..toolchain.errors import DataError, ModelError, SnnDeployError
 from ..toolchain.graph.graph import Graph
@@ -47,6 +48,11 @@ class Settings:
     unroll_delays: bool = False  # of more than a step, into relay populations
 
     @property
+    def presentation(self) -> int:
+        """Steps of a sample, as long as calibration has chosen none."""
+        return self.steps or DEFAULT_STEPS
+
+    @property
     def input_spikes(self) -> bool:
         """Whether samples enter as spikes, so that the first layers run on the core."""
         return self.encoder in ("spikes", "events")
@@ -68,7 +74,7 @@ class Compilation:
         program: the integers, from ``quantize`` on.
         recording: of the samples on the reference, from ``simulate`` on.
         overflows: how near the samples come to overflowing, from ``simulate`` on.
-        score: of answers to the samples, higher is better; None: they have no labels.
+        score: of answers to the samples; None: they have no labels.
         announce: told how a long pass stands.
     """
 
@@ -81,7 +87,7 @@ class Compilation:
     program: Program | None = None
     recording: Recording | None = None
     overflows: tuple[Overflow, ...] = ()
-    score: Callable[[FloatArray], float] | None = None
+    score: Callable[[FloatArray], Scored] | None = None
     announce: Callable[[str], None] = lambda words: None
 
     @property

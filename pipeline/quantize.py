@@ -7,7 +7,7 @@ from dataclasses import replace
 from ..toolchain.passes.quantize.quantize import quantize
 from ..toolchain.passes.unroll import unrolled
 from ..toolchain.program.host import spike_encoder
-from .compilation import DEFAULT_STEPS, Compilation
+from .compilation import Compilation
 
 
 def run(now: Compilation) -> Compilation:
@@ -16,7 +16,7 @@ def run(now: Compilation) -> Compilation:
     program = quantize(
         now.graph,
         now.still,
-        steps=chosen.steps or DEFAULT_STEPS,
+        steps=chosen.presentation,
         dt=now.dt,
         encoder=spike_encoder(chosen.encoder, now.graph.prepared.name, now.dt),
         weight_bits=chosen.weight_bits,

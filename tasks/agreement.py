@@ -7,12 +7,18 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..calibration.report.report import Score
+from ..toolchain.graph.graph import Graph
 from ..toolchain.graph.nodes import Array
 from .metrics import Metric, mean_of, with_ones
 
 
+def float_name(graph: Graph) -> str:
+    """What the float network is called in scores."""
+    return "float SNN as written" if graph.is_spiking else "float ANN"
+
+
 def agreement(answers: Mapping[str, Array]) -> tuple[Score, ...]:
-    """The first network's answers held to the last's, the float ANN's.
+    """The first network's answers held to the last's, the float network's.
 
     Top-1 where outputs are vectors; correlation, RMSE and slope (of the first over the
     last, through least squares) over all outputs.

@@ -24,6 +24,7 @@ from ..models.data.formats.formats import read_data
 from ..models.data.formats.reading import Reading
 from ..models.data.parts import Parts
 from ..toolchain.errors import DataError
+from ..toolchain.graph.graph import Graph
 from ..toolchain.graph.nodes import Array, FloatArray, Shape
 from ..toolchain.program.host import demand_events, mean_over_steps
 from .kinds import KINDS
@@ -63,6 +64,10 @@ class Question:
         x = data.read(indices, (self.steps, *self.shape))
         demand_events(x)
         return x.astype(bool)
+
+    def taken(self, graph: Graph, x: Array) -> Array:
+        """Samples as this float network takes them: a spiking one takes events."""
+        return x if graph.is_spiking else self.still(x)
 
     def still(self, x: Array) -> FloatArray:
         """Samples as a network of rates takes them, float64: of events the mean."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ..calibration.conversion.fewest_steps import Scored
 from ..calibration.report.report import Score
 from ..toolchain.graph.nodes import Array, FloatArray
 
@@ -42,6 +43,11 @@ class Metric:
     def of(self, output: Array, truth: Array) -> float:
         """The score of these outputs."""
         return float(self.value(self.statistics(output, truth).sum(0)))
+
+    def scored(self, output: Array, truth: Array) -> Scored:
+        """The score, more of which is better, and how sure it is."""
+        statistics = self.statistics(output, truth)
+        return Scored.of(statistics, lambda sums: self.better * self.value(sums))
 
     def score(self, name: str, output: Array, truth: Array, note: str) -> Score:
         """The score of a network, with its 95 % interval where samples are few."""

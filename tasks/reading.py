@@ -14,7 +14,7 @@ import numpy as np
 
 from ..toolchain.errors import DataError
 from ..toolchain.graph.graph import Graph
-from ..toolchain.graph.interpret import interpret
+from ..toolchain.graph.interpret import evaluate, interpret
 from ..toolchain.graph.nodes import Array, BatchNorm, FloatArray
 from .contract import Examples
 from .metrics import Metric
@@ -34,12 +34,15 @@ READINGS: Mapping[str, Callable[[FloatArray], FloatArray]] = {
 """What else the data may mean, as the user would have to say it."""
 
 
-def check_reading(task: Task, graph: Graph, *, force: bool = False) -> tuple[str, ...]:
+def check_reading(
+    task: Task, graph: Graph, steps: int, *, force: bool = False
+) -> tuple[str, ...]:
     """What a reader must know of how the data are read, for the report.
 
     Args:
         task: data and question.
         graph: the network as it was read.
+        steps: that are built with, which a spiking network means.
         force: say it, but do not stop.
 
     Raises:
@@ -47,8 +50,8 @@ def check_reading(task: Task, graph: Graph, *, force: bool = False) -> tuple[str
             are of another size than it was trained with; and ``force`` was not given.
     """
     examples = task.training(SAMPLES)
-    x = task.question.still(examples.x)
-    doubts = _spread(graph, x)
+    x = task.question.taken(graph, examples.x)
+    doubts = () if graph.is_spiking else _spread(graph, x)
     better = None
     trivial = task.constant
     if trivial is not None and task.kind is not None and examples.y is not None:
@@ -56,10 +59,10 @@ def check_reading(task: Task, graph: Graph, *, force: bool = False) -> tuple[str
         constant = np.broadcast_to(
             trivial.answer, (len(examples), *trivial.answer.shape)
         )
-        mine = metric.of(_answers(graph, x), examples.y)
+        mine = metric.of(evaluate(graph, x, steps), examples.y)
         least = metric.of(constant, examples.y)
         if not task.question.steps:  # events are 0 and 1, however they are read
-            better = _better(graph, examples, metric, mine)
+            better = _better(graph, examples, metric, mine, steps)
         if not mine > least:
             doubts += (
                 f"the float network's {metric.name} is {mine:.3f} on {len(examples)} "
@@ -78,12 +81,8 @@ def check_reading(task: Task, graph: Graph, *, force: bool = False) -> tuple[str
     return doubts + found
 
 
-def _answers(graph: Graph, x: FloatArray) -> FloatArray:
-    return interpret(graph, x)[graph.output.name]
-
-
 def _better(
-    graph: Graph, examples: Examples, metric: Metric, mine: float
+    graph: Graph, examples: Examples, metric: Metric, mine: float, steps: int
 ) -> str | None:
     """The reading that halves what is missing to the best score, if there is one."""
     scores = {}
@@ -91,7 +90,7 @@ def _better(
         changed = reading(examples.x)
         if changed.shape[-1] > 1 or "channels" not in name:
             assert examples.y is not None
-            scores[name] = metric.of(_answers(graph, changed), examples.y)
+            scores[name] = metric.of(evaluate(graph, changed, steps), examples.y)
     name = max(scores, key=lambda n: scores[n])
     best = scores[name]
     if not (best - mine > CLEAR and 1 - best < (1 - mine) / 2):

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..calibration.conversion.fewest_steps import Scored
 from ..calibration.report.figures.curve import Judge
 from ..calibration.report.figures.predictions import Predictions
 from ..calibration.report.picture import Answers
@@ -79,7 +80,7 @@ class Task:
 
     def judge(
         self, count: int, *, unlearnt: bool = False
-    ) -> Callable[[FloatArray], float] | None:
+    ) -> Callable[[FloatArray], Scored] | None:
         """The score of answers to the same ``calibration``; None where not all of these
         have labels."""
         part, labelled = self._calibrating(count, unlearnt), self.data.labelled
@@ -88,7 +89,8 @@ class Task:
         examples = self._examples(part)
         if examples.y is None:
             return None
-        return lambda answers: self.scores(examples, {"network": answers})[0].value
+        metric, truth = self.kind.metrics(self.question, self.data)[0], examples.y
+        return lambda answers: metric.scored(answers, truth)
 
     def training(self, count: int, beyond: int = 0) -> Examples:
         """Such samples with their answers; as far as there are, not the first ones."""

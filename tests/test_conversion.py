@@ -19,9 +19,9 @@ from snn_deploy.calibration.conversion.correct import slopes, steady_gain
 from snn_deploy.calibration.conversion.descent import Fixed
 from snn_deploy.calibration.conversion.fewest_steps import (
     LAST,
-    SHORT,
     STEPS,
     WITHIN,
+    Scored,
     fewest_steps,
 )
 from snn_deploy.calibration.conversion.layerwise import Layerwise, Presentation
@@ -248,19 +248,44 @@ def test_a_search_never_ends_worse_and_is_the_same_again():
 )
 def test_fewest_steps_are_those_from_which_the_score_stays(scores, limit, latency):
     at = dict(zip(STEPS, scores))
-    found, curve = fewest_steps(at.__getitem__, latency, limit)
+    found, curve = fewest_steps(
+        lambda steps: Scored(at[steps], np.zeros(0)), latency, limit
+    )
 
-    def enough(steps, wanted):
-        beyond = [curve[t] for t in curve if t > steps] or [curve[steps]]
-        near = min(curve[steps], *beyond) >= (1 - WITHIN) * wanted
-        return near and curve[steps] >= (1 - SHORT) * np.mean(beyond)
+    def since(wanted):
+        """Steps at which, and at all more of which, the score is near enough."""
+        allowed, tried = WITHIN * wanted, sorted(curve)
+        for steps in tried:
+            beyond = {s: [curve[t] for t in tried if t > s] for s in tried}
+            if all(
+                curve[s] >= wanted - allowed
+                and np.mean(beyond[s] or [curve[s]]) - curve[s] <= allowed
+                for s in tried
+                if s >= steps
+            ):
+                return steps
+        return None
 
-    reached = [s for s in curve if enough(s, limit)]
-    mean = np.mean([curve[s] for s in sorted(curve)[-LAST:]])
-    reached = reached or [s for s in curve if enough(s, mean)]
-    assert found == (min(reached) if reached else max(curve))
+    last = np.mean([curve[s] for s in sorted(curve)[-LAST:]])
+    assert found == (since(limit) or since(last) or max(curve))
     tried_until = max(curve)
     assert tried_until == STEPS[-1] or tried_until > 2 * found
+
+
+def test_a_score_of_few_samples_is_counted_as_short_by_a_standard_error():
+    """The jackknife's error of a mean is its standard error, with parts of one."""
+    rng = np.random.default_rng(0)
+    right, others = (rng.random((16, 1)) < share for share in (0.7, 0.9))
+
+    def mean(values):
+        counted = np.hstack([values, np.ones((16, 1))])
+        return Scored.of(counted, lambda sums: sums[..., 0] / sums[..., 1])
+
+    difference = others.astype(float) - right
+    error = difference.std(ddof=1) / 4
+    short = mean(right).short_of([mean(others)])
+    assert short == pytest.approx(difference.mean() + error)
+    assert mean(right).short_of([mean(right)]) == 0
 
 
 def test_the_same_build_gives_the_same_program_again():

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ...toolchain.graph.graph import Graph
 from ...toolchain.graph.interpret import recorded
-from ...toolchain.graph.nodes import FloatArray, Neurons
+from ...toolchain.graph.nodes import Array, FloatArray, Neurons
 from ...toolchain.program.program import Program
 from ...toolchain.program.recording import Recording
 
@@ -47,7 +47,7 @@ class Evidence:
         cls,
         program: Program,
         recording: Recording,
-        still: FloatArray,
+        samples: Array,
         outputs: FloatArray | None,
     ) -> Evidence:
         """A run, and the Program's float network on the same samples.
@@ -55,12 +55,12 @@ class Evidence:
         Args:
             program: what ran.
             recording: of it.
-            still: its samples, (samples, *input shape).
+            samples: as its float network takes them.
             outputs: of the float network; None: it is not held to that.
         """
         known = None
         if outputs is not None and program.graph is not None:
-            known = _floats(program.graph, still, outputs)
+            known = _floats(program.graph, samples, recording.steps, outputs)
         return cls(program=program, recording=recording, float=known)
 
     def counts(self, name: str) -> npt.NDArray[np.int64]:
@@ -81,11 +81,11 @@ class Evidence:
         return len(next(iter(self.float.rates.values())))
 
 
-def _floats(graph: Graph, still: FloatArray, outputs: FloatArray) -> Float:
+def _floats(graph: Graph, samples: Array, steps: int, outputs: FloatArray) -> Float:
     """A float network on the first of the samples, whose answers are known."""
-    few = still[:FEW]
+    few = samples[:FEW]
     nodes = [node for node in graph.nodes if isinstance(node, Neurons)]
-    values = recorded(graph, few, [node.name for node in nodes])
+    values = recorded(graph, few, [node.name for node in nodes], steps)
     rates = {
         node.name: values[node.name].reshape(len(few), -1) / node.amplitude
         for node in nodes

@@ -135,6 +135,11 @@ def bench_of(program: Program, samples: Array, steps: int, simulate: Simulate) -
             "Program: it has no float network to be held to; build it again from its "
             "model"
         )
+    if program.graph.is_spiking:
+        raise ModelError(
+            "Program: it was written as a spiking network, so that there are no rates "
+            "that its layers are to be held to; its report shows what rounding moves"
+        )
     return Bench(
         program=program,
         flow=Flow(program.graph, still_of(program, samples)),

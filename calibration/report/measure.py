@@ -22,6 +22,7 @@ from ..energy.terms import UNPLACED, Surroundings, energy_proxy
 from ..findings.finding import Finding
 from ..overflow import Overflow
 from ..provenance import Provenance
+from ..rounding import Moved, moved
 from ..statistics import (
     LayerStatistics,
     host_statistics,
@@ -48,6 +49,10 @@ class Shown:
         """The first ``KEPT`` of them."""
         spikes = {name: s[:KEPT] for name, s in recording.spikes.items()}
         return cls(samples[:KEPT], replace(recording, spikes=spikes))
+
+    def moved(self, program: Program) -> tuple[Moved, ...]:
+        """What rounding moved of a network that was written as spikes."""
+        return moved(program, self.samples, self.recording)
 
 
 def measure(
@@ -159,6 +164,7 @@ def measure(
         second_opinion=more.second_opinion,
         opponents=more.opponents,
         unavailable={**_missing(routes, obstacle), **more.unavailable},
+        rounding=() if shown is None else shown.moved(program),
         provenance=provenance,
         figures=figures,
     )

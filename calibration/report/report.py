@@ -32,6 +32,7 @@ from ..opinion.opinion import SecondOpinion
 from ..opponents.standing import Standing
 from ..overflow import Overflow
 from ..provenance import Provenance
+from ..rounding import Moved
 from ..statistics import HostStatistics, LayerStatistics
 from .figures.figures import Figures
 from .migrations import migrated
@@ -68,6 +69,7 @@ SOURCES: Mapping[str, str] = {
     "energy": "counts times constants, each with its publication: its terms",
     "chip_time": "published times of events times counts, core by core",
     "second_opinion": "SANA-FE, handed the placement and the recorded spikes",
+    "rounding": "the float network's spikes, step by step, on the first samples",
     "opponents": "published energies of a multiply-accumulate times counts",
     "measured": "a power log that was read in",
     "timings": "this computer's clock",
@@ -158,6 +160,7 @@ class Report:
     chip_time: ChipTime | None = None
     second_opinion: SecondOpinion | None = None
     opponents: Standing | None = None
+    rounding: tuple[Moved, ...] = ()  # of a network that was written as spikes
     unavailable: Mapping[str, str] = field(default_factory=dict)
     """Figure that there is none of → why."""
 

@@ -13,6 +13,7 @@ from ...toolchain.passes.place.limits import CHIP
 from ...toolchain.visible import visible
 from ..findings.finding import Finding
 from ..overflow import MAX_Q, MAX_U, Overflow
+from ..rounding import Moved
 from .beside_lines import opinion_lines, opponent_lines, time_line
 from .energy_lines import energy_details, energy_line, measured_lines
 from .numbers import three_digits
@@ -20,6 +21,7 @@ from .report import Confusion, Report, Score
 from .table import layer_table
 
 MISTAKES = 3  # pairs of classes that are named
+MEANT = ("float ANN", "float SNN as written")  # what a network is held to, in scores
 KEY = 10  # columns of the words before the lines
 Lines = Sequence[tuple[str, str]]
 
@@ -82,10 +84,10 @@ def verdict(report: Report) -> str:
     ours = report.scores[0]
     said = f"{ours.metric} {ours.value:.3f}"
     for other in report.scores:
-        if other.metric == ours.metric and other.name == "float ANN":
+        if other.metric == ours.metric and other.name in MEANT:
             less = other.value - ours.value
             word = "less" if less >= 0 else "more"
-            said += f", {abs(less):.3f} {word} than the float ANN"
+            said += f", {abs(less):.3f} {word} than the {other.name}"
     return f"{said}{found}"
 
 
@@ -105,6 +107,7 @@ def _lines(report: Report, wide: bool) -> Lines:
     used = report.utilization.get(CHIP, {}).items()
     if used:
         lines.append(("use", " · ".join(f"{n} {u} of {m}" for n, (u, m) in used)))
+    lines += [("rounding", _rounding(each)) for each in report.rounding]
     lines += [("overflow", _overflow(o)) for o in report.overflows if o.could_overflow]
     if report.confusion is not None and report.confusion.worst:
         lines.append(("confused", _mistakes(report.confusion)))
@@ -206,4 +209,12 @@ def _mistakes(confusion: Confusion) -> str:
     return " · ".join(
         f"{true} taken for {predicted}: {count} of {total}"
         for true, predicted, count, total in confusion.worst[:MISTAKES]
+    )
+
+
+def _rounding(found: Moved) -> str:
+    return (
+        f"{found.name}: {three_digits(found.fired)} spikes an inference, "
+        f"{three_digits(found.written)} as written, {three_digits(found.moved)} in one "
+        "of both alone"
     )

@@ -14,7 +14,7 @@ from ..errors import DataError, ModelError
 from ..memory import demand_memory
 from . import nodes as n
 from .graph import Graph
-from .nodes import FloatArray
+from .nodes import Array, FloatArray
 from .operations import apply
 
 PORTION, MOST = 64, 1 << 27  # samples, and values, that are computed at once
@@ -85,23 +85,53 @@ def interpret(
     return _simulate(graph, x, steps, dt, record, sent or {})
 
 
-def evaluate(graph: Graph, samples: FloatArray) -> FloatArray:
-    """Output of the Graph in rate mode for any number of samples, a few at a time."""
+def evaluate(graph: Graph, samples: Array, steps: int | None = None) -> FloatArray:
+    """What the Graph answers to any number of samples, which are taken a few at a time.
+
+    Args:
+        graph: in rate mode; a spiking one in spiking mode.
+        samples: (samples, *input shape); of events, to a spiking Graph, (samples,
+            steps, *input shape).
+        steps: of a spiking Graph.
+    """
     name = graph.output.name
-    return recorded(graph, samples, [name])[name]
+    return recorded(graph, samples, [name], steps)[name]
 
 
 def recorded(
-    graph: Graph, samples: FloatArray, names: Collection[str]
+    graph: Graph, samples: Array, names: Collection[str], steps: int | None = None
 ) -> dict[str, FloatArray]:
-    """Values of nodes likewise, node name → (samples, *shape)."""
+    """Values of nodes likewise, node name → (samples, *shape); their mean over the
+    steps in spiking mode.
+    """
     size = sum(math.prod(shape) for shape in graph.shapes.values())
+    if graph.is_spiking and steps:
+        size *= steps
     portion = max(1, min(PORTION, MOST // size))
     found = [
-        interpret(graph, samples[i : i + portion], record=names)
+        _values(graph, samples[i : i + portion], names, steps)
         for i in range(0, len(samples), portion)
     ]
     return {name: np.concatenate([each[name] for each in found]) for name in names}
+
+
+def _values(
+    graph: Graph, x: Array, names: Collection[str], steps: int | None
+) -> dict[str, FloatArray]:
+    """``recorded`` of a few samples."""
+    if not (graph.is_spiking and steps):
+        return interpret(graph, x, record=names)
+    events = x.ndim == 2 + len(graph.input.shape)
+    last = graph.output.name
+    found = interpret(
+        graph,
+        x.mean(1) if events else x,
+        "spiking",
+        steps=steps,
+        record=[name for name in names if name != last],
+        sent={graph.input.name: x.astype(np.float64)} if events else {},
+    )
+    return {k: v if k == last else v.mean(1) for k, v in found.items()}
 
 
 def _simulate(

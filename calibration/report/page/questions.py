@@ -12,7 +12,7 @@ from ..report import Report, Score
 Mood = Literal["good", "fair", "bad", "unknown"]
 NETWORKS = ("integer SNN", "float SNN")
 """What is deployed, as scores name it; see ``deploy.network_on``."""
-ANNS = ("float ANN", "ANN before fine-tuning")
+ANNS = ("float ANN", "float SNN as written", "ANN before fine-tuning")
 """What it is held to, the nearest first."""
 NEAR = 0.01  # of the ANN's score, that counts as equal where there is no interval
 NAMED = 3  # opponents of a side
