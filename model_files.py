@@ -15,7 +15,8 @@ from .toolchain.bundle.archive import write_together
 from .toolchain.bundle.bundle import Bundle, load_bundle, save_bundle
 from .toolchain.errors import ModelError
 from .toolchain.files import sha256_of
-from .toolchain.frontends.formats import read_network, written
+from .toolchain.frontends.contract import Timing
+from .toolchain.frontends.formats import closed, read_network, written
 from .toolchain.graph.graph import Graph
 from .toolchain.passes.quantize.rounding import Scales
 from .toolchain.passes.rewrite import rewrite
@@ -116,6 +117,7 @@ def read_model(
     path: Path | None,
     output: str | None = None,
     rewrites: Mapping[str, str] | None = None,
+    timing: Timing | None = None,
 ) -> Model:
     """A network of any format, a .snn of a Graph, or the LocNet that ships.
 
@@ -124,13 +126,15 @@ def read_model(
         output: name of the one of several outputs to read, "all" of them one after
             the other, or None: the only one.
         rewrites: what to rewrite as what, of ``rewrite.CHOICES``.
+        timing: of a format that leaves it open; None: the user says nothing of it.
 
     Raises:
-        ModelError: it is missing, damaged, or no network.
+        ModelError: it is missing, damaged, or no network; or leaves no timing open and
+            one is given.
         BundleError: the bundle is not in order.
         DataError: there is nothing to rewrite so.
     """
-    model = _read(path, output)
+    model = _read(path, output, timing)
     if not rewrites:
         return model
     names = ", ".join(f"{old} as {new}" for old, new in rewrites.items())
@@ -156,37 +160,40 @@ def keep(model: Model, path: Path) -> None:
     save_bundle(path, Bundle(graph=model.graph, metadata=metadata))
 
 
-def export(model: Model, name: str, path: Path) -> None:
-    """Write a network's rates as a file of the format of this name.
+def export(model: Model, name: str, path: Path) -> tuple[str, ...]:
+    """Write a network as a file of the format of this name; what that cannot hold.
 
     Raises:
         ModelError: no such format is written, or the file cannot be.
     """
-    content = written(model.graph, name)
+    found = written(model.graph, name)
     try:
-        write_together({path: content})
+        write_together({path: found.content})
     except OSError as error:
         raise ModelError(
             f"Model {str(path)!r} cannot be written: {error.strerror}; choose a folder "
             "that exists and can be written to"
         ) from error
+    return found.notes
 
 
-def _read(path: Path | None, output: str | None) -> Model:
+def _read(path: Path | None, output: str | None, timing: Timing | None) -> Model:
     """``read_model`` of what the file holds."""
     if path is None:
         with as_file(files("snn_deploy.models.networks") / SHIPPED) as shipped:
-            return _read(shipped, output)
+            return _read(shipped, output, timing)
     if not path.exists():
         raise ModelError(
             f"Model {str(path)!r}: no such file; a Keras .keras or .h5, a SavedModel "
-            "folder, an ONNX .onnx or a .snn bundle is allowed"
+            "folder, an ONNX .onnx, a NIR .nir or a .snn bundle is allowed"
         )
     what = f"Model {str(path)!r}"
     if path.suffix != ".snn" and not (path / "manifest.json").is_file():
-        found = read_network(path, output)
+        found = read_network(path, output, timing)
         known = find_metadata(path) or {}
         return checked(_named(Model(found.graph, known, found.notes), path), what)
+    if timing is not None:
+        raise closed(path)
     bundle = load_bundle(path)
     if bundle.graph is None:
         raise ModelError(

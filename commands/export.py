@@ -1,4 +1,4 @@
-"""``snn-deploy export``: a network's rates, as a file of another format."""
+"""``snn-deploy export``: a network as a file of another format."""
 
 from __future__ import annotations
 
@@ -29,14 +29,17 @@ def export(
     name: str,
     out: Path,
 ) -> None:
-    """Write the float network, of neurons their rates, as ONNX.
+    """Write the float network as ONNX, of neurons their rates, or as NIR.
 
-    It takes and gives arrays in the layout of MODEL: onnxruntime runs it.
+    An ONNX takes and gives arrays in the layout of MODEL: onnxruntime runs it. A NIR
+    holds the equations of spiking neurons, and nothing of their timing.
     """
     from .. import model_files
 
     _, stderr = consoles()
     found = model_files.read_model(model, output, rewrites)
-    model_files.export(found, name, out)
+    notes = model_files.export(found, name, out)
+    if notes:
+        say(stderr, f"warning: {'; '.join(notes)}")
     say(stderr, f"wrote {out}")
     say(stderr, f"next: snn-deploy check {out}")

@@ -33,10 +33,6 @@ PICKLE = Unread(
     "a pickle, which may hold any code and is never unpickled",
     f"load it where it was made and export it as ONNX: {_EXPORT}, or skl2onnx.to_onnx",
 )
-NIR = Unread(
-    "a NIR graph, which is not read yet",
-    "export the network that it was made of as ONNX or as Keras' .keras",
-)
 LAVA = Unread(
     "a spiking network of Lava (.net), which is not read",
     "build its layers with ReLU in PyTorch or Keras, train that and give its ONNX or "
@@ -121,8 +117,6 @@ def _of_hdf5(path: Path) -> Unread | None:
         names = set(file)
         if "model_config" in file.attrs:
             return None
-    if "node" in names:
-        return NIR
     if "layer" in names:
         return LAVA
     return DATA if names & {"x", "x_train"} else None

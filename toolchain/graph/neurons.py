@@ -171,11 +171,12 @@ class Threshold(Neurons):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class LI(Node):
-    """Leaky integrator that is read: y = v; tau_rc · dv/dt = x − v, v = 0 at first.
+    """Leaky integrator: y = v; tau_rc · dv/dt = x − v, v = 0 at first.
 
-    v[t] = a · v[t−1] + (1 − a) · x[t], a = e^(−dt / tau_rc). A core's potentials are
-    not read, so that it stands after the last populations, where the host computes it
-    step by step. rate mode: y = x. Source: NIR's LI.
+    v[t] = a · v[t−1] + (1 − a) · x[t], a = e^(−dt / tau_rc). After the last populations
+    the host computes it step by step, since a core's potentials are not read; before
+    one it is the filter of its connections, the current of a CubaLIF. rate mode: y = x.
+    Source: NIR's LI.
     """
 
     tau_rc: float  # s

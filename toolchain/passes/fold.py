@@ -28,13 +28,13 @@ from ..graph.preparation import Rescale
 def fold(graph: Graph) -> Graph:
     """The same network without the BatchNorm that stands beside weights.
 
-    The constants of a neuron (Membrane) go into the weighted sum before it, or stay as
-    a Rescale. A BatchNorm goes into the weighted sum before it, or else into all those after it,
+    A BatchNorm goes into the weighted sum before it, or else into all those after it,
     past pooling, upsampling and flattening on its way. Into a padded or transposed
     convolution after it only where its offset is 0: the zeros around a picture are not
     normalised, so that an offset would act differently at the border. Any other stays:
     ``legalize`` makes biases of it that differ from neuron to neuron, and the host
-    computes what stands before the first population.
+    computes what stands before the first population. The constants of a neuron, a
+    Membrane, go into the weighted sum before it, or stay as a Rescale.
 
     >>> from ..graph.nodes import Dense, Input, Output
     >>> one, two = np.ones(2), np.array([4.0, 8.0])

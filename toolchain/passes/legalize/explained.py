@@ -31,7 +31,7 @@ OPERATIONS: Mapping[type[Node], tuple[str, str]] = {
     n.Lowpass: (NATIVE, "a connection's synapse"),
     n.Delay: (NATIVE, "a connection's delay"),
     n.Threshold: (REWRITTEN, "a LIF population that forgets within a step"),
-    n.LI: (UNSUPPORTED, "after the last population alone; not before one"),
+    n.LI: (REWRITTEN, "the filter of connections, before their weights"),
     n.AvgPool2D: (REWRITTEN, "part of the weights after it"),
     n.Upsample2D: (REWRITTEN, "part of the weights after it"),
     n.BatchNorm: (REWRITTEN, "part of the weights and biases beside it"),

@@ -133,8 +133,8 @@ class Rewriting:
         """The node called x of the Graph, or of the synapses moved before weights."""
         return self.before.get(x) or (self.graph[x] if x in self.graph.shapes else None)
 
-    def delayed(self, node: n.Synapse) -> Affine:
-        """What a Synapse makes of spikes, or of their weighted sum.
+    def filtered(self, node: n.Synapse | n.LI) -> Affine:
+        """What a Synapse, or an LI, makes of spikes, or of their weighted sum.
 
         A filter of the sum is one of each of its sources, before the weights. Their
         bias stays behind it: in spiking mode it acts in full from the first step on.
@@ -143,21 +143,29 @@ class Rewriting:
             UnsupportedLayer: a source has a filter already.
         """
         (source,) = node.inputs
-        if source == self.sends or isinstance(self.graph[source], n.Neurons):
+        spikes = source == self.sends or isinstance(self.graph[source], n.Neurons)
+        if spikes and isinstance(node, n.Synapse):
             name = _synapse(self.graph, node).name
             return Affine({name: None}, np.zeros(self.graph.shapes[node.name]))
         value = self.value(source)
         moved = {self.moved(node, x): m for x, m in value.maps.items()}
         return Affine(moved, value.bias)
 
-    def moved(self, node: n.Synapse, x: str) -> str:
-        """The name of a synapse of x that does what ``node`` does behind weights."""
-        known, delay, tau_syn = self.known(x), node.delay, node.tau_syn
+    def moved(self, node: n.Synapse | n.LI, x: str) -> str:
+        """The name of a synapse of x that does what ``node`` does behind weights.
+
+        An LI takes no step of its own, and so is that of the connection.
+        """
+        known, delay, tau_syn = self.known(x), 1, 0.0
+        if isinstance(node, n.LI):
+            tau_syn = node.tau_rc
+        else:
+            delay, tau_syn = node.delay, node.tau_syn
         if isinstance(known, n.Synapse):
             if tau_syn and known.tau_syn:
                 raise UnsupportedLayer.of([twice(node, known)])
-            (x,), delay = known.inputs, delay + known.delay
-            tau_syn = tau_syn or known.tau_syn
+            delay = known.delay + (0 if isinstance(node, n.LI) else delay)
+            (x,), tau_syn = known.inputs, tau_syn or known.tau_syn
         name, shape = f"{x}.{node.name}", self.shapes[x]
         made = n.Lowpass(name, (x,), tau_syn=tau_syn, delay=delay, shape=shape)
         for same in (*self.graph.nodes, *self.before.values()):
@@ -185,8 +193,8 @@ class Rewriting:
     def compute(self, node: Node) -> Affine:
         """``value`` of a node that was not asked for before."""
         zero = np.zeros(self.graph.shapes[node.name])
-        if isinstance(node, n.Synapse):
-            return self.delayed(node)
+        if isinstance(node, n.Synapse | n.LI):
+            return self.filtered(node)
         if node.name == self.sends or isinstance(node, n.Neurons):
             return Affine({node.name: None}, zero)
         if node.name in self.encoder:
@@ -282,7 +290,7 @@ def is_positive(value: Affine) -> bool:
     return bool(maps) and weights and bool((value.bias >= 0).all())
 
 
-def twice(node: n.Synapse, before: n.Synapse) -> Obstacle:
+def twice(node: n.Synapse | n.LI, before: n.Synapse) -> Obstacle:
     """That a filter is filtered again."""
     return Obstacle(
         id="two-filters",
