@@ -146,16 +146,24 @@ def sidecar_of(path: Path) -> Path | None:
     return beside if path.suffix == ".nir" and beside.exists() else None
 
 
-def restore(path: Path, sidecar: Path, out: Path) -> Program:
+def restore(path: Path, sidecar: Path, out: Path, *, asked: bool = False) -> Program:
     """Write the Program's bundle as it was before it was exported to ``path``.
 
+    ``asked``: whether something is asked of how the network in ``path`` is read.
+
     Raises:
-        ModelError: ``out`` is not the path of a .snn.
+        ModelError: ``out`` is not the path of a .snn, or something is asked.
         BundleError: the side-car is damaged, holds no Program, or that of other files;
             or the bundle cannot be written.
     """
     if out.suffix != ".snn":
         raise ModelError(f"Bundle {str(out)!r}: its name has to end in .snn")
+    if asked:
+        raise ModelError(
+            f"Model {str(path)!r}: {str(sidecar)!r} beside it holds its Program, built "
+            "already; leave out what says how the network is read, or move the side-car "
+            "away"
+        )
     bundle = load_bundle(sidecar)
     noted: Any = bundle.metadata.get(NOTED)
     title = f"Side-car {str(sidecar)!r}"

@@ -2,11 +2,11 @@
 
     python benchmarks/nir_tools.py tests/nir_tools
 
-It needs Python 3.11 with torch 2.13.0, nir 1.0.8, nirtorch 2.6, snntorch 1.0.0, norse
-1.1.0, sinabs 2.0.3 and spikingjelly 2.0.0, and not snn-deploy. Of each network it
-writes NAME.nir, by the tool's own exporter, and NAME.npz: what entered, (steps, *shape),
-channels first, and what each of its populations then sent, under the name that it has in
-the file.
+It needs Python 3.11 with torch 2.13.0, nir 1.0.8, nirtorch 2.6, snntorch 1.0.0,
+norse 1.1.0, sinabs 2.0.3 and spikingjelly 2.0.0, and not snn-deploy. Of each network
+it writes NAME.nir, by the tool's own exporter, and NAME.npz: what entered, (steps,
+*shape), channels first, and what each of its populations then sent, under the name
+that it has in the file. The order of edges in a file differs from run to run.
 """
 
 from __future__ import annotations
@@ -273,7 +273,7 @@ def of_sinabs(modules: dict[str, nn.Module], shape: tuple[int, ...]) -> Case:
 
 
 def sinabs_cases() -> dict[str, Case]:
-    """Its defaults (several spikes a step, soft reset), and one spike with a hard one."""
+    """Its defaults (several spikes a step, soft reset), and one with a hard reset."""
     once = {"spike_fn": SingleSpike, "reset_fn": MembraneReset()}
     all_steps = {"batch_size": 1}
 

@@ -32,14 +32,16 @@ def export(
     """Write the float network as ONNX, of neurons their rates, or as NIR.
 
     An ONNX takes and gives arrays in the layout of MODEL: onnxruntime runs it. A NIR
-    holds the equations of spiking neurons, and nothing of their timing.
+    holds the equations of spiking neurons, and nothing of their timing. A Program is
+    written as NIR too, with its integers and golden spikes in files beside it, of which
+    import brings it back.
     """
-    from .. import model_files
+    from ..exporting import export as written
 
     _, stderr = consoles()
-    found = model_files.read_model(model, output, rewrites)
-    notes = model_files.export(found, name, out)
-    if notes:
-        say(stderr, f"warning: {'; '.join(notes)}")
-    say(stderr, f"wrote {out}")
+    found = written(model, name, out, output=output, rewrites=rewrites)
+    if found.notes:
+        say(stderr, f"warning: {'; '.join(found.notes)}")
+    for file in found.files:
+        say(stderr, f"wrote {file}")
     say(stderr, f"next: snn-deploy check {out}")

@@ -51,9 +51,7 @@ def picture() -> Graph:
     rng = np.random.default_rng(3)
     return Graph.chain(
         n.Input("x", shape=(4, 5, 2)),
-        n.Conv2D(
-            "in", weight=rng.normal(scale=4, size=(3, 3, 2, 3)), bias=np.ones(3)
-        ),
+        n.Conv2D("in", weight=rng.normal(scale=4, size=(3, 3, 2, 3)), bias=np.ones(3)),
         n.LIF("cells", amplitude=DT, tau_ref=0.0),
         n.Output("y"),
         dt=DT,

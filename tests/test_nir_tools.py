@@ -1,4 +1,4 @@
-"""NIR files as snnTorch, Norse, Sinabs and SpikingJelly write them spike as those do."""
+"""NIR files of snnTorch, Norse, Sinabs and SpikingJelly spike as those do."""
 
 from __future__ import annotations
 

@@ -13,9 +13,8 @@ import numpy as np
 
 from ...graph.nodes import Array
 
-
 Grid = tuple[Array, float]
-"""What a node sent, (samples, steps, *shape), channels last, and the steps' length, s."""
+"""What a node sent, (samples, steps, *shape), channels last; s, length of a step."""
 
 
 def data_file(sent: Mapping[str, Mapping[str, Grid]]) -> bytes:

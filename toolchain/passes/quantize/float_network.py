@@ -127,8 +127,9 @@ class _Network:
                 shape = part.graph.shapes[part.graph.output.name]
             name = self.shaped(name, shape or member.shape, member.shape)
             if isinstance(part, SpikeEncoder):
-                often = min(part.max_rate * self.dt, 1.0) if part.coding == "rate" else 1
-                self.sends[member.name], self.worth[member.name] = name, 1 / often
+                most = part.max_rate * self.dt if part.coding == "rate" else 1.0
+                self.sends[member.name] = name
+                self.worth[member.name] = 1 / min(most, 1.0)
             else:
                 scale = np.atleast_1d(np.asarray(part.scale, np.float64))
                 scaled = Rescale(
