@@ -161,8 +161,8 @@ def restore(path: Path, sidecar: Path, out: Path, *, asked: bool = False) -> Pro
     if asked:
         raise ModelError(
             f"Model {str(path)!r}: {str(sidecar)!r} beside it holds its Program, built "
-            "already; leave out what says how the network is read, or move the side-car "
-            "away"
+            "already; leave out what says how the network is read, or move the "
+            "side-car away"
         )
     bundle = load_bundle(sidecar)
     noted: Any = bundle.metadata.get(NOTED)

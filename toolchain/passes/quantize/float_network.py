@@ -155,14 +155,8 @@ class _Network:
 
     def neurons(self, p: Population, drive: str, bias: FloatArray) -> Neurons:
         """Its neurons, behind what their constants make of j, in integer units."""
-        common = {"amplitude": self.dt, "reset": "zero"}
+        tau_rc, gain = _membrane(p, self.dt)
         threshold = np.asarray(p.threshold, np.float64) + 0.5
-        least = p.v_min / float(threshold.min()) if p.v_min else 0.0
-        leaks = p.decay_v > 0 or p.refractory > 1
-        tau_rc = -self.dt / math.log1p(-p.decay_v / ONE) if p.decay_v else 0.0
-        gain = ONE / p.decay_v if p.decay_v else 1 / self.dt
-        if leaks and not p.decay_v:
-            tau_rc, gain = FOREVER * self.dt, -1 / math.expm1(-1 / FOREVER)
         membrane = Membrane(
             f"{p.name}.membrane",
             (drive,),
@@ -172,11 +166,19 @@ class _Network:
             reset_to=np.zeros(1),
         )
         inputs = (self.add(membrane),)
-        if not leaks:
-            return IF(p.name, inputs, min_voltage=least, **common)
-        tau_ref = (p.refractory - 1) * self.dt
-        times = {"tau_rc": tau_rc, "tau_ref": tau_ref}
-        return LIF(p.name, inputs, min_voltage=least, **times, **common)
+        least = p.v_min / float(threshold.min())
+        if not tau_rc:
+            return IF(
+                p.name, inputs, amplitude=self.dt, min_voltage=least, reset="zero"
+            )
+        return LIF(
+            p.name,
+            inputs,
+            amplitude=self.dt,
+            tau_rc=tau_rc,
+            tau_ref=(p.refractory - 1) * self.dt,
+            min_voltage=least,
+        )
 
     def connect(self, p: Population, c: Connection) -> str:
         """A connection behind its synapse; the name of the node of what it brings."""
@@ -217,6 +219,15 @@ class _Network:
         whole = self.host(decoder.graph, whole)
         end = Output(decoder.graph.output.name, (whole,))
         self.add(replace(end, settle=decoder.settle, tau_syn=decoder.tau_syn))
+
+
+def _membrane(p: Population, dt: float) -> tuple[float, float]:
+    """Time constant (s; 0: an IF), and the current that adds 1 to v in a step."""
+    if p.decay_v:
+        return -dt / math.log1p(-p.decay_v / ONE), ONE / p.decay_v
+    if p.refractory > 1:
+        return FOREVER * dt, -1 / math.expm1(-1 / FOREVER)
+    return 0.0, 1 / dt
 
 
 def _linear(name: str, c: Connection, weight: FloatArray) -> tuple[Node, Shape]:
