@@ -26,7 +26,6 @@ from .toolchain.files import sha256_of
 from .toolchain.frontends.formats import written
 from .toolchain.frontends.nir.data import Grid, data_file
 from .toolchain.graph.graph import Graph
-from .toolchain.graph.nodes import Neurons
 from .toolchain.passes.quantize.float_network import float_network
 from .toolchain.program.program import Program
 
@@ -127,13 +126,13 @@ def _golden(
     if spikes is None:
         with find_target("reference").load(program) as session:
             spikes = session.run(given).spikes
-    dt, steps = program.timing.dt, program.timing.steps
-    shape = graph.input.shape
-    held = given.shape[1:] == shape
-    entering = (given[:, None], steps * dt) if held else (given, dt)
-    found = {graph.input.name: {"input": entering}}
-    for node in graph.nodes:
-        if isinstance(node, Neurons) and node.name in spikes:
+    dt, entering = program.timing.dt, graph.input
+    found = {}
+    if entering.name not in spikes:
+        held = program.timing.steps * dt
+        found[entering.name] = {"input": (given[:, None], held)}
+    for node in (entering, *graph.nodes):
+        if node.name in spikes:
             sent = spikes[node.name]
             whole = sent.reshape(*sent.shape[:2], *program[node.name].shape)
             found[node.name] = {"spikes": (whole, dt)}

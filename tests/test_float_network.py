@@ -20,7 +20,7 @@ from snn_deploy.toolchain.program.host import BiasEncoder, encode
 from snn_deploy.toolchain.program.program import Program
 
 relaxed = settings(
-    max_examples=40,
+    max_examples=25,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
@@ -74,8 +74,6 @@ def test_without_decay_it_spikes_as_the_core_does(encoder):
             program = replace(
                 program, encoder=replace(program.encoder, scale=64 * 200.0)
             )
-        elif program.encoder.coding == "events":
-            samples = samples.reshape(*samples.shape[:2], *program.inputs[0].shape)
         bare = with_constants(program, decay_u=4095, decay_v=0, v_min=0)
         assert differing(bare, samples, steps)[0] == 0
 
@@ -83,7 +81,7 @@ def test_without_decay_it_spikes_as_the_core_does(encoder):
 
 
 def test_decays_move_few_spikes():
-    """Of 40 Programs with loops and delays together; ⌊…⌋ is at most a unit a step."""
+    """Of 25 Programs with loops and delays together; ⌊…⌋ is at most a unit a step."""
     totals = np.zeros(2, int)
 
     @relaxed
@@ -93,7 +91,7 @@ def test_decays_move_few_spikes():
         totals[:] += differing(with_constants(program), samples, steps)
 
     count()
-    assert totals[1] > 10_000
+    assert totals[1] > 5_000
     assert totals[0] <= 0.01 * totals[1]
 
 

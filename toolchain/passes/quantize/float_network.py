@@ -48,11 +48,11 @@ def float_network(program: Program) -> Graph:
 
     Weights and biases are its integers, thresholds half a unit more (whole numbers pass
     both alike, and no float's last bit decides), time constants those of its decays,
-    and a spike is worth 1; encoder and decoder are as they are on the host. In spiking
-    mode it spikes as the core does, but where ⌊…⌋ moves a potential across a threshold,
-    and where a LIF's refractory period ends within a step. Unlike ``dequantize`` it
-    holds what calibration corrected, and is made of any Program, also of one that is
-    sent spikes or knows no float network.
+    and a spike is worth 1; what the host adds and reads is as it is there, and spikes
+    that it sends are the Input. In spiking mode it spikes as the core does, but where
+    ⌊…⌋ moves a potential across a threshold, and where a LIF's refractory period ends
+    within a step. Unlike ``dequantize`` it holds what calibration corrected, and is
+    made of any Program, also of one that is sent spikes or knows no float network.
 
     Of several thresholds a population's least potential is the lowest of its channels'.
     A membrane without leak is an IF; with a refractory period, a LIF that leaks in 2^20
@@ -79,9 +79,6 @@ class _Network:
         self.program, self.dt = program, program.timing.dt
         self.nodes: dict[str, Node] = {}
         self.taken = {population.name for population in program.populations}
-        self.sends: dict[str, str] = {p.name: p.name for p in program.populations}
-        """Spike input or population → the node whose output its spikes are."""
-        self.worth = dict.fromkeys(self.taken, 1.0)  # of a spike of it
         self.biased: dict[str, str] = {}  # population → node of what the host adds
 
     def add(self, node: Node) -> str:
@@ -117,25 +114,19 @@ class _Network:
         return self.add(Reshape(f"{name}.shape", (name,), shape=wanted))
 
     def encode(self) -> None:
-        """What the host does to a sample, for each member that it feeds."""
+        """What enters: spikes, or what the host adds to each population it feeds."""
         for part in parts_of(self.program.encoder):
             member = self.program[part.population]
-            if part.graph is None:
-                name, shape = self.add(Input(member.name, shape=member.shape)), None
-            else:
-                name = self.host(part.graph, None)
-                shape = part.graph.shapes[part.graph.output.name]
-            name = self.shaped(name, shape or member.shape, member.shape)
             if isinstance(part, SpikeEncoder):
-                most = part.max_rate * self.dt if part.coding == "rate" else 1.0
-                self.sends[member.name] = name
-                self.worth[member.name] = 1 / min(most, 1.0)
-            else:
-                scale = np.atleast_1d(np.asarray(part.scale, np.float64))
-                scaled = Rescale(
-                    f"{member.name}.bias", (name,), scale=scale, offset=np.zeros(1)
-                )
-                self.biased[member.name] = self.add(scaled)
+                self.add(Input(member.name, shape=member.shape))
+                continue
+            name = self.host(part.graph, None)
+            given = part.graph.shapes[part.graph.output.name]
+            name = self.shaped(name, given, member.shape)
+            scale = np.atleast_1d(np.asarray(part.scale, np.float64))
+            zero = np.zeros(1)
+            scaled = Rescale(f"{member.name}.bias", (name,), scale=scale, offset=zero)
+            self.biased[member.name] = self.add(scaled)
 
     def populate(self, p: Population) -> None:
         """A population, behind all that drives it."""
@@ -186,13 +177,13 @@ class _Network:
         source = self.program[c.source]
         synapse = Lowpass(
             f"{c.source}.to.{p.name}",
-            (self.sends[c.source],),
+            (c.source,),
             tau_syn=-self.dt / math.log(keep) if keep else 0.0,
             delay=c.delay,
             shape=source.shape,
         )
         name = self.shaped(self.add(synapse), source.shape, c.source_shape)
-        weight = c.effective_weight / ((1 - keep) * self.worth[c.source])
+        weight = c.effective_weight / (1 - keep)
         node, shape = _linear(f"{c.source}.into.{p.name}", c, weight)
         if isinstance(node, Dense) and len(c.source_shape) > 1:
             name = self.add(Flatten(f"{name}.flat", (name,)))
@@ -202,8 +193,8 @@ class _Network:
         """What the host makes of the spikes that it reads."""
         decoder, parts = self.program.decoder, []
         for name, amplitude in decoder.reads:
-            worth = decoder.gain * amplitude / (self.dt * self.worth[name])
-            given, shape = self.sends[name], self.program[name].shape
+            worth = decoder.gain * amplitude / self.dt
+            given, shape = name, self.program[name].shape
             if worth != 1:
                 scale, offset = np.full(1, worth), np.zeros(1)
                 scaled = Rescale(f"{name}.read", (given,), scale=scale, offset=offset)
