@@ -10,6 +10,7 @@ from ...graph.graph import Graph
 from ...visible import visible
 from ..contract import ALL, Format, Imported, Timing
 from ..keras.hdf5 import MAGIC as HDF5
+from .export.export import to_nir
 from .files import read_tree
 from .flow import flow_of
 from .network import Network, bridged, network_of
@@ -159,5 +160,6 @@ FORMAT = Format(
     recognises=recognises,
     read=imported,
     operations=lambda: KINDS,
+    write=to_nir,
     leaves_timing_open=True,
 )
