@@ -89,7 +89,8 @@ def _export_program(
     found = written(graph, FORMAT)
     made = {"network": found.content}
     if bundle.samples is not None:
-        made["spikes"] = data_file(_golden(bundle, program, graph, model))
+        golden = _golden(bundle, program, graph, model)
+        made["spikes"] = data_file(graph, golden)
     noted = {what: hashlib.sha256(file).hexdigest() for what, file in made.items()}
     metadata = {**bundle.metadata, NOTED: noted}
     sidecar = _beside(out, SIDECAR)
@@ -134,7 +135,7 @@ def _golden(
     for node in (entering, *graph.nodes):
         if node.name in spikes:
             sent = spikes[node.name]
-            whole = sent.reshape(*sent.shape[:2], *program[node.name].shape)
+            whole = sent.reshape(*sent.shape[:2], *graph.shapes[node.name])
             found[node.name] = {"spikes": (whole, dt)}
     return found
 

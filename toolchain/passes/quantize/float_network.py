@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
@@ -11,16 +12,17 @@ from ...errors import ModelError
 from ...graph.graph import Graph
 from ...graph.nodes import (
     IF,
+    LI,
     LIF,
     Add,
     Concat,
     Conv2D,
-    ConvTranspose2D,
+    Delay,
     Dense,
     Flatten,
     FloatArray,
     Input,
-    Lowpass,
+    Linear,
     Membrane,
     Neurons,
     Node,
@@ -30,17 +32,14 @@ from ...graph.nodes import (
 )
 from ...graph.preparation import Rescale
 from ...memory import demand_memory
-from ...program.connections import (
-    Connection,
-    ConvTransposeConnection,
-    SparseConnection,
-    WindowConnection,
-)
+from ...program.connections import Connection, ConvConnection
 from ...program.host import SpikeEncoder, parts_of
 from ...program.program import Population, Program
+from .bounds import DEEPEST
 
 ONE = 4096  # of the core's decays
 FOREVER = 2.0**20  # steps: the time constant of a membrane without leak that needs one
+NONE = -1e9  # a least potential that is as good as none
 
 
 def float_network(program: Program) -> Graph:
@@ -56,7 +55,9 @@ def float_network(program: Program) -> Graph:
 
     Of several thresholds a population's least potential is the lowest of its channels'.
     A membrane without leak is an IF; with a refractory period, a LIF that leaks in 2^20
-    steps. A population that nothing read depends on is left out.
+    steps. A connection's delay and filter are a Delay and an LI. Where all that drives
+    a picture are convolutions it is one; every other population is flat, and what leads
+    to it is a matrix. A population that nothing read depends on is left out.
 
     Raises:
         ModelError: nothing feeds a population.
@@ -80,6 +81,8 @@ class _Network:
         self.nodes: dict[str, Node] = {}
         self.taken = {population.name for population in program.populations}
         self.biased: dict[str, str] = {}  # population → node of what the host adds
+        fed = {part.population for part in parts_of(program.encoder)}
+        self.shapes = _shapes(program, fed)
 
     def add(self, node: Node) -> str:
         """Add a node, under another name where its own is taken; the name."""
@@ -94,8 +97,10 @@ class _Network:
         """Add a Graph of the host without its ends; the name of what it gives.
 
         ``given``: the node in place of its Input; None: the Input stays, one for all.
+        Summands that are nothing, in place of what comes from the core, are left out.
         """
-        names = {}
+        names: dict[str, str] = {}
+        nothing: set[str] = set()
         for node in graph.nodes:
             if isinstance(node, Input) and given is None:
                 inputs = [x for x in self.nodes.values() if isinstance(x, Input)]
@@ -103,7 +108,15 @@ class _Network:
             elif isinstance(node, Input) and given is not None:
                 names[node.name] = given
             elif not isinstance(node, Output):
-                taken = tuple(names[name] for name in node.inputs)
+                if _is_nothing(node, nothing):
+                    nothing.add(node.name)
+                parts = node.inputs
+                if isinstance(node, Add):
+                    parts = tuple(x for x in parts if x not in nothing) or parts[:1]
+                    if len(parts) == 1:
+                        names[node.name] = names[parts[0]]
+                        continue
+                taken = tuple(names[name] for name in parts)
                 names[node.name] = self.add(replace(node, inputs=taken))
         return names[graph.output.inputs[0]]
 
@@ -111,29 +124,42 @@ class _Network:
         """A node's output in another shape; the name of what gives it."""
         if given == wanted:
             return name
+        if len(wanted) == 1:
+            return self.add(Flatten(f"{name}.flat", (name,)))
         return self.add(Reshape(f"{name}.shape", (name,), shape=wanted))
 
     def encode(self) -> None:
         """What enters: spikes, or what the host adds to each population it feeds."""
         for part in parts_of(self.program.encoder):
-            member = self.program[part.population]
+            name, shape = part.population, self.shapes[part.population]
             if isinstance(part, SpikeEncoder):
-                self.add(Input(member.name, shape=member.shape))
+                self.add(Input(name, shape=shape))
                 continue
-            name = self.host(part.graph, None)
             given = part.graph.shapes[part.graph.output.name]
-            name = self.shaped(name, given, member.shape)
+            current = self.shaped(self.host(part.graph, None), given, shape)
             scale = np.atleast_1d(np.asarray(part.scale, np.float64))
-            zero = np.zeros(1)
-            scaled = Rescale(f"{member.name}.bias", (name,), scale=scale, offset=zero)
-            self.biased[member.name] = self.add(scaled)
+            title, zero = f"{name}.bias", np.zeros(1)
+            scaled: Node = Rescale(title, (current,), scale=scale, offset=zero)
+            if len(shape) == 1:  # one for each channel, and these are flat
+                scaled = replace(scaled, scale=np.resize(scale, shape))
+                if self.program.incoming(name):  # a sum is of values in one order
+                    weight = np.diag(scaled.scale)
+                    scaled = Dense(
+                        title, (current,), weight=weight, bias=np.zeros(shape)
+                    )
+            self.biased[name] = self.add(scaled)
 
     def populate(self, p: Population) -> None:
         """A population, behind all that drives it."""
-        parts = [self.biased[p.name]] if p.name in self.biased else []
-        own = p.bias * (p.name not in self.biased)
+        own = p.bias.astype(np.float64).reshape(self.shapes[p.name])
+        parts = []
+        if p.name in self.biased:
+            parts, own = [self.biased[p.name]], np.zeros_like(own)
         for connection in self.program.incoming(p.name):
-            parts.append(self.connect(p, connection))
+            bias = _channels(own)
+            if bias is not None:
+                own = np.zeros_like(own)
+            parts.append(self.connect(p, connection, bias))
         if not parts:
             raise ModelError(
                 f"Population {p.name!r}: nothing feeds it, which no float network here "
@@ -142,22 +168,23 @@ class _Network:
         drive = parts[0]
         if len(parts) > 1:
             drive = self.add(Add(f"{p.name}.sum", tuple(parts)))
-        self.nodes[p.name] = self.neurons(p, drive, own.astype(np.float64))
+        self.nodes[p.name] = self.neurons(p, drive, own)
 
     def neurons(self, p: Population, drive: str, bias: FloatArray) -> Neurons:
         """Its neurons, behind what their constants make of j, in integer units."""
         tau_rc, gain = _membrane(p, self.dt)
-        threshold = np.asarray(p.threshold, np.float64) + 0.5
+        threshold = (p.thresholds + 0.5).reshape(bias.shape)
         membrane = Membrane(
             f"{p.name}.membrane",
             (drive,),
-            resistance=np.full(1, gain),
-            rest=gain * bias.reshape(p.shape),
-            threshold=np.atleast_1d(threshold),
-            reset_to=np.zeros(1),
+            resistance=np.full(bias.shape, gain),
+            rest=gain * bias,
+            threshold=threshold,
+            reset_to=np.zeros(bias.shape),
         )
         inputs = (self.add(membrane),)
         least = p.v_min / float(threshold.min())
+        least = least if least > -DEEPEST else NONE
         if not tau_rc:
             return IF(
                 p.name, inputs, amplitude=self.dt, min_voltage=least, reset="zero"
@@ -171,36 +198,47 @@ class _Network:
             min_voltage=least,
         )
 
-    def connect(self, p: Population, c: Connection) -> str:
-        """A connection behind its synapse; the name of the node of what it brings."""
-        keep = (4095 - p.decay_u) / ONE
-        source = self.program[c.source]
-        synapse = Lowpass(
-            f"{c.source}.to.{p.name}",
-            (c.source,),
-            tau_syn=-self.dt / math.log(keep) if keep else 0.0,
-            delay=c.delay,
-            shape=source.shape,
-        )
-        name = self.shaped(self.add(synapse), source.shape, c.source_shape)
+    def connect(self, p: Population, c: Connection, bias: FloatArray | None) -> str:
+        """A connection behind its delay and filter; the name of what it brings."""
+        keep, shape = (4095 - p.decay_u) / ONE, self.shapes[c.source]
+        title = f"{c.source}.to.{p.name}"
+        name = self.add(Delay(title, (c.source,), delay=c.delay, shape=shape))
+        if keep:
+            tau_syn = -self.dt / math.log(keep)
+            name = self.add(LI(f"{title}.filter", (name,), tau_rc=tau_syn))
+        title = f"{c.source}.into.{p.name}"
         weight = c.effective_weight / (1 - keep)
-        node, shape = _linear(f"{c.source}.into.{p.name}", c, weight)
-        if isinstance(node, Dense) and len(c.source_shape) > 1:
-            name = self.add(Flatten(f"{name}.flat", (name,)))
-        return self.shaped(self.add(replace(node, inputs=(name,))), shape, p.shape)
+        node: Node
+        if len(self.shapes[p.name]) == 3 and isinstance(c, ConvConnection):
+            node = Conv2D(
+                title,
+                (name,),
+                weight=weight,
+                bias=np.zeros(weight.shape[-1]) if bias is None else bias,
+                stride=c.stride,
+                padding=c.padding,
+                groups=c.groups,
+                dilation=c.dilation,
+            )
+        else:
+            whole = _matrix(c) / (1 - keep)
+            bias = np.zeros(p.size) if bias is None else bias
+            name = self.shaped(name, shape, (math.prod(shape),))
+            node = Dense(title, (name,), weight=whole, bias=bias)
+        return self.add(node)
 
     def decode(self) -> None:
         """What the host makes of the spikes that it reads."""
         decoder, parts = self.program.decoder, []
         for name, amplitude in decoder.reads:
             worth = decoder.gain * amplitude / self.dt
-            given, shape = name, self.program[name].shape
+            given, shape = name, self.shapes[name]
             if worth != 1:
                 scale, offset = np.full(1, worth), np.zeros(1)
                 scaled = Rescale(f"{name}.read", (given,), scale=scale, offset=offset)
                 given = self.add(scaled)
-            if decoder.others and len(shape) > 1:
-                given = self.add(Flatten(f"{given}.flat", (given,)))
+            if decoder.others:
+                given = self.shaped(given, shape, (math.prod(shape),))
             parts.append(given)
         whole = parts[0]
         if decoder.others:
@@ -212,6 +250,56 @@ class _Network:
         self.add(replace(end, settle=decoder.settle, tau_syn=decoder.tau_syn))
 
 
+def _is_nothing(node: Node, nothing: Collection[str]) -> bool:
+    """Whether a node of the host gives 0 whatever the sample is."""
+    if isinstance(node, Linear):
+        return not node.weight.any() and not node.bias.any()
+    known = isinstance(node, Flatten | Reshape | Add)
+    return known and all(name in nothing for name in node.inputs)
+
+
+def _shapes(program: Program, fed: Collection[str]) -> dict[str, Shape]:
+    """Member → its shape: that of a picture, or flat."""
+    pictures = {m.name for m in program.members if len(m.shape) == 3}
+    while True:
+        others = {
+            p.name
+            for p in program.populations
+            if p.name in pictures and not _is_picture(program, p, pictures, fed)
+        }
+        if not others:
+            break
+        pictures -= others
+    return {
+        m.name: m.shape if m.name in pictures else (m.size,) for m in program.members
+    }
+
+
+def _is_picture(
+    program: Program, p: Population, pictures: Collection[str], fed: Collection[str]
+) -> bool:
+    """Whether nothing but convolutions of pictures drives a population."""
+    even = _channels(p.bias.reshape(p.shape)) is not None
+    if p.name not in fed and not p.decay_v and not even:  # an IF has no rest
+        return False
+    return all(
+        isinstance(c, ConvConnection)
+        and (c.source in pictures and c.target_shape == p.shape)
+        and c.source_shape == program[c.source].shape
+        and all(
+            min(pads) >= 0 and (pads[1] - pads[0]) % dilation == 0
+            for pads, dilation in zip(c.padding, c.dilation)
+        )
+        for c in program.incoming(p.name)
+    )
+
+
+def _channels(bias: FloatArray) -> FloatArray | None:
+    """A bias as weights hold it: flat, or of each channel; None where these differ."""
+    rows = bias.reshape(-1, bias.shape[-1])
+    return rows[0] if (rows == rows[0]).all() else None
+
+
 def _membrane(p: Population, dt: float) -> tuple[float, float]:
     """Time constant (s; 0: an IF), and the current that adds 1 to v in a step."""
     if p.decay_v:
@@ -221,30 +309,15 @@ def _membrane(p: Population, dt: float) -> tuple[float, float]:
     return 0.0, 1 / dt
 
 
-def _linear(name: str, c: Connection, weight: FloatArray) -> tuple[Node, Shape]:
-    """A connection's weights as a node, and the shape of what it gives."""
-    if isinstance(c, WindowConnection):
-        back = isinstance(c, ConvTransposeConnection)
-        node = (ConvTranspose2D if back else Conv2D)(
-            name,
-            weight=weight,
-            bias=np.zeros(weight.shape[-1]),
-            stride=c.stride,
-            padding=c.padding,
-            groups=c.groups,
-            dilation=c.dilation,
-        )
-        return node, c.target_shape
-    if isinstance(c, SparseConnection):
-        ends = (math.prod(c.source_shape), math.prod(c.target_shape))
-        demand_memory(
-            f"Connection {c.source!r} → {c.target!r} as a matrix {ends}",
-            8 * math.prod(ends),
-            "deploy a smaller network",
-        )
-        whole = np.zeros(ends)
-        whole[c.sender, c.receiver] = weight
-        weight = whole
-    return Dense(name, weight=weight, bias=np.zeros(weight.shape[1])), (
-        math.prod(c.target_shape),
+def _matrix(c: Connection) -> FloatArray:
+    """What a spike of each source adds to q of each target."""
+    ends = (math.prod(c.source_shape), math.prod(c.target_shape))
+    demand_memory(
+        f"Connection {c.source!r} → {c.target!r} as a matrix {ends}",
+        8 * math.prod(ends),
+        "deploy a smaller network",
     )
+    whole = np.zeros(ends)
+    source, target, weight = replace(c, weight=c.effective_weight).synapses()
+    np.add.at(whole, (source, target), weight)
+    return whole
