@@ -168,18 +168,16 @@ def _current(reading: Reading, node: NirNode, x: str, form: Form) -> str:
     )
 
 
-def _filtered(reading: Reading, node: NirNode, tau_syn: float, form: Form) -> str:
-    """The current I of a CubaLIF or CubaLI: τ_syn · dI/dt = w_in · S − I."""
+def _weighted(reading: Reading, node: NirNode, form: Form) -> str:
+    """What a node takes: of a CubaLIF or CubaLI w_in · S."""
     x = reading.source(node)
-    if "w_in" in node:
-        scale = constant(node, "w_in", form)
-        if not (scale == 1).all():
-            name = reading.free(f"{node.name}.w_in")
-            whole = np.broadcast_to(scale, form.held).copy()
-            scale = scale.reshape(1) if scale.size == 1 else whole
-            x = reading.add(Rescale(name, (x,), scale=scale, offset=np.zeros(1)))
-    name = reading.free(f"{node.name}.synapse")
-    return reading.add(n.LI(name, (x,), tau_rc=tau_syn))
+    scale = constant(node, "w_in", form) if "w_in" in node else np.ones(())
+    if node.kind not in FILTERED or (scale == 1).all():
+        return x
+    whole = np.broadcast_to(scale, form.held).copy()
+    scale = scale.reshape(1) if scale.size == 1 else whole
+    name = reading.free(f"{node.name}.w_in")
+    return reading.add(Rescale(name, (x,), scale=scale, offset=np.zeros(1)))
 
 
 def _taus(node: NirNode, form: Form, timing: Timing) -> FloatArray:
@@ -216,17 +214,15 @@ def _put_stateful(reading: Reading, node: NirNode, form: Form) -> None:
     make = _maker(reading, node)
     if len(kinds) > 1:
         _refuse_many(node, form, kinds)
-    currents: dict[float, str] = {}
-    for row in kinds:
-        key = float(row[-1]) if node.kind in FILTERED else 0.0
-        if key not in currents:
-            filters = node.kind in FILTERED
-            x = _filtered(reading, node, key, form) if filters else None
-            x = reading.source(node) if x is None else x
-            currents[key] = _current(reading, node, x, form)
-    sources = [
-        currents[float(row[-1]) if node.kind in FILTERED else 0.0] for row in kinds
-    ]
+    x, currents = _weighted(reading, node, form), dict[float, str]()
+    filters = node.kind in FILTERED
+    for tau_syn in {float(row[-1]) if filters else 0.0: None for row in kinds}:
+        end = x
+        if filters:
+            name = reading.free(f"{node.name}.synapse")
+            end = reading.add(n.LI(name, (x,), tau_rc=tau_syn))
+        currents[tau_syn] = _current(reading, node, end, form)
+    sources = [currents[float(row[-1]) if filters else 0.0] for row in kinds]
     if len(kinds) == 1:
         reading.add(make(node.name, sources[0], kinds[0]))
         return
@@ -237,9 +233,8 @@ def _put_stateful(reading: Reading, node: NirNode, form: Form) -> None:
         weight = np.eye(form.size)[:, chosen]
         bias = np.zeros(len(chosen))
         x = reading.add(n.Dense(part, (sources[number],), weight=weight, bias=bias))
-        parts.append(
-            reading.add(make(reading.free(f"{node.name}.{number + 1}"), x, row))
-        )
+        name = reading.free(f"{node.name}.{number + 1}")
+        parts.append(reading.add(make(name, x, row)))
         places.append(chosen)
     order = np.concatenate(places)
     joined = reading.add(n.Concat(reading.free(f"{node.name}.joined"), tuple(parts)))

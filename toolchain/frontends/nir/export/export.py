@@ -6,24 +6,26 @@ not written; what NIR has no word for is said once.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from ....errors import ModelError, UnsupportedLayer
+from ....errors import UnsupportedLayer
 from ....graph import nodes as n
 from ....graph.graph import Graph
-from ....graph.nodes import Array, FloatArray, Node
+from ....graph.nodes import FloatArray, Node
 from ....graph.preparation import Rescale
+from ....graph.rearranging import Permute
 from ...contract import Written
-from ..form import Form, first
-from .laying import MATRICES, Laid, Unlaid, is_matrix, laid_out
-from .matrices import matrix_of
-from .parts import Parts, parts_of
-from .unsaid import DT, unsaid
-from .writing import node_name, written
+from ..form import Form
+from .laying import MATRICES, Unlaid, is_matrix, laid_out
+from .matrices import in_order, matrix_of, unit_rows
+from .splits import TIMES, Split, splits_of
+from .unsaid import unsaid
+from .writer import Writer
+from .writing import written
 
 MOST_DIAGONAL = 4096  # neurons whose scale and offset are a matrix
 
@@ -38,121 +40,23 @@ def to_nir(graph: Graph) -> Written:
         ModelError: the Graph is not in order.
     """
     graph.check()
-    laid, obstacles = laid_out(graph)
+    splits = splits_of(graph)
+    like = {name: split.parts[0].source for name, split in splits.items()}
+    laid, obstacles = laid_out(graph, like)
     if obstacles:
         raise UnsupportedLayer.of(obstacles)
-    writer = Writer(graph, laid)
+    writer = Writer(graph, laid, splits)
     for node in graph.nodes:
         try:
-            writer.add(node)
+            if node.name not in writer.absorbed:
+                kind = next(kind for kind in WRITING if isinstance(node, kind))
+                WRITING[kind](writer, node)
         except Unlaid as error:
             obstacles.append(error.of(node))
     if obstacles:
         raise UnsupportedLayer.of(obstacles)
     content = written(writer.nodes, writer.edges())
     return Written(content=content, notes=unsaid(graph, laid))
-
-
-class Writer:
-    """Nodes of NIR as they grow."""
-
-    def __init__(self, graph: Graph, laid: Mapping[str, Laid]) -> None:
-        self.graph, self.laid = graph, laid
-        self.dt = graph.dt or DT
-        self.parts: dict[str, Parts] = parts_of(graph)
-        self.absorbed = {
-            name for parts in self.parts.values() for name in parts.absorbed
-        }
-        self.nodes: dict[str, dict[str, Any]] = {}
-        self.ends: dict[str, list[str]] = {}  # node here → NIR's, whose sum it is
-        self.takes: list[tuple[str, str]] = []  # node here, and one of NIR's behind it
-        self.links: list[tuple[str, str]] = []  # nodes of NIR
-
-    def add(self, node: Node) -> None:
-        """What a node is in NIR."""
-        if node.name not in self.absorbed:
-            kind = next(kind for kind in WRITING if isinstance(node, kind))
-            WRITING[kind](self, node)
-
-    def put(self, node: Node, kind: str, source: str | None, **fields: Any) -> None:
-        """The node of NIR that a node is, of its name; another one adds to it."""
-        name = self.free(node.name)
-        self.nodes[name] = {"type": kind, **fields}
-        self.ends.setdefault(node.name, []).append(name)
-        if source is not None:
-            self.takes.append((source, name))
-
-    def behind(self, node: Node, suffix: str, kind: str, **fields: Any) -> None:
-        """A node of NIR behind those that a node is by now."""
-        name = self.free(f"{node.name}.{suffix}")
-        self.nodes[name] = {"type": kind, **fields}
-        self.links += [(end, name) for end in self.ends[node.name]]
-        self.ends[node.name] = [name]
-
-    def free(self, wanted: str) -> str:
-        """A name that no node of NIR has yet, and that is one of HDF5's."""
-        wanted = node_name(wanted)
-        name, count = wanted, 1
-        while name in self.nodes:
-            count += 1
-            name = f"{wanted}.{count}"
-        return name
-
-    def edges(self) -> list[tuple[str, str]]:
-        """All edges, where the nodes are written.
-
-        Raises:
-            ModelError: a node is added to itself, which no edge says.
-        """
-        found = self.links + [
-            (end, name) for source, name in self.takes for end in self.sum(source)
-        ]
-        if len({*found}) < len(found):
-            twice = next(edge for edge in found if found.count(edge) > 1)
-            raise ModelError(
-                f"NIR: {twice[1]!r} takes {twice[0]!r} twice, and a NIR graph has an "
-                "edge once; put a scale of 2 there"
-            )
-        return found
-
-    def sum(self, name: str) -> list[str]:
-        """The nodes of NIR whose sum a node here is."""
-        found: list[str] = []
-        waiting, seen = [name], set[str]()
-        while waiting:
-            node = self.graph[waiting.pop()]
-            if node.name in self.ends:
-                found += self.ends[node.name]
-            elif node.name not in seen or not isinstance(node, n.Delayed):
-                seen.add(node.name)
-                waiting += node.inputs
-        return found
-
-    def shape(self, node: Node) -> tuple[int, ...]:
-        """Of a node's value in NIR."""
-        return self.laid[node.name].form.shape
-
-    def turned(self, node: Node, values: FloatArray) -> Array:
-        """Values of a node as NIR has them: one, or broadcast to its shape."""
-        form = self.laid[node.name].form
-        if values.size == 1 and (values.ndim == 0 or len(form.shape) == 1):
-            return values.reshape(values.shape[:1])
-        if len(form.shape) > 1:
-            if values.ndim == 1:
-                values = values.reshape((1, 1, -1))
-            turned = first(values)
-            return turned[:, 0] if len(form.shape) == 2 else turned
-        flat = np.broadcast_to(values, self.graph.shapes[node.name]).ravel()
-        order = form.order
-        if order is None:
-            return flat
-        placed = np.empty_like(flat)
-        placed[order] = flat
-        return placed
-
-    def whole(self, node: Node, values: FloatArray) -> Array:
-        """The same, all of them."""
-        return np.broadcast_to(self.turned(node, values), self.shape(node)).copy()
 
 
 def _put_input(w: Writer, node: n.Input) -> None:
@@ -168,14 +72,19 @@ def _put_nothing(w: Writer, node: Node) -> None:
 
 
 def _put_dense(w: Writer, node: n.Dense) -> None:
+    if node.name in w.splits:
+        _put_split(w, node, w.splits[node.name])
+        return
     (source,) = node.inputs
-    weight, order = node.weight.T, w.laid[source].form.order
-    if order is not None:
-        placed = np.empty_like(weight)
-        placed[:, order] = weight
-        weight = placed
-    if node.bias.any():
-        w.put(node, "Affine", source, weight=weight, bias=node.bias)
+    weight = in_order(node.weight.T, w.laid[source].form)
+    _put_affine(w, node, source, weight, node.bias)
+
+
+def _put_affine(
+    w: Writer, node: Node, source: str | None, weight: FloatArray, bias: FloatArray
+) -> None:
+    if bias.any():
+        w.put(node, "Affine", source, weight=weight, bias=bias)
     else:
         w.put(node, "Linear", source, weight=weight)
 
@@ -241,27 +150,27 @@ def _put_mean(w: Writer, node: n.AvgPool2D) -> None:
 def _put_window(w: Writer, node: Node) -> None:
     """A window where NIR has it, or the matrix that it is."""
     (source,) = node.inputs
-    if not is_matrix(node, w.laid[source].form):
-        _put_conv(w, node) if isinstance(node, n.Conv2D) else _put_mean(w, node)  # type: ignore[arg-type]
-        return
-    shape = w.graph.shapes[source]
-    weight, bias = matrix_of(node, shape)
-    form, flat = w.laid[source].form, f"{node.name}.flat"
+    if is_matrix(node, w.laid[source].form):
+        _put_matrix(w, node, source, *matrix_of(node, w.graph.shapes[source]))
+    elif isinstance(node, n.Conv2D):
+        _put_conv(w, node)
+    elif isinstance(node, n.AvgPool2D):
+        _put_mean(w, node)
+
+
+def _put_matrix(
+    w: Writer, node: Node, source: str, weight: FloatArray, bias: FloatArray
+) -> None:
+    """Weight (outputs, inputs) of values in our order, flattened where they are not."""
+    form = w.laid[source].form
     if len(form.shape) > 1:
-        order = Form((form.size,), form.shape).order
-        w.put(replace(node, name=flat), "Flatten", source, **_flattening(form))
-    else:
-        order = form.order
-    if order is not None:
-        placed = np.empty_like(weight)
-        placed[:, order] = weight
-        weight = placed
-    w.put(node, "Affine", None, weight=weight, bias=bias)
-    ends = w.ends[flat] if flat in w.ends else None
-    if ends is None:
-        w.takes.append((source, w.ends[node.name][0]))
-    else:
-        w.links += [(end, w.ends[node.name][0]) for end in ends]
+        w.put(node, "Flatten", source, **_flattening(form))
+        flat = w.ends[node.name].pop()
+        form = Form((form.size,), form.shape)
+        _put_affine(w, node, None, in_order(weight, form), bias)
+        w.links.append((flat, w.ends[node.name][-1]))
+        return
+    _put_affine(w, node, source, in_order(weight, form), bias)
 
 
 def _flattening(form: Form, start: int = 0) -> dict[str, Any]:
@@ -304,25 +213,31 @@ def _put_flat(w: Writer, node: n.Flatten | n.Reshape) -> None:
 
 def _put_joined(w: Writer, node: n.Concat) -> None:
     """A matrix of 0 and 1 for each part; what they give is added."""
-    total, start = w.shape(node)[0], 0
+    shape, stop = w.graph.shapes[node.name], 0
     for source in node.inputs:
-        shape = w.shape(w.graph[source])
-        weight = np.eye(total)[:, start : start + shape[0]]
-        start += shape[0]
-        if len(shape) == 1:
-            w.put(node, "Linear", source, weight=weight)
-        else:
-            two = np.ones(2, dtype=int)
-            w.put(
-                *(node, "Conv2d", source),
-                input_shape=np.array(shape[1:]),
-                weight=weight[:, :, None, None],
-                bias=np.zeros(total),
-                stride=two,
-                padding=0 * two,
-                dilation=two,
-                groups=1,
-            )
+        start, stop = stop, stop + w.graph.shapes[source][-1]
+        if len(w.shape(node)) == 1:
+            places = np.arange(math.prod(shape)).reshape(shape)[..., start:stop]
+            weight = unit_rows(math.prod(shape), places.ravel())
+            _put_matrix(w, node, source, weight, np.zeros(1))
+            continue
+        two = np.ones(2, dtype=int)
+        w.put(
+            *(node, "Conv2d", source),
+            input_shape=np.array(w.shape(node)[1:]),
+            weight=np.eye(shape[-1])[:, start:stop, None, None],
+            bias=np.zeros(shape[-1]),
+            stride=two,
+            padding=0 * two,
+            dilation=two,
+            groups=1,
+        )
+
+
+def _put_permuted(w: Writer, node: Permute) -> None:
+    if not w.laid[node.name].raw:
+        (source,) = node.inputs
+        _put_matrix(w, node, source, *matrix_of(node, w.graph.shapes[source]))
 
 
 def _put_delayed(w: Writer, node: n.Synapse) -> None:
@@ -348,8 +263,23 @@ def _put_stateful(w: Writer, node: n.Neurons | n.LI) -> None:
         node, lambda values: w.turned(node, values), w.shape(node)
     )
     w.put(node, kind, parts.source, **fields)
-    if isinstance(node, n.Neurons) and node.amplitude != w.dt:
-        scale = np.full(w.shape(node), node.amplitude / w.dt)
+    _put_worth(w, node, node)
+
+
+def _put_split(w: Writer, node: n.Dense, split: Split) -> None:
+    """One population, each neuron with time constants of its own."""
+    parts, shape = split.parts[0], w.shape(node)
+    kind, fields = parts.fields(split.nodes[0], lambda x: w.whole(node, x), shape)
+    for name in fields.keys() & TIMES.keys():
+        fields[name] = w.turned(node, split.constants(name))
+    w.put(node, kind, parts.source, **fields)
+    _put_worth(w, node, split.nodes[0])
+
+
+def _put_worth(w: Writer, node: Node, sends: Node) -> None:
+    """What a spike is worth, in its step, where it is not 1."""
+    if isinstance(sends, n.Neurons) and sends.amplitude != w.dt:
+        scale = np.full(w.shape(node), sends.amplitude / w.dt)
         w.behind(node, "worth", "Scale", scale=scale)
 
 
@@ -364,6 +294,7 @@ WRITING: Mapping[type[Node], Callable[..., None]] = {
     n.Flatten: _put_flat,
     n.Reshape: _put_flat,
     n.Concat: _put_joined,
+    Permute: _put_permuted,
     n.Delayed: _put_delayed,
     n.Neurons: _put_stateful,
     n.LI: _put_stateful,

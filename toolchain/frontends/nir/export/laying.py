@@ -45,10 +45,16 @@ class Unlaid(Exception):
         )
 
 
-def laid_out(graph: Graph) -> tuple[dict[str, Laid], list[Obstacle]]:
+def laid_out(
+    graph: Graph, like: Mapping[str, str]
+) -> tuple[dict[str, Laid], list[Obstacle]]:
     """Node → how it is laid out, and all nodes that NIR has no equivalent of.
 
     Around loops too: of a node's inputs the first that is known says it.
+
+    Args:
+        graph: any Graph.
+        like: node → an earlier one that it is laid out as.
     """
     found: dict[str, Laid] = {}
     obstacles: list[Obstacle] = []
@@ -60,6 +66,9 @@ def laid_out(graph: Graph) -> tuple[dict[str, Laid], list[Obstacle]]:
             ready = len(known) == len(node.inputs) or known and isinstance(node, n.Add)
             if not ready:
                 left.append(node)
+                continue
+            if node.name in like:
+                found[node.name] = found[like[node.name]]
                 continue
             try:
                 found[node.name] = _laid(graph, node, known)
@@ -120,24 +129,24 @@ def _turned(graph: Graph, node: ChannelsLast, inputs: list[Laid]) -> Laid:
 
 
 def _permuted(graph: Graph, node: Permute, inputs: list[Laid]) -> Laid:
-    form = inputs[0].form
-    kept = len(form.shape) > 1 or form.image is not None
-    if node.axes != FIRST or inputs[0].raw or not kept:
-        raise Unlaid("NIR permutes no axes", "use the layer before in another order")
-    return replace(inputs[0], raw=True)
+    form, raw = inputs[0].form, inputs[0].raw
+    known = len(form.shape) > 1 or form.image is not None
+    if node.axes == FIRST and known and not raw:
+        return replace(inputs[0], raw=True)
+    return Laid(Form((math.prod(_same(graph, node, inputs).form.shape),)))
 
 
 def _reshaped(graph: Graph, node: n.Reshape, inputs: list[Laid]) -> Laid:
     form, raw = inputs[0].form, inputs[0].raw
-    if len(node.shape) == 1:
-        return _flat(graph, node, inputs)
-    if len(form.shape) == 1 or raw and len(node.shape) == 2 or node.shape == form.held:
-        return inputs[0]
-    if not raw and len(form.shape) == 3:
-        channels, rows, columns = form.shape
-        if node.shape == (1, rows * columns, channels):
-            return Laid(Form((channels, rows * columns)))
-    raise Unlaid("NIR makes no other shape of a value", "flatten it, or leave it")
+    if len(node.shape) > 1:
+        plain = raw and len(node.shape) == 2 == len(form.shape)
+        if len(form.shape) == 1 or plain or node.shape == form.held:
+            return inputs[0]
+        if not raw and len(form.shape) == 3:
+            channels, rows, columns = form.shape
+            if node.shape == (1, rows * columns, channels):
+                return Laid(Form((channels, rows * columns)))
+    return _flat(graph, node, inputs)
 
 
 def _flat(graph: Graph, node: Node, inputs: list[Laid]) -> Laid:
@@ -182,14 +191,10 @@ def is_matrix(node: Node, form: Form) -> bool:
 
 
 def _joined(graph: Graph, node: Node, inputs: list[Laid]) -> Laid:
-    shapes = [graph.shapes[name] for name in node.inputs]
-    flat = {len(laid.form.shape) for laid in inputs} == {1}
-    if any(laid.raw or laid.form.image for laid in inputs) or flat != (
-        {len(shape) for shape in shapes} == {1}
-    ):
-        raise Unlaid("it joins flattened pictures", "put weights before it")
     shape = graph.shapes[node.name]
-    return Laid(Form(shape) if flat else _natural(shape))
+    if all(len(_same(graph, node, [x]).form.shape) == 3 for x in inputs):
+        return Laid(_natural(shape))
+    return Laid(Form((math.prod(shape),)))
 
 
 def _read(graph: Graph, node: Node, inputs: list[Laid]) -> Laid:

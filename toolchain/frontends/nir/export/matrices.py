@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from ....graph.nodes import FloatArray, Linear, Node, Shape
+from ....graph.nodes import Array, FloatArray, Linear, Node, Shape
 from ....graph.operations import apply
+from ..form import Form
 from .laying import Unlaid
 
 MOST = 4_000_000  # numbers of a matrix
@@ -37,3 +38,30 @@ def matrix_of(node: Node, shape: Shape) -> tuple[FloatArray, FloatArray]:
         y = apply(node, unit.reshape(-1, *shape))
         columns.append(y.reshape(len(y), -1))
     return np.concatenate(columns).T, bias
+
+
+def unit_rows(outputs: int, places: Array) -> FloatArray:
+    """(outputs, inputs): input i is the output at places[i].
+
+    Raises:
+        Unlaid: it has more than MOST numbers.
+    """
+    if outputs * len(places) > MOST:
+        raise Unlaid(
+            f"as a matrix it has {outputs * len(places)} numbers, where {MOST} are "
+            "allowed",
+            "put weights before it",
+        )
+    weight = np.zeros((outputs, len(places)))
+    weight[places, np.arange(len(places))] = 1
+    return weight
+
+
+def in_order(weight: FloatArray, form: Form) -> FloatArray:
+    """The columns of a matrix in the order in which NIR has its inputs."""
+    order = form.order
+    if order is None:
+        return weight
+    placed = np.empty_like(weight)
+    placed[:, order] = weight
+    return placed

@@ -101,7 +101,7 @@ def _before(graph: Graph, node: Node) -> Parts:
     if isinstance(node, FILTERS) and isinstance(found, n.LI):
         synapse, source = found, found.inputs[0]
         found = _own(graph, source)
-        if isinstance(found, Rescale) and not found.offset.any():
+        if isinstance(found, Rescale) and found.name == f"{node.name}.w_in":
             w_in, source = found, found.inputs[0]
     return Parts(source=source, membrane=membrane, synapse=synapse, w_in=w_in)
 
