@@ -14,6 +14,7 @@ import numpy as np
 from ...graph.graph import Graph
 from ...graph.nodes import Array
 from .export.laying import Laid, laid_out
+from .export.splits import splits_of
 from .export.writing import node_name
 
 Grid = tuple[Array, float]
@@ -28,7 +29,8 @@ def data_file(graph: Graph, sent: Mapping[str, Mapping[str, Grid]]) -> bytes:
     """
     import h5py
 
-    laid, _ = laid_out(graph)
+    like = {name: split.parts[0].source for name, split in splits_of(graph).items()}
+    laid, _ = laid_out(graph, like)
     file = io.BytesIO()
     with h5py.File(file, "w") as root:
         root.attrs["__type__"] = "NIRGraphData"
