@@ -26,6 +26,7 @@ from snn_deploy.toolchain.graph.graph import Graph
 from snn_deploy.toolchain.graph.interpret import interpret
 from snn_deploy.toolchain.passes.legalize.legalize import legalize
 from snn_deploy.toolchain.passes.quantize.quantize import quantize
+from snn_deploy.toolchain.program.host import spike_encoder
 
 STEPS = 30
 LOOP = example(min_voltage=-1e9)  # NIR has no least potential
@@ -127,6 +128,31 @@ def test_golden_spikes_are_those_of_the_core_in_nirs_own_form(graph, tmp_path):
     np.testing.assert_array_equal(
         given.data.ravel(), np.moveaxis(bundle.samples, -1, 1).ravel()
     )
+
+
+def test_spikes_that_enter_are_golden_too(tmp_path):
+    nir = pytest.importorskip("nir", reason="nir is not installed")
+    rng = np.random.default_rng(5)
+    x = (rng.random((2, STEPS, 4)) < 0.4).astype(float)
+    graph = Graph.chain(
+        n.Input("x", shape=(4,)),
+        n.Delay("on"),
+        n.Dense("in", weight=rng.normal(scale=9, size=(4, 3)), bias=np.zeros(3)),
+        n.LIF("cells", amplitude=DT, tau_ref=0.0),
+        n.Output("y"),
+        dt=DT,
+    )
+    legal, encoder = (
+        legalize(graph, input_spikes=True),
+        spike_encoder("events", "x", DT),
+    )
+    program = quantize(legal, x, steps=STEPS, dt=DT, encoder=encoder)
+    save_bundle(tmp_path / "program.snn", Bundle(program=program, samples=x))
+    export(tmp_path / "program.snn", "nir", tmp_path / "x.nir")
+    held = nir.read_data(tmp_path / f"x{SPIKES}")
+    held.check_nodes(nir.read(tmp_path / "x.nir"))
+    np.testing.assert_array_equal(held.nodes["x"].observables["spikes"].data, x != 0)
+    assert held.nodes["cells"].observables["spikes"].data.any()
 
 
 def test_the_network_alone_spikes_as_the_program(exported):

@@ -33,9 +33,10 @@ from ...graph.nodes import (
 from ...graph.preparation import Rescale
 from ...memory import demand_memory
 from ...program.connections import Connection, ConvConnection
-from ...program.host import SpikeEncoder, parts_of
+from ...program.host import BiasEncoder, SpikeEncoder, parts_of
 from ...program.program import Population, Program
 from .bounds import DEEPEST
+from .pictures import bias_of_channels, shapes_of
 
 ONE = 4096  # of the core's decays
 FOREVER = 2.0**20  # steps: the time constant of a membrane without leak that needs one
@@ -81,8 +82,7 @@ class _Network:
         self.nodes: dict[str, Node] = {}
         self.taken = {population.name for population in program.populations}
         self.biased: dict[str, str] = {}  # population → node of what the host adds
-        fed = {part.population for part in parts_of(program.encoder)}
-        self.shapes = _shapes(program, fed)
+        self.shapes = shapes_of(program)
 
     def add(self, node: Node) -> str:
         """Add a node, under another name where its own is taken; the name."""
@@ -137,17 +137,20 @@ class _Network:
                 continue
             given = part.graph.shapes[part.graph.output.name]
             current = self.shaped(self.host(part.graph, None), given, shape)
-            scale = np.atleast_1d(np.asarray(part.scale, np.float64))
-            title, zero = f"{name}.bias", np.zeros(1)
-            scaled: Node = Rescale(title, (current,), scale=scale, offset=zero)
-            if len(shape) == 1:  # one for each channel, and these are flat
-                scaled = replace(scaled, scale=np.resize(scale, shape))
-                if self.program.incoming(name):  # a sum is of values in one order
-                    weight = np.diag(scaled.scale)
-                    scaled = Dense(
-                        title, (current,), weight=weight, bias=np.zeros(shape)
-                    )
-            self.biased[name] = self.add(scaled)
+            self.biased[name] = self.add(self.scaled(part, current))
+
+    def scaled(self, part: BiasEncoder, current: str) -> Node:
+        """A current of the host, in integer units."""
+        name, shape = part.population, self.shapes[part.population]
+        scale = np.atleast_1d(np.asarray(part.scale, np.float64))
+        if len(shape) == 1:  # one for each channel, and these are flat
+            scale = np.resize(scale, shape)
+            if self.program.incoming(name):  # a sum is of values in one order
+                zero = np.zeros(shape)
+                return Dense(
+                    f"{name}.bias", (current,), weight=np.diag(scale), bias=zero
+                )
+        return Rescale(f"{name}.bias", (current,), scale=scale, offset=np.zeros(1))
 
     def populate(self, p: Population) -> None:
         """A population, behind all that drives it."""
@@ -156,7 +159,7 @@ class _Network:
         if p.name in self.biased:
             parts, own = [self.biased[p.name]], np.zeros_like(own)
         for connection in self.program.incoming(p.name):
-            bias = _channels(own)
+            bias = bias_of_channels(own)
             if bias is not None:
                 own = np.zeros_like(own)
             parts.append(self.connect(p, connection, bias))
@@ -256,48 +259,6 @@ def _is_nothing(node: Node, nothing: Collection[str]) -> bool:
         return not node.weight.any() and not node.bias.any()
     known = isinstance(node, Flatten | Reshape | Add)
     return known and all(name in nothing for name in node.inputs)
-
-
-def _shapes(program: Program, fed: Collection[str]) -> dict[str, Shape]:
-    """Member → its shape: that of a picture, or flat."""
-    pictures = {m.name for m in program.members if len(m.shape) == 3}
-    while True:
-        others = {
-            p.name
-            for p in program.populations
-            if p.name in pictures and not _is_picture(program, p, pictures, fed)
-        }
-        if not others:
-            break
-        pictures -= others
-    return {
-        m.name: m.shape if m.name in pictures else (m.size,) for m in program.members
-    }
-
-
-def _is_picture(
-    program: Program, p: Population, pictures: Collection[str], fed: Collection[str]
-) -> bool:
-    """Whether nothing but convolutions of pictures drives a population."""
-    even = _channels(p.bias.reshape(p.shape)) is not None
-    if p.name not in fed and not p.decay_v and not even:  # an IF has no rest
-        return False
-    return all(
-        isinstance(c, ConvConnection)
-        and (c.source in pictures and c.target_shape == p.shape)
-        and c.source_shape == program[c.source].shape
-        and all(
-            min(pads) >= 0 and (pads[1] - pads[0]) % dilation == 0
-            for pads, dilation in zip(c.padding, c.dilation)
-        )
-        for c in program.incoming(p.name)
-    )
-
-
-def _channels(bias: FloatArray) -> FloatArray | None:
-    """A bias as weights hold it: flat, or of each channel; None where these differ."""
-    rows = bias.reshape(-1, bias.shape[-1])
-    return rows[0] if (rows == rows[0]).all() else None
 
 
 def _membrane(p: Population, dt: float) -> tuple[float, float]:
