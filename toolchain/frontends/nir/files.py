@@ -71,7 +71,7 @@ class _Reader:
 
         links, part = group.id.links, name.encode()
         if not links.exists(part):
-            raise KeyError(f"it has no {where!r}")
+            raise ValueError(f"it has no {where!r}")
         if links.get_info(part).type != TYPE_HARD:
             raise self._outside(where)
         self.objects -= 1

@@ -23,6 +23,7 @@ from .reading import Kind, Reading
 FOREVER = float(1 << 30)  # s, time constant of a leaky integrator that does not leak
 FREE = -1e9  # min_voltage as good as none
 MOST_CONSTANTS, MOST_NEURONS = 32, 4096  # of a population that becomes several
+NEAR = 1e-6  # relative; so near is a time constant in 32 bits to a step in 64
 WHOLE = 1e-4  # by so many steps may a delay differ from a whole number
 SPIKING = ("IF", "LIF", "CubaLIF", "Threshold")
 FILTERED = ("CubaLIF", "CubaLI")
@@ -111,12 +112,12 @@ def time_constant(node: NirNode, name: str, tau: float, timing: Timing) -> float
     if timing.grid == "exponential":
         return tau
     share = timing.dt / tau
-    if share > 1 + 1e-6:
+    if share > 1 + NEAR:
         raise node.error(
             f"its {name} is {tau:g} s, shorter than a step of {timing.dt:g} s; at "
             "least a step is allowed with euler: choose --dt, or exponential"
         )
-    if share > 1 - 1e-9:
+    if share > 1 - NEAR:
         return timing.dt / 1000  # e^−1000 is 0 in float64
     return -timing.dt / math.log1p(-share)
 
