@@ -57,6 +57,13 @@ def report(
     stdout, stderr = consoles()
     file = path / "report.json" if path.is_dir() else path
     found = Report.from_json(file)
+    program = file.with_name("program.snn")
+    if found.of_another(program):
+        say(
+            stderr,
+            f"warning: {program} is of another build than {file}; build again into an "
+            "empty folder",
+        )
     if power is not None and inferences is not None:
         found = _measured(found, file, power, idle, inferences)
         say(stderr, f"wrote {file}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -49,9 +50,20 @@ def values() -> tuple[Graph, np.ndarray, np.ndarray]:
 NETWORKS = {make.__name__: make for make in (classes, boxes, masks, values)}
 
 
+OTHERS = {
+    f"{folder.parent.name}/{folder.name}": folder
+    for folder in map(Path, os.environ.get("SNN_DEPLOY_PAGES", "").split(os.pathsep))
+    if folder.name
+}
+"""Folders of builds whose pages are looked at too, as of networks that take long."""
+SHOWN = (*NETWORKS, *OTHERS)
+
+
 @cache
 def shown(name: str, target: str = "reference") -> Path:
-    """The folder of a build of a kind's network, made once."""
+    """The folder of a build of a kind's network, made once; or one of ``OTHERS``."""
+    if name in OTHERS:
+        return OTHERS[name]
     folder = Path(mkdtemp(prefix=f"snn-deploy-{name}-"))
     graph, x, y = NETWORKS[name]()
     model, data = save(folder / "net.snn", graph), folder / "xy.npz"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from shown_networks import shown
+from shown_networks import SHOWN, shown
 
 selenium = pytest.importorskip("selenium", reason="Selenium is not installed")
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -21,7 +21,6 @@ from selenium.webdriver.chrome.service import Service  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
 
-KINDS = ("classes", "boxes", "masks", "values")
 OPENED = 2.0  # s
 
 
@@ -62,7 +61,7 @@ def fault(browser: Chrome) -> list[dict[str, Any]]:
     ]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SHOWN)
 def test_it_opens_at_once_without_errors_or_requests(browser, kind):
     page = address(kind)
     browser.get("about:blank")
@@ -89,7 +88,7 @@ def test_it_opens_at_once_without_errors_or_requests(browser, kind):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SHOWN)
 def test_axe_finds_no_serious_fault(browser, kind, scheme):
     feature = {"name": "prefers-color-scheme", "value": scheme}
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from shown_networks import HOSTILE, NETWORKS, shown
+from shown_networks import HOSTILE, SHOWN, shown
 
 from snn_deploy.calibration.report.page.formats import formatted
 from snn_deploy.calibration.report.page.markdown import markdown_of
@@ -77,7 +77,7 @@ def read(text: str) -> float:
     return value / 100 if found[3] else value
 
 
-@pytest.fixture(params=NETWORKS)
+@pytest.fixture(params=SHOWN)
 def built(request) -> Path:
     return shown(request.param)
 
