@@ -32,15 +32,17 @@ def export(
     """Write a network as ONNX, of neurons their rates, as NIR, or its integers as NetX.
 
     An ONNX takes and gives arrays in the layout of MODEL: onnxruntime runs it. A NIR
-    holds the equations of spiking neurons, and nothing of their timing. A NetX
-    (lava-dl) is of a build's program.snn, or of a network that has its integers.
+    holds the equations of spiking neurons, and nothing of their timing; of a Program it
+    has its integers and golden spikes in files beside it, of which import brings the
+    Program back. A NetX (lava-dl) is of a build's program.snn, or of a network that has
+    its integers.
     """
-    from .. import model_files
+    from ..exporting import export as written
 
     _, stderr = consoles()
-    found = model_files.read_source(model, output, rewrites)
-    notes = model_files.export(found, name, out)
-    if notes:
-        say(stderr, f"warning: {'; '.join(notes)}")
-    say(stderr, f"wrote {out}")
+    found = written(model, name, out, output=output, rewrites=rewrites)
+    if found.notes:
+        say(stderr, f"warning: {'; '.join(found.notes)}")
+    for file in found.files:
+        say(stderr, f"wrote {file}")
     say(stderr, f"next: snn-deploy check {out}")

@@ -48,12 +48,26 @@ def import_(
 ) -> None:
     """Read a network (Keras, SavedModel, ONNX, NIR, NetX) and keep it as a bundle.
 
-    A bundle needs no other library, and finetune and build take it.
+    A bundle needs no other library, and finetune and build take it. Of a NIR with the
+    side-car of a Program beside it, X.program.snn, that Program comes back.
     """
+    from ..exporting import restore, sidecar_of
     from ..model_files import Timing, keep, read_model
 
     _, stderr = consoles()
     said: dict[str, Any] = {k: v for k, v in timing.items() if v is not None}
+    sidecar = sidecar_of(model)
+    if sidecar is not None:
+        options = {**said, **rewrites, **({"output": output} if output else {})}
+        program = restore(model, sidecar, out, asked=bool(options))
+        count = len(program.populations)
+        say(
+            stderr,
+            f"wrote {out}: a Program of {count} population{'s' * (count != 1)}, "
+            f"{program.neurons} neurons, as it was before {sidecar} was exported",
+        )
+        say(stderr, f"next: snn-deploy run {out} --target loihi-emulator")
+        return
     found = read_model(model, output, rewrites, Timing(**said) if said else None)
     keep(found, out)
     graph = found.graph

@@ -24,6 +24,7 @@ ROOF = {
     "cotraining",
     "tuning",
     "model_files",
+    "exporting",
     "starting",
     "sweeping",
     "doctoring",

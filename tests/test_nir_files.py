@@ -139,7 +139,10 @@ BAD = {  # what is wrong → what writes it, and what of it is said
     "more than it stores": (edited(giant), "says 4398046511104 bytes and stores 0"),
     "a group inside itself": (edited(cycle), "more than 32 deep"),
     "a heap without end": (endless_heap, "its heaps of texts have no end"),
-    "texts without end": (edited(many_names), "a text of it has 1048576 bytes, 777728 are allowed"),
+    "texts without end": (
+        edited(many_names),
+        "a text of it has 1048576 bytes, 777728 are allowed",
+    ),
     "an edge to nowhere": (
         edited(other_names(("input", "n9"))),
         "its edge 'input' → 'n9' names 'n9', which is no node",

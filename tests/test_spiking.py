@@ -66,23 +66,23 @@ def test_a_soft_reset_keeps_what_is_beyond_the_threshold():
         interpret(graph, np.ones((1, 1)))
 
 
-def test_a_soft_reset_that_leaves_more_than_a_threshold_rests_for_no_step():
-    """One spike a step, while the potential decays from beyond the threshold."""
-    how = {"amplitude": DT, "tau_rc": 0.02, "tau_ref": 0.0, "reset": "subtract"}
-    nodes = n.Input("x", shape=(1,)), n.LIF("a", min_voltage=-1e9, **how), n.Output("y")
-    graph = Graph.chain(*nodes, dt=DT)
-    x = np.zeros((1, 12, 1))
-    x[:, 0] = 120.0
-    found = interpret(
-        *(graph, x[:, 0], "spiking"), steps=12, record=["a"], sent={"x": x}
-    )["a"]
+def test_what_a_soft_reset_leaves_above_the_threshold_spikes_at_the_next_step():
+    """At its start, so that nothing of it is lost; later where it is refractory."""
+    x = np.array([90, 1.2, 1.2, 0.2, 0.2, 0.2, 0.2, *[5.0] * 6]).reshape(1, 13, 1)
+    found = {}
+    for tau_ref in (0.0, 2 * DT):
+        neurons = n.LIF("a", amplitude=DT, tau_ref=tau_ref, reset="subtract")
+        graph = Graph.chain(n.Input("x", shape=(1,)), neurons, n.Output("y"), dt=DT)
+        how = {"steps": 13, "record": ["a"], "sent": {"x": x}}
+        found[tau_ref] = interpret(graph, x[:, 0], "spiking", **how)["a"].ravel()
     v, wanted = 0.0, []
-    for (now,) in x[0]:
-        v += (now - v) * -np.expm1(-DT / 0.02)
+    for current in x.ravel():
+        v += (current - v) * -np.expm1(-DT / 0.02)
         wanted.append(v > 1)
         v -= v > 1
-    assert sum(wanted) > 2
-    np.testing.assert_array_equal(found.ravel() > 0, wanted)
+    assert wanted[:5] == [True, True, True, True, False]
+    np.testing.assert_array_equal(found[0.0], wanted)
+    np.testing.assert_array_equal(found[2 * DT][:4], [1, 0, 1, 0])
 
 
 def test_a_network_of_rates_keeps_its_rectified_linear_neurons():

@@ -259,7 +259,7 @@ def _step_lif(node: n.LIF, current: FloatArray, state: _State, dt: float) -> Flo
     refractory = state.refractory - dt
     active = np.clip(dt - refractory, 0, dt)  # s of this step outside refractory
     v = state.value - (current - state.value) * np.expm1(-active / node.tau_rc)
-    spiked = v > 1
+    spiked = (v > 1) & (active > 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         since = dt + node.tau_rc * np.log1p(-(v - 1) / (current - 1))
     since = np.where(state.value > 1, 0.0, since)  # above 1 still, after a soft reset

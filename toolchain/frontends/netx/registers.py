@@ -68,6 +68,7 @@ class Registers:
             tau_rc=_time_constant(self.decay_v, dt),
             tau_ref=(self.refractory - 1) * dt,
             min_voltage=0.0 if self.v_decay == FORGETS else NO_FLOOR,
+            whole_steps=True,
         )
 
     def tau_syn(self, dt: float) -> float:
