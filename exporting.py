@@ -23,7 +23,7 @@ from .toolchain.bundle.archive import write_together
 from .toolchain.bundle.bundle import Bundle, load_bundle, packed, save_bundle
 from .toolchain.errors import BundleError, ModelError
 from .toolchain.files import sha256_of
-from .toolchain.frontends.formats import written
+from .toolchain.frontends.formats import holds_integers, written
 from .toolchain.frontends.nir.data import Grid, data_file
 from .toolchain.graph.graph import Graph
 from .toolchain.passes.quantize.float_network import float_network
@@ -60,6 +60,12 @@ def export(
     bundle = _program_in(model) if name == FORMAT else None
     if bundle is None or bundle.program is None:
         found = read_source(model, output, rewrites)
+        if isinstance(found, Program) and not holds_integers(name):
+            raise ModelError(
+                f"Model {str(model)!r}: it holds a Program, which is built already; "
+                f"{FORMAT} and netx are allowed as --format, or the network that it "
+                "was built from"
+            )
         return Exported((out,), export_model(found, name, out))
     if output is not None or rewrites:
         raise ModelError(
