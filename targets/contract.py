@@ -19,6 +19,7 @@ from ..toolchain.passes.place.place import Placement
 from ..toolchain.program.host import BoolArray, Decoder, Stimulus, decode, encode
 from ..toolchain.program.program import Program
 from ..toolchain.program.recording import Recording, join
+from .reading import Reading
 
 GROUP = "snn_deploy.targets"  # entry points
 RASTER_BYTES = 512 << 20  # of spikes held at once where only counts are asked for
@@ -51,6 +52,11 @@ class Session(ABC):
     def utilization(self) -> Utilization:
         """How much of the chip is used; empty for a target without cores."""
         return {}
+
+    @property
+    def reading(self) -> Reading | None:
+        """What a board measured of all samples so far; None: nothing was measured."""
+        return None
 
     @property
     def decoder(self) -> Decoder:
@@ -137,6 +143,7 @@ class Target(ABC):
     limits: ClassVar[Limits]
     library: ClassVar[str] = ""  # distribution that must be installed, "" for none
     extra: ClassVar[str] = ""  # the extra of snn-deploy that installs it
+    access: ClassVar[str] = ""  # where one applies for what cannot be installed
     fast: ClassVar[bool] = False  # so that a build tests on all test samples
 
     def load(self, program: Program) -> Session:
@@ -211,6 +218,8 @@ def _installed(target: Target) -> str:
     try:
         return version(target.library)
     except PackageNotFoundError:
+        if target.access:
+            return f"no access; apply at {target.access}"
         return f"no; pip install 'snn-deploy[{target.extra}]'"
 
 
