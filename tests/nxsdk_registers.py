@@ -46,7 +46,9 @@ def neurons(core: Core) -> list[dict[str, int]]:
     return [
         {
             **shared,
-            **{p: r[f"cxProfileCfg[].{p}"][r["cxCfg[].cxProfile"][i]] for p in profiles},
+            **{
+                p: r[f"cxProfileCfg[].{p}"][r["cxCfg[].cxProfile"][i]] for p in profiles
+            },
             "threshold": r["vthProfileCfg[].staticCfg.vth"][r["cxCfg[].vthProfile"][i]]
             << SHIFT,
             "bias": bias << r["cxCfg[].biasExp"][i],
@@ -124,10 +126,11 @@ def arrivals(board: Board) -> dict[int, dict[Place, int]]:
             by_id[there], spike["axonId"], spike.get("srcAtom", 0)
         ):
             found[spike["time"]][(*there, i)] += weight
-    return {
+    reaching = {
         step: {place: weight for place, weight in added.items() if weight}
         for step, added in found.items()
     }
+    return {step: added for step, added in reaching.items() if added}
 
 
 def as_matrix(

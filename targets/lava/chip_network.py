@@ -56,7 +56,10 @@ class ChipNetwork:
         """Present samples from and to the files of the folder, as ``Network.run``."""
         files = {
             str(i): np.memmap(
-                self.folder / f"{i}.spikes", np.bool_, "r+", (samples, steps, p.size)
+                self.folder / f"{i}.spikes",
+                np.bool_,
+                "r+",
+                shape=(samples, steps, p.size),
             )
             for i, p in enumerate(self.program.members)
         }
@@ -186,4 +189,3 @@ def made_on_chip(program: Program, folder: Path) -> ChipNetwork:
         lambda port, shape: behind(embedded_io.spike.PyToNxAdapter, port, shape),
         lambda port, shape: behind(embedded_io.spike.NxToPyAdapter, port, shape),
     )
-

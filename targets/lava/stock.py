@@ -2,8 +2,8 @@
 
 Neurons of ours are Python, which runs on no neuro-core. What a neuro-core would run is
 Lava's ``LIF``, whose public fixed-point model (lava/proc/lif/models.py,
-``PyLifModelBitAcc``) is meant to be the chip's bit by bit. Where it and ``program.step``
-agree, the Program is given to ``LIF``.
+``PyLifModelBitAcc``) is meant to be the chip's bit by bit. Where it agrees with
+``program.step``, the Program is given to ``LIF``.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ WHERE = (
     "power set LMTOPTIONS=--skip-power=1"
 )
 
+
 class Loihi(Target):
     """A board of Loihi 1, chosen by NxSDK's own variables; never the emulator.
 

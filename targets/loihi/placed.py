@@ -69,7 +69,7 @@ def _uses(usage: Usage, limits: CoreLimits, cores: int) -> dict[str, tuple[int, 
 
 @contextmanager
 def nengo_loihi(target: Target) -> Iterator[None]:
-    """What is imported inside is nengo-loihi, or TargetUnavailable says what is missing.
+    """Import nengo-loihi inside, or TargetUnavailable says what is missing.
 
     Its remarks on versions, and on placeholders that are overwritten, are left out.
     """

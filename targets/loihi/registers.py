@@ -1,4 +1,4 @@
-"""What a board's registers hold beyond the emulator's limits; else a Program is refused.
+"""What a board's registers hold; a Program that needs more is refused.
 
 nengo-loihi's emulator takes any integer for v_min, v_max and a threshold of 0; what
 writes the registers (nengo_loihi hardware/builder.py, allocators.py and validate.py,
@@ -70,13 +70,14 @@ def _of_neurons(population: Population) -> Iterator[str]:
         )
     if population.v_min not in V_MINS:
         yield (
-            f"{what} has v_min {population.v_min}; a board's is 1 − 2^k, k 0 … 23, next "
-            f"to it {_nearest(population.v_min, V_MINS)}; choose min_voltage so, 0 is"
+            f"{what} has v_min {population.v_min}; a board's is 1 − 2^k, k 0 … 23, "
+            f"next to it {_nearest(population.v_min, V_MINS)}; use a min_voltage of 0"
         )
     if population.v_max not in V_MAXES:
         yield (
-            f"{what} has v_max {population.v_max}; a board's is 2^(9 + 2k) − 1, k 0 … "
-            f"7, next to it {_nearest(population.v_max, V_MAXES)}; leave it at {V_LIMIT}"
+            f"{what} has v_max {population.v_max}; a board's is 2^(9 + 2k) − 1, k 0 "
+            f"… 7, next to it {_nearest(population.v_max, V_MAXES)}; leave it at "
+            f"{V_LIMIT}"
         )
 
 
