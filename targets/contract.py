@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, entry_points, version
 from typing import ClassVar
@@ -157,6 +157,10 @@ class Target(ABC):
         refuse(self, program)
         return self.open(program)
 
+    def problems(self, program: Program) -> Iterator[str]:
+        """What it cannot hold of a Program beside its limits, in words; registers'."""
+        return iter(())
+
     @abstractmethod
     def open(self, program: Program) -> Session:
         """A session for a Program that is within the limits."""
@@ -196,6 +200,8 @@ def refuse(target: Target, program: Program) -> None:
             )
         if not limits.recurrent and order.get(c.source, -1) >= order[c.target]:
             raise DoesNotFit(f"{what} is recurrent; this target runs none")
+    for problem in target.problems(program):
+        raise DoesNotFit(f"Target {target.name!r}: {problem}")
 
 
 def list_targets() -> list[dict[str, str]]:

@@ -19,7 +19,7 @@ import pytest
 from random_programs import identity, simulate_oracle
 
 from snn_deploy.targets.contract import list_targets
-from snn_deploy.targets.lava.chip import LavaLoihi2, choose_board
+from snn_deploy.targets.lava.chip import ChipSession, LavaLoihi2, choose_board
 from snn_deploy.toolchain.errors import DoesNotFit, TargetUnavailable
 from snn_deploy.toolchain.program import arithmetic as core
 from snn_deploy.toolchain.program.connections import (
@@ -208,6 +208,7 @@ def test_public_lava_has_no_model_for_a_neuro_core(monkeypatch, tmp_path) -> Non
     from lava.magma.core import run_configs
     from lava.magma.core.model.py.model import AbstractPyProcessModel
 
+    from snn_deploy.targets.lava import processes
     from snn_deploy.targets.lava.chip_network import demand_on_chip, lif
     from snn_deploy.targets.lava.network import synapses_of
     from snn_deploy.targets.lava.processes import Neurons
@@ -231,7 +232,7 @@ def test_public_lava_has_no_model_for_a_neuro_core(monkeypatch, tmp_path) -> Non
         with pytest.raises(TargetUnavailable, match=says):
             demand_on_chip([process], config)
     ours = Neurons(tmp_path, "0", it["a"])
-    models = ProcGroupDiGraphs._find_proc_models(ours)
+    models = ProcGroupDiGraphs._find_proc_models_in_module(ours, processes)
     assert [model.__name__ for model in models] == ["NeuronsModel"]
     assert issubclass(models[0], AbstractPyProcessModel)
 
@@ -261,6 +262,21 @@ def test_without_lava_loihi_it_says_where_to_apply_and_runs_nowhere_else() -> No
         "http://neuromorphic.intel.com or inrc_interest@intel.com (Intel Neuromorphic "
         "Research Community)"
     )
+
+
+@needs_lava
+def test_at_the_door_it_ends_in_one_sentence_and_not_on_the_cpu() -> None:
+    """A session as it would be on the other side, with lava-loihi missing behind it."""
+    it = program()
+    session = ChipSession(LavaLoihi2(), it)
+    stimulus = Stimulus(
+        samples=1, steps=2, bias={}, spikes={"in": np.ones((1, 2, 20), bool)}
+    )
+    with pytest.raises(TargetUnavailable) as missing:
+        session.simulate(stimulus)
+    said = str(missing.value)
+    assert "Lava failed (ImportError: cannot import name 'embedded_io'" in said
+    assert "\n" not in said and "look at SLURM" in said
 
 
 @needs_lava

@@ -402,7 +402,7 @@ def test_what_no_register_holds_is_refused_in_one_sentence(name) -> None:
 @pytest.mark.parametrize("name", REFUSED)
 def test_and_nengo_loihi_would_have_stopped_there(name, boards, monkeypatch) -> None:
     """With a bare assertion, or one on the integer that it was given."""
-    monkeypatch.setattr(hardware, "demand_registers", lambda target, program: None)
+    monkeypatch.setattr(Loihi, "problems", lambda self, program: iter(()))
     program, _ = REFUSED[name]
     session = Loihi().load(program)
     stimulus = Stimulus(
@@ -428,7 +428,7 @@ def test_axons_that_take_other_channels_together_are_refused(
     says = "'a' → 'b' and connection 'a' → 'c' take 4 and 2 channels together"
     with pytest.raises(DoesNotFit, match=says):
         Loihi().load(program)
-    monkeypatch.setattr(hardware, "demand_registers", lambda target, program: None)
+    monkeypatch.setattr(Loihi, "problems", lambda self, program: iter(()))
     stimulus = Stimulus(
         samples=1, steps=2, bias={}, spikes={"in": np.ones((1, 2, 9), bool)}
     )

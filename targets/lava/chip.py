@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 
 from ...toolchain.errors import TargetUnavailable
@@ -12,7 +12,7 @@ from ...toolchain.program.host import BoolArray, Stimulus
 from ...toolchain.program.program import Program
 from ..access import INRC, no_access
 from ..contract import Session, Target
-from .stock import demand_stock
+from .stock import stock_problems
 from .target import Worker
 from .worker import CHIP
 
@@ -35,14 +35,16 @@ class LavaLoihi2(Target):
     access = INRC
     limits = Limits(connections=CONNECTIONS, max_delay=1, recurrent=True)
 
+    def problems(self, program: Program) -> Iterator[str]:
+        """Registers with which Lava's stock LIF might not give the Program's spikes."""
+        return stock_problems(program)
+
     def open(self, program: Program) -> Session:
         """A session; no board is started.
 
         Raises:
-            DoesNotFit: Lava's stock LIF would not give the Program's spikes.
             TargetUnavailable: lava-loihi is missing, or there is no way to a board.
         """
-        demand_stock(self.name, program)
         if not extended():
             raise no_access(self.name, "lava-loihi (for lava-nc 0.10.0)", self.access)
         try:

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ...toolchain.errors import DoesNotFit
 from ...toolchain.program import arithmetic as core
 from ...toolchain.program.host import BiasEncoder, parts_of
 from ...toolchain.program.program import Population, Program
@@ -20,12 +19,8 @@ from ...toolchain.program.program import Population, Program
 LIF = "Lava's LIF"
 
 
-def demand_stock(target: str, program: Program) -> None:
-    """Raise unless stock LIF gives the Program's spikes, whatever comes in.
-
-    Raises:
-        DoesNotFit: with the first register that differs.
-    """
+def stock_problems(program: Program) -> Iterator[str]:
+    """Registers with which stock LIF might not give the Program's spikes."""
     fed = {
         part.population
         for part in parts_of(program.encoder)
@@ -33,9 +28,9 @@ def demand_stock(target: str, program: Program) -> None:
     }
     for population in program.populations:
         for problem in _lacks(program, population, population.name in fed):
-            raise DoesNotFit(
-                f"Target {target!r}: population {population.name!r} {problem}; run it "
-                "on an integer emulation"
+            yield (
+                f"population {population.name!r} {problem}; run it on an integer "
+                "emulation"
             )
 
 

@@ -18,7 +18,7 @@ from ..contract import Session, Target
 from ..reading import Reading
 from .placed import PlacedSession, nengo_loihi
 from .power import meter
-from .registers import demand_registers
+from .registers import register_problems
 from .target import LoihiEmulator
 
 VERSIONS = "0.9.0 to 1.0.0 for nengo-loihi 1.1.0"  # hardware/interface.py
@@ -41,15 +41,18 @@ class Loihi(Target):
     access = INRC
     limits = LoihiEmulator.limits
 
+    def problems(self, program: Program) -> Iterator[str]:
+        """Registers that do not hold the Program, known without NxSDK too."""
+        return register_problems(program)
+
     def open(self, program: Program) -> Session:
         """A session, after placing the Program; no board is started.
 
         Raises:
-            DoesNotFit: the cores, or a board's registers, do not hold the Program.
+            DoesNotFit: the cores do not hold the Program.
             TargetUnavailable: NxSDK or nengo-loihi is missing, or too old.
         """
         assert self.limits.core is not None and self.limits.cores is not None
-        demand_registers(self.name, program)
         placement = place(
             program, self.limits.core, self.limits.cores, self.limits.chips
         )

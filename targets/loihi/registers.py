@@ -11,7 +11,6 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ...toolchain.errors import DoesNotFit
 from ...toolchain.passes.place.fan_in import atoms
 from ...toolchain.program.arithmetic import MAX_REFRACTORY, MAX_THRESHOLDS, V_LIMIT
 from ...toolchain.program.connections import Connection
@@ -23,17 +22,8 @@ SYNAPSE_FORMATS = 15  # of a core: validate.validate_core allows 16, the first u
 ATOMS = 1024  # of an axon: interface.SpikePacker
 
 
-def demand_registers(target: str, program: Program) -> None:
-    """Raise unless a board's registers hold the Program as it is.
-
-    Raises:
-        DoesNotFit: with the first register that does not, and what it holds.
-    """
-    for problem in _problems(program):
-        raise DoesNotFit(f"Target {target!r}: {problem}")
-
-
-def _problems(program: Program) -> Iterator[str]:
+def register_problems(program: Program) -> Iterator[str]:
+    """Registers of a board that do not hold the Program as it is, and what they do."""
     for population in program.populations:
         yield from _of_neurons(population)
         incoming = len(program.incoming(population.name))
