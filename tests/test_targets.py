@@ -47,6 +47,7 @@ from snn_deploy.toolchain.graph.nodes import (
 from snn_deploy.toolchain.passes.legalize.legalize import legalize
 from snn_deploy.toolchain.passes.place.limits import CHIP
 from snn_deploy.toolchain.passes.quantize.quantize import quantize
+from snn_deploy.toolchain.program.arithmetic import V_LIMIT
 from snn_deploy.toolchain.program.connections import (
     ConvTransposeConnection,
     DenseConnection,
@@ -245,16 +246,24 @@ def delayed(program: Program, steps: int) -> Program:
 
 
 def bare_program() -> Program:
-    """What the plainest of chips hold: no refractory steps and no floor."""
-    lif = {"amplitude": 0.01, "tau_ref": 0.0, "min_voltage": -1e9}
-    return quantized(
-        chain(
-            lambda x: Dense("drive", (x,), **weights(0, 6, 8)),
-            lambda x: LIF("first", (x,), **lif),
-            lambda x: Dense("middle", (x,), **weights(1, 8, 4)),
-            lambda x: LIF("second", (x,), **lif),
-            shape=(6,),
-        )
+    """What the plainest of chips hold: one threshold, no refractory steps, no floor."""
+    graph = identity((4,))
+    only = Population(
+        name="only",
+        shape=(4,),
+        decay_u=4095,
+        decay_v=0,
+        threshold=640,
+        bias=np.zeros(4, np.int32),
+        v_min=-V_LIMIT,
+    )
+    return Program(
+        inputs=(),
+        populations=(only,),
+        connections=(),
+        encoder=BiasEncoder(graph=graph, population="only", scale=100.0),
+        decoder=Decoder(graph=graph, population="only", amplitude=0.001),
+        timing=Timing(dt=0.001, steps=STEPS),
     )
 
 
