@@ -7,7 +7,7 @@ left out, which runs on the CPU (tests/test_board_lava.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ class ChipNetwork:
         self,
         program: Program,
         folder: Path,
-        config: Callable[[dict[AbstractProcess, type]], RunConfig],
+        config: Callable[[Mapping[AbstractProcess, type]], RunConfig],
         enter: Adapter,
         leave: Adapter,
     ) -> None:

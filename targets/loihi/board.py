@@ -1,8 +1,8 @@
 """A Program for a board: our cores, probes of all neurons, and one sample's input.
 
 State is fresh for every sample because the board is: nengo-loihi has nothing that
-resets it, and public reset programs for the chip's x86 cores set u and v to 0, but
-neither refractory counters nor the spikes under way.
+resets it. Public reset programs for the chip's x86 cores write 0 into u and v; what
+becomes of refractory phases and of the spikes under way, no public text says.
 """
 
 from __future__ import annotations
