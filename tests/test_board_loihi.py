@@ -465,6 +465,23 @@ def test_weights_that_are_all_0_are_integers_too(boards) -> None:
         assert_equal(board, session, program, stimulus)
 
 
+def test_an_input_that_reaches_nothing_is_left_out(boards) -> None:
+    """NxSDK's builder takes none without axons."""
+    silent = ConvConnection(
+        source="in",
+        target="a",
+        weight=np.zeros((1, 1, 2, 3), np.int16),
+        shape=(2, 2, 2),
+    )
+    program = program_of([neuron("a", (2, 2, 3), 640)], [silent], (2, 2, 2))
+    stimulus = Stimulus(
+        samples=1, steps=2, bias={}, spikes={"in": np.ones((1, 2, 8), bool)}
+    )
+    board, session = handed(boards, program, stimulus, Loihi())
+    assert not board.input_spikes
+    assert_equal(board, session, program, stimulus)
+
+
 # --- no access -----------------------------------------------------------------------
 
 
