@@ -19,9 +19,9 @@ from ..toolchain.passes.place.place import Placement
 from ..toolchain.program.host import BoolArray, Decoder, Stimulus, decode, encode
 from ..toolchain.program.program import Program
 from ..toolchain.program.recording import Recording, join
+from . import GROUP as GROUP
 from .reading import Reading
 
-GROUP = "snn_deploy.targets"  # entry points
 RASTER_BYTES = 512 << 20  # of spikes held at once where only counts are asked for
 Utilization = Mapping[str, Mapping[str, tuple[int, int]]]
 """Population, or ``CHIP`` → resource → (used, max)."""

@@ -24,8 +24,10 @@ ROOF = {
     "cotraining",
     "tuning",
     "model_files",
+    "exporting",
     "starting",
     "sweeping",
+    "doctoring",
 }
 MAY_IMPORT = {  # folder -> what else at the root it may name
     "toolchain": set(),
@@ -35,6 +37,7 @@ MAY_IMPORT = {  # folder -> what else at the root it may name
     "tasks": {"toolchain", "calibration", "models"},
     "pipeline": {"toolchain", "calibration", "targets"},
     "sweeps": {"toolchain", "calibration"},
+    "machine": {"toolchain", "targets"},
     "commands": {
         "toolchain",
         "calibration",
@@ -43,11 +46,13 @@ MAY_IMPORT = {  # folder -> what else at the root it may name
         "tasks",
         "pipeline",
         "sweeps",
+        "machine",
         *ROOF,
     },
 }
 FRAMEWORKS = {  # library -> the only files that may import it
     "tensorflow": (
+        "machine/tensorflow_gpus.py",
         "models/cotraining/*.py",
         "models/networks/*.py",
         "models/training/*.py",
@@ -59,6 +64,7 @@ FRAMEWORKS = {  # library -> the only files that may import it
         "targets/loihi/*.py",
         "targets/nengo_*.py",
         "models/cotraining/nengo_*.py",
+        "toolchain/frontends/nengo/*.py",
     ),
     "nengo_dl": ("targets/nengo_*.py", "models/cotraining/nengo_*.py"),
     "nengo_loihi": ("targets/loihi/*.py",),
