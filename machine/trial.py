@@ -42,7 +42,7 @@ def tiny_program() -> Program:
 
 
 def bare_program() -> Program:
-    """One population without synapses, refractory steps or floor: any board holds it."""
+    """No synapses, refractory steps or floor: whatever board it is, it holds that."""
     graph = Graph.chain(Input("input", shape=(2,)), Output("output"))
     only = Population(
         name="only",
