@@ -6,10 +6,8 @@ import os
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
-APPLY = (
-    "apply at http://neuromorphic.intel.com or inrc_interest@intel.com (Intel "
-    "Neuromorphic Research Community)"
-)  # as Lava 0.10's README has it
+from ..targets.access import INRC
+
 SLURM = ("SLURM", "PARTITION", "BOARD")
 FAMILIES = {  # chip → package of its vendor, variables that choose a board
     # nengo-loihi's docs/tips.rst and tests; the address is NxSDK's own variable
@@ -49,7 +47,7 @@ def find_boards() -> tuple[Board, ...]:
                 library=library,
                 installed=installed,
                 variables=tuple(name for name in names if os.environ.get(name)),
-                words="" if installed else f"no access: no {library}; {APPLY}",
+                words="" if installed else f"no access: no {library}; apply at {INRC}",
             )
         )
     return tuple(found)

@@ -45,7 +45,8 @@ def try_target(name: str, packages: Mapping[str, Package], python: str) -> Tried
     words = answer.failure or found["words"].removeprefix(f"Target {name!r}: ")
     state = "failed" if answer.failure else found["outcome"]
     if state == "unavailable" and access:
-        state, words = "no access", f"{words}; apply at {access}"
+        state, words = "no access", words.removeprefix("no access: ")
+        words = words if access in words else f"{words}; apply at {access}"
     elif state == "unavailable" and package is not None and not package.installed:
         state, words = "missing", _missing(package, found["extra"], python)
     elif state == "unavailable":
