@@ -57,6 +57,7 @@ def costs(variants: Variants) -> Iterator[str]:
         *("SANA-FE", "time: published times", "SANA-FE"),
     )
     yield table_row(*["---"] * 9)
+    yield from conventional(variants)
     for name, report in variants.items():
         score = report.scores[0] if report.scores else None
         total, opinion, time = (
@@ -83,6 +84,18 @@ def costs(variants: Variants) -> Iterator[str]:
             NONE if opinion is None else duration(opinion.latency),
         )
     yield ""
+
+
+def conventional(variants: Variants) -> Iterator[str]:
+    """What they are made of: its score, and how many operations it takes."""
+    for report in variants.values():
+        for score in report.scores:
+            if score.name == "float ANN":
+                told = f"{score.metric} {score.value:.3f} ({score.note})"
+                macs = f"{shorten(report.total.macs)} multiply-accumulates"
+                rest = ("by opponent, below", NONE, NONE, NONE)
+                yield table_row("ANN", told, NONE, NONE, macs, *rest)
+                return
 
 
 def sides(variants: Variants) -> Iterator[str]:
