@@ -14,7 +14,7 @@ from .deploy import SHOWN, network_on
 from .mending import EXAMINED, apart, exam_of_built, mended, scales_of
 from .pipeline.changes import Change, longer, rebuilt
 from .showing import figured, guilt_where_cheap, made_by
-from .targets.contract import find_target
+from .targets.contract import Target, find_target
 from .tasks.built import Built, read_built
 from .tasks.predictions import check_predictions, save_predictions
 from .toolchain.files import sha256_of
@@ -28,7 +28,7 @@ from .toolchain.verdict.history import History, histories
 
 def run(
     bundle: Path,
-    target: str,
+    target: str | Target,
     *,
     samples: int | None,
     steps: int | None,
@@ -42,7 +42,7 @@ def run(
 
     Args:
         bundle: of a build.
-        target: name of a target.
+        target: its name, or itself.
         samples: how many; None: all of ``data``, else ``SHOWN`` of the bundle's.
         steps: per sample; the Program's where None.
         device: profile of the energy proxy, a name or a file.
@@ -54,7 +54,7 @@ def run(
     Raises:
         SnnDeployError: something of the above is not in order; nothing was written.
     """
-    profile, place = load_profile(device), find_target(target)
+    profile, place = load_profile(device), _place(target)
     if second_opinion:
         demand_opinion(place.name, place.limits)
     if predictions is not None:
@@ -123,6 +123,10 @@ def run(
     )
 
 
+def _place(target: str | Target) -> Target:
+    return find_target(target) if isinstance(target, str) else target
+
+
 def _ways(built: Built, samples: Array, recording: Recording) -> Iterator[Change]:
     """To run or build a Program otherwise; a longer run is the least of them."""
     program, scales = built.program, scales_of(built)
@@ -141,7 +145,7 @@ class Comparison:
 
 def compare(
     bundle: Path,
-    targets: Sequence[str],
+    targets: Sequence[str | Target],
     *,
     samples: int | None,
     steps: int | None,
@@ -152,7 +156,7 @@ def compare(
     Raises:
         SnnDeployError: something of the above is not in order.
     """
-    places = [find_target(name) for name in targets]
+    places = [_place(target) for target in targets]
     built = read_built(bundle)
     exam = built.examples(built.stored, samples)
     program, given = built.program, exam.x
