@@ -90,10 +90,11 @@ def pack(
 
 def is_packed(bundle: Path) -> bool:
     """Whether a bundle is one that ``pack`` wrote; BundleError where it is damaged."""
-    return load_bundle(bundle).acceptance is not None
+    return bundle.is_file() and load_bundle(bundle).acceptance is not None
 
 
-def _packed(path: Path) -> tuple[Bundle, Acceptance]:
+def demand_packed(path: Path) -> tuple[Bundle, Acceptance]:
+    """A packed bundle, and what it is judged by; BundleError where it is not packed."""
     bundle = load_bundle(path)
     if bundle.acceptance is None or path.is_dir():
         raise BundleError(
@@ -117,7 +118,7 @@ def record(
     Raises:
         SnnDeployError: something of the above is not in order; nothing was written.
     """
-    place, (bundle, acceptance) = find_target(target), _packed(path)
+    place, (bundle, acceptance) = find_target(target), demand_packed(path)
     program, golden, samples = bundle.program, bundle.golden, bundle.samples
     assert program is not None and golden is not None and samples is not None
     count, steps, _ = next(iter(golden.values())).shape
@@ -158,7 +159,7 @@ def accept(path: Path, recording: Path) -> trials.Comparison:
     Raises:
         SnnDeployError: one of the two is not in order, or they do not go together.
     """
-    bundle, acceptance = _packed(path)
+    bundle, acceptance = demand_packed(path)
     assert bundle.golden is not None
     there = _played(load_recorded(recording, path))
     golden = Playback(GOLDEN, "integer emulation", bundle.golden, 0.0)

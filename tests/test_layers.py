@@ -26,6 +26,8 @@ ROOF = {
     "model_files",
     "starting",
     "sweeping",
+    "packing",
+    "elsewhere",
 }
 MAY_IMPORT = {  # folder -> what else at the root it may name
     "toolchain": set(),
@@ -35,6 +37,7 @@ MAY_IMPORT = {  # folder -> what else at the root it may name
     "tasks": {"toolchain", "calibration", "models"},
     "pipeline": {"toolchain", "calibration", "targets"},
     "sweeps": {"toolchain", "calibration"},
+    "remote": {"toolchain"},
     "commands": {
         "toolchain",
         "calibration",
@@ -43,6 +46,7 @@ MAY_IMPORT = {  # folder -> what else at the root it may name
         "tasks",
         "pipeline",
         "sweeps",
+        "remote",
         *ROOF,
     },
 }
