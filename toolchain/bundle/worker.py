@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 1 << 30  # of all members of a bundle, unpacked
 SEAL = b"sha256 "  # a zip's comment: this, then the SHA-256 of all bytes before it
-BATCH_BYTES = 1 << 25  # of one batch's spikes
+BATCH, BATCH_BYTES = 8, 1 << 25  # samples run at once, and bytes of their spikes
 
 
 class Refused(Exception):
@@ -171,7 +171,8 @@ def simulate(
     sizes = {p["name"]: int(np.prod(p["shape"])) for p in program["populations"]}
     spikes = {name: np.zeros((*shape, size), bool) for name, size in sizes.items()}
     spikes.update(sent)
-    batch = max(1, BATCH_BYTES // (steps * sum(s.shape[2] for s in spikes.values())))
+    each = steps * sum(s.shape[2] for s in spikes.values())  # bytes of a sample
+    batch = min(max(BATCH_BYTES // each, 1), BATCH)
     for start in range(0, samples, batch):
         now = slice(start, min(start + batch, samples))
         part = {name: array[now] for name, array in spikes.items()}  # views
