@@ -1,8 +1,7 @@
 """The far side of a run: started there by that Python, with its own library alone.
 
     job.py submit TARGET WORKER_BYTES BUNDLE_BYTES [srun OPTION …]  < worker, bundle
-    job.py follow LINE     the log from a line on, then how it ended
-    job.py fetch           the Recording
+    job.py follow LINE     the log from a line on, how it ended, and the Recording
 
 It lies in the job's own folder and touches nothing else. A job goes on without whoever
 submitted it: ``supervise``, in a session of its own, runs the worker (or snn-deploy,
@@ -70,7 +69,7 @@ def interpreter(target: str) -> "list[str]":
 
 
 def submit(target: str, worker_bytes: str, bundle_bytes: str, *srun: str) -> "None":
-    """Take in worker and bundle from standard input, and start the job."""
+    """Take in worker and bundle from standard input, start the job and follow it."""
     command = interpreter(target)
     with open(STATE, "wb") as file:
         file.write(b" " * ROOM)
@@ -93,6 +92,7 @@ def submit(target: str, worker_bytes: str, bundle_bytes: str, *srun: str) -> "No
         start_new_session=True,
     )
     say({"by": "snn-deploy" if "snn_deploy" in command else "its worker"})
+    follow("0")
 
 
 def supervise(*command: str) -> "None":
@@ -148,7 +148,7 @@ def write_state(state: "dict[str, Any]") -> "None":
 
 
 def follow(start: str) -> "None":
-    """The log from a line on, as it grows; at last the state, with ``code`` an end."""
+    """The log from a line on, as it grows; at last the state and the Recording."""
     told, beat, since = int(start), -1, time.monotonic()
     while True:
         with open(STATE, "rb") as file:
@@ -167,15 +167,18 @@ def follow(start: str) -> "None":
         if state["beat"] != beat:
             beat, since = state["beat"], time.monotonic()
         if state["code"] is not None:
-            return say(state)
+            return end(state)
         if time.monotonic() - since > DEAD:
             raise Wrong("the job there ended without a word; run it again")
         time.sleep(BEAT)
 
 
-def fetch() -> "None":
-    """The Recording, as bytes."""
+def end(state: "dict[str, Any]") -> "None":
+    """The last state; where it ended well with ``bytes``, which follow."""
+    if state["code"] != 0:
+        return say(state)
     with open(RECORDING, "rb") as file:
+        say({**state, "bytes": os.fstat(file.fileno()).st_size})
         shutil.copyfileobj(file, sys.stdout.buffer)
     sys.stdout.flush()
 
@@ -186,7 +189,7 @@ def say(words: "dict[str, Any]") -> "None":
 
 
 if __name__ == "__main__":
-    verbs = {f.__name__: f for f in (submit, supervise, follow, fetch)}
+    verbs = {f.__name__: f for f in (submit, supervise, follow)}
     try:
         verbs[sys.argv[1]](*sys.argv[2:])
     except Wrong as error:

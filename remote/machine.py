@@ -35,7 +35,6 @@ class Answer:
     """What a command there gave."""
 
     code: int
-    out: bytes
     error: str  # the last line of its standard error
 
     @property
@@ -60,24 +59,27 @@ class Machine(ABC):
     def words(self, python: str, job: str, *words: str) -> list[str]:
         """The command here that runs ``job.py`` there with some words."""
 
-    def ask(self, words: Sequence[str], given: bytes = b"") -> Answer:
-        """Run a command of ``words`` to its end, with this as its input."""
-        done = subprocess.run(
-            words, input=given, capture_output=True, cwd=Path.home(), check=False
-        )
-        return Answer(done.returncode, done.stdout, last_line(done.stderr))
-
-    def stream(
-        self, words: Sequence[str], out: int | IO[bytes], errors: IO[bytes]
+    def start(
+        self, words: Sequence[str], given: IO[bytes], errors: IO[bytes]
     ) -> subprocess.Popen[bytes]:
-        """Start a command of ``words``; its output and errors go where said."""
-        return subprocess.Popen(
-            words,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=errors,
-            cwd=Path.home(),
-        )
+        """Start a command here, whose output is read as it comes.
+
+        Raises:
+            TargetUnavailable: it cannot be started.
+        """
+        try:
+            return subprocess.Popen(
+                words,
+                stdin=given,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                cwd=Path.home(),
+            )
+        except OSError as error:
+            raise TargetUnavailable(
+                f"Program {words[0]!r}: it cannot be started ({error.strerror}); name "
+                "a Python with --python"
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class Here(Machine):
         folder.parent.mkdir(mode=0o700, exist_ok=True)
         folder.mkdir(mode=0o700)
         (folder / "job.py").write_bytes(script)
-        return Answer(0, b"", "")
+        return Answer(0, "")
 
     def remove(self, job: str) -> None:
         folder = Path.home() / JOBS / job
@@ -102,18 +104,6 @@ class Here(Machine):
 
     def words(self, python: str, job: str, *words: str) -> list[str]:
         return [python, f"{JOBS}/{job}/job.py", *words]
-
-    def ask(self, words: Sequence[str], given: bytes = b"") -> Answer:
-        """As of any machine.
-
-        Raises:
-            TargetUnavailable: there is no such Python.
-        """
-        if shutil.which(words[0]) is None:
-            raise TargetUnavailable(
-                f"Python {words[0]!r}: there is no such program; name one with --python"
-            )
-        return super().ask(words, given)
 
 
 @dataclass(frozen=True)
@@ -148,12 +138,19 @@ class Ssh(Machine):
         jump = ("-J", self.jump) if self.jump else ()
         return ["ssh", *OPTIONS, *jump, "--", self.host, line]
 
+    def _ask(self, line: str, given: bytes = b"") -> Answer:
+        """Run a command line there to its end, with this as its input."""
+        words = self._ssh(line)
+        done = subprocess.run(words, input=given, capture_output=True, check=False)
+        return Answer(done.returncode, last_line(done.stderr))
+
     def lay(self, job: str, script: bytes) -> Answer:
         folder = f"{JOBS}/{job}"
-        line = (
-            f"umask 077 && mkdir -p {JOBS} && mkdir {folder} && cat > {folder}/job.py"
-        )
-        return self.ask(self._ssh(line), script)
+        made = f"umask 077 && mkdir -p {JOBS} && mkdir {folder}"
+        return self._ask(f"{made} && cat > {folder}/job.py", script)
+
+    def remove(self, job: str) -> None:
+        self._ask(f"rm -rf {JOBS}/{job} && rmdir {JOBS}")
 
     def words(self, python: str, job: str, *words: str) -> list[str]:
         return self._ssh(shlex.join([python, f"{JOBS}/{job}/job.py", *words]))

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import secrets
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import IO
 
 from ..toolchain.bundle.acceptance import worker_text
+from ..toolchain.bundle.archive import demand_size
 from ..toolchain.bundle.recorded import Recorded, load_recorded
 from ..toolchain.errors import TargetUnavailable
 from ..toolchain.files import parse_json
@@ -25,7 +24,7 @@ from .machine import LOST, Machine, last_line
 ID = re.compile("[0-9a-f]{16}")
 TRIES = 4  # of a connection that fails while the job goes on
 PAUSE = 2.0  # s, before the first of them; twice as long before each other
-MESSAGE = 4096  # bytes of a message at most
+LONGEST, PORTION = 1 << 16, 1 << 20  # bytes of a message, and of what is read at once
 KILLED = {-9, 137}  # as Python, and as a shell or srun have it
 Tell = Callable[[str], None]
 
@@ -88,33 +87,119 @@ def run_there(
         BundleError: what came back is no Recording of this bundle.
     """
     job = Job(machine, python, attach or secrets.token_hex(8))
-    if attach is None:
-        _submit(job, bundle, target, slurm, tell)
-    try:
-        _follow(job, tell)
-        recorded = _fetch(job, bundle, out)
-    except Lost as lost:
-        raise job.wrong(
-            f"the connection is lost ({lost}); the job goes on there: pick it up with "
-            f"--attach {job.id}"
-        ) from lost
-    except BaseException:
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".recording-") as folder:
+        heard = Heard(job, tell, Path(folder) / out.name)
+        try:
+            if attach is None:
+                _submit(heard, bundle, target, slurm)
+            _follow(heard)
+            recorded = load_recorded(heard.recording, bundle)
+            os.replace(heard.recording, out)
+        except Lost as lost:
+            raise job.wrong(
+                f"the connection is lost ({lost}); the job goes on there: pick it up "
+                f"with --attach {job.id}"
+            ) from lost
+        except BaseException:
+            machine.remove(job.id)
+            raise
         machine.remove(job.id)
-        raise
-    machine.remove(job.id)
-    return recorded
+        return recorded
 
 
 class Lost(Exception):
     """The connection failed as often as was tried; the message is ssh's."""
 
 
+@dataclass
+class Heard:
+    """What a job said so far.
+
+    Attributes:
+        job: that says it.
+        tell: is told the lines of its log.
+        recording: file that its Recording is written to.
+        lines: of the log.
+        by: what runs it there; "" before it is started.
+        ended: whether it ended well, and the Recording is here.
+    """
+
+    job: Job
+    tell: Tell
+    recording: Path
+    lines: int = 0
+    by: str = ""
+    ended: bool = False
+
+    def hear(self, words: Sequence[str], given: IO[bytes]) -> str:
+        """Say some words to the job and hear it to its end, or that of the connection.
+
+        Args:
+            words: to ``job.py``.
+            given: its input.
+
+        Returns:
+            What ssh said at the end.
+
+        Raises:
+            TargetUnavailable: something is wrong there, or the job ended badly.
+        """
+        job = self.job
+        with tempfile.TemporaryFile() as errors:
+            with job.machine.start(job.words(*words), given, errors) as talk:
+                assert talk.stdout is not None
+                for line in iter(partial(talk.stdout.readline, LONGEST), b""):
+                    if not line.endswith(b"\n"):  # cut with the connection
+                        break
+                    self._take(line, talk.stdout)
+            errors.seek(0)
+            error = last_line(errors.read())
+        if talk.returncode > 0 and talk.returncode != LOST:
+            raise job.wrong(
+                f"{job.python!r} there does not run as a Python of 3.8 or newer "
+                f"({error}); name another with --python"
+            )
+        return error
+
+    def _take(self, line: bytes, rest: IO[bytes]) -> None:
+        try:
+            said = parse_json(line)
+        except ValueError:
+            said = None
+        match said:
+            case {"log": str(text)}:
+                self.lines += 1
+                self.tell(text)
+            case {"by": str(by)}:
+                self.by = by
+            case {"wrong": str(text)}:
+                raise self.job.wrong(text)
+            case {"code": 0, "bytes": int(size)}:
+                self._receive(size, rest)
+            case {"code": int(code), "last": str(last)}:
+                raise self.job.wrong(_ended_badly(code, last))
+            case _:
+                raise self.job.wrong(
+                    f"it says {line[:60]!r}, which is no word of a job's; look at what "
+                    "its login shell prints"
+                )
+
+    def _receive(self, size: int, rest: IO[bytes]) -> None:
+        demand_size(size)
+        left = size
+        with self.recording.open("wb") as file:
+            while left and (part := rest.read(min(left, PORTION))):
+                file.write(part)
+                left -= len(part)
+        self.ended = left == 0
+
+
 def _submit(
-    job: Job, bundle: Path, target: str, slurm: Sequence[str] | None, tell: Tell
+    heard: Heard, bundle: Path, target: str, slurm: Sequence[str] | None
 ) -> None:
-    script = files(__package__).joinpath("job.py").read_bytes()
-    laid = job.machine.lay(job.id, script)
-    if laid.lost:
+    job = heard.job
+    laid = job.machine.lay(job.id, files(__package__).joinpath("job.py").read_bytes())
+    if laid.code == LOST:
         raise TargetUnavailable(
             f"{job.machine}: it cannot be reached ({laid.error}); check its name, its "
             "key and that ssh reaches it"
@@ -124,109 +209,45 @@ def _submit(
             f"{job.machine}: no folder can be made there ({laid.error}); look at the "
             "home folder and its disk"
         )
-    try:
-        worker, packed = worker_text().encode(), bundle.read_bytes()
-        srun = () if slurm is None else ("srun", *slurm)
+    worker, packed = worker_text().encode(), bundle.read_bytes()
+    srun = () if slurm is None else ("srun", *slurm)
+    with tempfile.TemporaryFile() as given:
+        given.write(worker + packed)
+        given.seek(0)
         sizes = str(len(worker)), str(len(packed))
-        words = job.words("submit", target, *sizes, *srun)
-        answer = job.machine.ask(words, worker + packed)
-        if answer.lost:
-            raise job.wrong(f"the connection is lost ({answer.error}); run it again")
-        started = _said(job, answer.out.splitlines()[-1:], answer.error)
-    except BaseException:
-        job.machine.remove(job.id)
-        raise
-    tell(f"{job}: {target} by {started.get('by')}")
+        heard.tell(f"{job}: {target}")
+        error = heard.hear(("submit", target, *sizes, *srun), given)
+    if not heard.by:
+        raise job.wrong(f"the connection is lost ({error}); run it again")
 
 
-def _said(job: Job, lines: Sequence[bytes], error: str) -> dict[str, Any]:
-    """What ``job.py`` said, in a line of JSON.
+def _follow(heard: Heard) -> None:
+    """Hear a job to its end, over as many connections as it takes.
 
     Raises:
-        TargetUnavailable: something is wrong there, or it said nothing.
-    """
-    try:
-        said = parse_json(lines[0])
-    except (IndexError, ValueError):
-        said = None
-    if not isinstance(said, dict):
-        raise job.wrong(
-            f"{job.python!r} there does not run as a Python of 3.8 or newer "
-            f"({error or 'it says nothing'}); name another with --python"
-        )
-    if "wrong" in said:
-        raise job.wrong(str(said["wrong"]))
-    return said
-
-
-def _follow(job: Job, tell: Tell) -> None:
-    """Tell what the job says, until it ended well.
-
-    Raises:
-        TargetUnavailable: it did not.
+        TargetUnavailable: it did not end well.
         Lost: the connection failed again and again.
     """
-    told, pause, failed = 0, PAUSE, 0
-    while True:
-        with tempfile.TemporaryFile() as errors:
-            words = job.words("follow", str(told))
-            stream = job.machine.stream(words, subprocess.PIPE, errors)
-            state, before = None, told
-            with stream:
-                assert stream.stdout is not None
-                for line in stream.stdout:
-                    with suppress(json.JSONDecodeError):  # cut with the connection
-                        state = _said(job, [line.strip()], "")
-                        if "log" in state:
-                            tell(str(state["log"]))
-                            told, state = told + 1, None
-            errors.seek(0)
-            error = last_line(errors.read())
-        if state is not None:
-            return _demand_well(job, state)
-        if stream.returncode not in (0, LOST):
-            raise job.wrong(error or f"exit code {stream.returncode}")
-        failed = 1 if told > before else failed + 1
+    failed, error, pause = 0, "", PAUSE
+    while not heard.ended:
         if failed == TRIES:
             raise Lost(error)
-        time.sleep(pause)
-        pause *= 2
+        before = heard.lines
+        with open(os.devnull, "rb") as nothing:
+            error = heard.hear(("follow", str(before)), nothing)
+        if heard.lines > before:
+            failed, pause = 0, PAUSE
+        if not heard.ended:
+            failed += 1
+            time.sleep(pause)
+            pause *= 2
 
 
-def _demand_well(job: Job, state: dict[str, Any]) -> None:
-    code, last = state.get("code"), str(state.get("last", ""))
-    if code == 0:
-        return
+def _ended_badly(code: int, last: str) -> str:
     if code in KILLED:
-        raise job.wrong(
+        return (
             "it was killed there, by the system for want of memory or by somebody; run "
             "it again, with fewer samples where memory is short"
         )
     what = last.removeprefix("worker: ").removeprefix("Error: ")
-    raise job.wrong(what or f"it ended with exit code {code} and said nothing")
-
-
-def _fetch(job: Job, bundle: Path, out: Path) -> Recorded:
-    """Bring the Recording here: beside its place, checked, then moved there."""
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".recording-") as folder:
-        beside = Path(folder) / out.name
-        pause, error = PAUSE, ""
-        for _ in range(TRIES):
-            with beside.open("wb") as file, tempfile.TemporaryFile() as errors:
-                stream = job.machine.stream(job.words("fetch"), file, errors)
-                code = stream.wait()
-                errors.seek(0)
-                error = last_line(errors.read())
-            if code != LOST:
-                break
-            time.sleep(pause)
-            pause *= 2
-        else:
-            raise Lost(error)
-        with beside.open("rb") as file:
-            start = file.readline(MESSAGE)
-        if code or not start.startswith(b"PK"):  # a zip
-            _said(job, [start], error)
-        recorded = load_recorded(beside, bundle)
-        os.replace(beside, out)
-        return recorded
+    return what or f"it ended with exit code {code} and said nothing"
