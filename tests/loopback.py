@@ -27,6 +27,7 @@ UsePAM no
 PermitRootLogin prohibit-password
 PasswordAuthentication no
 KbdInteractiveAuthentication no
+KexAlgorithms curve25519-sha256
 """
 CLIENT = """\
 Host loopback gate
@@ -158,15 +159,15 @@ def processes() -> list[tuple[int, list[str]]]:
     return found
 
 
-def running(word: str) -> list[int]:
-    """Processes, not this one, that have a word in their command line."""
+def running(begin: str) -> list[int]:
+    """Processes whose command line, a zero between its words, begins so."""
     found = []
     for pid, (state, *_) in processes():
         try:
             line = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
         except OSError:
             continue
-        if word in line and pid != os.getpid() and state != "Z":
+        if line.startswith(begin) and state != "Z":
             found.append(pid)
     return found
 
