@@ -11,6 +11,7 @@ from typing import Any
 
 from . import packing
 from .calibration.report.report import Report
+from .deploy import SHOWN
 from .remote.machine import Here, Machine, Ssh
 from .remote.run import run_there
 from .toolchain.bundle.recorded import Recorded
@@ -78,7 +79,7 @@ def report_from(
         where: to run it.
         bundle: of a build.
         target: name of a target there.
-        samples: how many; as ``packing.pack`` where None.
+        samples: how many; where None those that are packed, else as ``trials.run``.
         steps: per sample; the Program's where None.
         data: new samples; those in the bundle where None.
         tell: is told how far it is.
@@ -91,6 +92,9 @@ def report_from(
         packed, recording = bundle, Path(folder) / "recording"
         if (samples, steps, data) != (None,) * 3 or not packing.is_packed(bundle):
             packed = Path(folder) / f"{bundle.absolute().stem}.snn"
-            packing.pack(bundle, packed, samples=samples, data=data, steps=steps)
+            most = SHOWN if data is None else None
+            packing.pack(
+                *(bundle, packed), samples=samples, most=most, data=data, steps=steps
+            )
         recording_from(where, packed, target, recording, tell)
         return packing.reported(packed, recording, **asked)

@@ -40,6 +40,7 @@ def pack(
     out: Path,
     *,
     samples: int | None = None,
+    most: int | None = PACKED,
     data: Path | None = None,
     steps: int | None = None,
     tolerances: Tolerances | None = None,
@@ -51,7 +52,8 @@ def pack(
     Args:
         bundle: of a build.
         out: file to write, .snn.
-        samples: how many; None: ``PACKED``, or as many as there are.
+        samples: how many; None: all there are, but ``most``.
+        most: None: all of them.
         data: to take them from; those in the bundle where None.
         steps: per sample; the Program's where None.
         tolerances: of float simulations.
@@ -66,8 +68,9 @@ def pack(
     tolerances = tolerances or Tolerances()
     built, held = read_built(bundle), load_bundle(bundle)
     asked = built.read(data) if data else built.stored
-    count = min(PACKED, len(asked)) if samples is None else samples
-    examples, program = built.examples(asked, count), built.program
+    if samples is None and most is not None:
+        samples = min(most, len(asked))
+    examples, program = built.examples(asked, samples), built.program
     with find_target("reference").load(program) as session:
         golden = session.run(examples.x, steps)
     sent = encode(program.encoder, examples.x, golden.steps, golden.dt)

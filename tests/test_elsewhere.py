@@ -18,6 +18,7 @@ import pytest
 from loopback import Loopback, kill, loopback, running
 from old_pythons import bare, with_numpy
 from packed_programs import packed, saved
+from small_builds import built
 from test_bundle import small_program
 
 import snn_deploy
@@ -25,7 +26,6 @@ from snn_deploy.toolchain.bundle.recorded import load_recorded
 
 PACKAGE = str(Path(snn_deploy.__file__).parent.parent)
 ID = re.compile("[0-9a-f]{16}")
-BUILD = ("build", "--target", "reference", "--samples", 4)
 rng = np.random.default_rng(0)
 
 
@@ -83,10 +83,11 @@ def test_the_worker_runs_under_an_old_python(far, bundle, tmp_path, run_cli, cap
 
 def test_locnet_there_is_locnet_here(far, tmp_path, run_cli):
     """The network that ships: its Recording from there is that of here, bit for bit."""
-    assert run_cli(*BUILD, "--out", tmp_path / "net") == 0
+    build = ("build", "--target", "reference", "--samples", 4)
+    assert run_cli(*build, "--out", tmp_path / "net") == 0
     path, there = tmp_path / "locnet.snn", tmp_path / "there"
     program = tmp_path / "net" / "program.snn"
-    assert run_cli("pack", program, "--out", path) == 0
+    assert run_cli("pack", program, "--samples", 4, "--out", path) == 0
     assert run_cli(*asked(path, there)) == 0
     here = tmp_path / "here"
     assert run_cli("run", path, "--target", "reference", "--recording", here) == 0
@@ -110,9 +111,9 @@ def test_snn_deploy_there_runs_other_targets(far, bundle, tmp_path, run_cli):
 
 def test_a_report_of_a_run_there(far, tmp_path, run_cli, capfd):
     """Without --recording it is packed on the way, and reported as a run here is."""
-    assert run_cli(*BUILD, "--out", tmp_path / "net") == 0
+    program = built(tmp_path, run_cli)
     capfd.readouterr()
-    words = ("run", tmp_path / "net" / "program.snn", "--target", "reference", "--json")
+    words = ("run", program, "--target", "reference", "--json")
     there = ("--host", "loopback", "--python", with_numpy("3.8"))
     assert run_cli(*words, *there) == 0
     found = loads(capfd.readouterr().out)
