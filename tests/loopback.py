@@ -9,7 +9,9 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -178,3 +180,26 @@ def kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
         pass
+
+
+class Meanwhile:
+    """Does something once, as soon as a job tells of its first samples."""
+
+    def __init__(self, far: Loopback, doing: Callable[[], object]) -> None:
+        self.far, self.doing = far, doing
+        self.thread = threading.Thread(target=self._watch)
+
+    def __enter__(self) -> Meanwhile:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.thread.join()
+
+    def _watch(self) -> None:
+        for _ in range(2400):
+            logs = [job / "log" for job in self.far.jobs]
+            if any(log.exists() and log.read_text() for log in logs):
+                self.doing()
+                return
+            time.sleep(0.05)
