@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from test_bundle import small_program
 import snn_deploy
 from snn_deploy.toolchain.bundle.recorded import load_recorded
 
+ROOT = Path(__file__).parent.parent
 PACKAGE = str(Path(snn_deploy.__file__).parent.parent)
 ID = re.compile("[0-9a-f]{16}")
 rng = np.random.default_rng(0)
@@ -80,21 +82,24 @@ def test_the_worker_runs_under_an_old_python(far, bundle, tmp_path, run_cli, cap
     demand_golden(bundle, tmp_path / "r", run_cli)
 
 
-def test_locnet_there_is_locnet_here(far, tmp_path, run_cli):
-    """The network that ships: its Recording from there is that of here, bit for bit."""
-    build = ("build", "--target", "reference", "--samples", 4)
-    assert run_cli(*build, "--out", tmp_path / "net") == 0
-    path, there = tmp_path / "locnet.snn", tmp_path / "there"
-    program = tmp_path / "net" / "program.snn"
-    assert run_cli("pack", program, "--samples", 4, "--out", path) == 0
-    assert run_cli(*asked(path, there)) == 0
-    here = tmp_path / "here"
-    assert run_cli("run", path, "--target", "reference", "--recording", here) == 0
-    found, wanted = (load_recorded(file, path).spikes for file in (there, here))
+def test_the_walk_in_the_docs(far, tmp_path, run_cli, monkeypatch):
+    """As written, with LocNet: a Recording from there is one of here, bit for bit."""
+    monkeypatch.chdir(tmp_path)
+    walk = (ROOT / "docs" / "hardware.md").read_text().partition("## The walk")[2]
+    lines = walk.partition("```console\n")[2].partition("```")[0].splitlines()
+    real = {"user@machine": "loopback", "python3.8": with_numpy("3.8")}
+    for line in lines:
+        words = shlex.split(line.removeprefix("$ snn-deploy "))
+        assert run_cli(*(real.get(word, word) for word in words)) == 0, line
+    path = Path("locnet.snn")
+    assert run_cli("run", path, "--target", "reference", "--recording", "here") == 0
+    there = load_recorded(Path("locnet.recording"), path)
+    found, wanted = there.spikes, load_recorded(Path("here"), path).spikes
+    assert there.versions["python"].startswith("3.8.")
     assert list(found) == list(wanted) and len(wanted) == 9
     for name, spikes in wanted.items():
         assert spikes.any() and found[name].tobytes() == spikes.tobytes()
-    demand_golden(path, there, run_cli)
+    assert Path("locnet.html").stat().st_size > 10_000
 
 
 def test_snn_deploy_there_runs_other_targets(far, bundle, tmp_path, run_cli):
