@@ -195,6 +195,7 @@ def reported(path: Path, recording: Path, device: str, **asked: Any) -> Report:
         path, place, samples=shape[0], steps=shape[1], device=device, **asked
     )
     made = report.provenance
+    assert made is not None  # every run has one
     return replace(
         report,
         provenance=replace(

@@ -81,8 +81,8 @@ def run(
     stdout, stderr = consoles()
     there = taken_where(choices)
     if recording is not None:
-        asked = (choices["data"], choices["samples"], choices["steps"])
-        if (*asked, predictions, out) != (None,) * 5:
+        others = (choices["data"], choices["samples"], choices["steps"])
+        if (*others, predictions, out) != (None,) * 5:
             raise click.UsageError(
                 "--recording is of all that a packed bundle holds, and is no report: "
                 "leave out --data, --samples, --steps, --predictions and --out"

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     Array = npt.NDArray[Any]
+    State = tuple[Array, Array, Array]  # u, v and counter, each (samples, neurons)
     Spikes = dict[str, Array]  # population → (samples, steps, neurons) bool
 
 MAX_BYTES = 1 << 30  # of all members of a bundle, unpacked
@@ -67,8 +68,8 @@ def decay(x: "Array", keep: int) -> "Array":
 
 
 def step(
-    p: "dict[str, Any]", q: "Array", bias: "Array", state: "tuple[Array, ...]"
-) -> "tuple[Array, tuple[Array, ...]]":
+    p: "dict[str, Any]", q: "Array", bias: "Array", state: "State"
+) -> "tuple[Array, State]":
     """One step of a population, 64 bits inside: its spikes, and (u, v, counter) after.
 
     q   = wrap(q, 21)
@@ -103,7 +104,8 @@ def synaptic_sum(c: "dict[str, Any]", sent: "Array", size: int) -> "Array":
         total = np.stack([np.bincount(c["receiver"], g, size) for g in given])
     else:
         total = windowed(c, sent.astype(np.float64), weight)
-    return total.reshape(len(sent), size).astype(np.int64)
+    sums: Array = total.reshape(len(sent), size).astype(np.int64)
+    return sums
 
 
 def windowed(c: "dict[str, Any]", sent: "Array", weight: "Array") -> "Array":
@@ -123,23 +125,24 @@ def windowed(c: "dict[str, Any]", sent: "Array", weight: "Array") -> "Array":
     total = np.zeros((len(sent), into[0], into[1], groups, each))
     ends = list(zip(*((size, into) if forward else (into, size))))  # (large, small)
     for at in np.ndindex(rows, columns):
-        spans = [span(*both, *move, k) for both, move, k in zip(ends, moves, at)]
+        spans = [span(both, move, k) for both, move, k in zip(ends, moves, at)]
         large, small = zip(*spans)
-        source, target = (large, small) if forward else (small, large)
+        (y, x), (i, j) = (large, small) if forward else (small, large)
         for g in range(groups):
-            some = sent[(slice(None), *source, g)]
+            some = sent[:, y, x, g]
             part = some.reshape(-1, inputs) @ weight[at][:, g]
-            total[(slice(None), *target, g)] += part.reshape(some.shape[:-1] + (each,))
+            total[:, i, j, g] += part.reshape(some.shape[:-1] + (each,))
     return total
 
 
 def span(
-    large: int, small: int, pace: int, pad: "Any", spread: int, k: int
+    ends: "tuple[int, int]", move: "tuple[int, Any, int]", k: int
 ) -> "tuple[slice, slice]":
     """Along an axis, at position k of the kernel: pixels, and the windows over them.
 
     Window i sees pixel i · pace + k · spread − pad[0].
     """
+    (large, small), (pace, pad, spread) = ends, move
     shift = k * spread - pad[0]
     first = max(-(shift // pace), 0)
     last = min((large - 1 - shift) // pace, small - 1)
