@@ -17,7 +17,7 @@ from typing import IO
 from ..toolchain.bundle.acceptance import worker_text
 from ..toolchain.bundle.archive import demand_size
 from ..toolchain.bundle.recorded import Recorded, load_recorded
-from ..toolchain.errors import TargetUnavailable
+from ..toolchain.errors import BundleError, TargetUnavailable
 from ..toolchain.files import parse_json
 from .machine import LOST, Machine, last_line
 
@@ -84,7 +84,7 @@ def run_there(
     Raises:
         TargetUnavailable: something there is not as it must be, or the connection is
             lost.
-        BundleError: what came back is no Recording of this bundle.
+        BundleError: what came back is no Recording of this bundle; the job is kept.
     """
     job = Job(machine, python, attach or secrets.token_hex(8))
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".recording-") as folder:
@@ -94,15 +94,19 @@ def run_there(
                 _submit(heard, bundle, target, slurm)
             _follow(heard)
             recorded = load_recorded(heard.recording, bundle)
-            os.replace(heard.recording, out)
         except Lost as lost:
             raise job.wrong(
                 f"the connection is lost ({lost}); the job goes on there: pick it up "
                 f"with --attach {job.id}"
             ) from lost
-        except BaseException:
+        except BundleError as error:
+            raise BundleError(
+                f"{job}: {error}; it is kept there: pick it up with --attach {job.id}"
+            ) from error
+        except (TargetUnavailable, KeyboardInterrupt):
             machine.remove(job.id)
             raise
+        os.replace(heard.recording, out)
         machine.remove(job.id)
         return recorded
 

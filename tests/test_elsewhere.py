@@ -26,7 +26,6 @@ from snn_deploy.toolchain.bundle.recorded import load_recorded
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = str(Path(snn_deploy.__file__).parent.parent)
-ID = re.compile("[0-9a-f]{16}")
 rng = np.random.default_rng(0)
 
 
@@ -258,6 +257,7 @@ def test_a_dropped_connection_is_made_again(far, tmp_path, run_cli, capfd):
 
 
 def test_a_lost_machine_keeps_the_job_for_attach(far, tmp_path, run_cli, capfd):
+    """Where another bundle is named, too: what is not brought home stays."""
     bundle = slow(tmp_path)
     with Meanwhile(far, far.stop):
         assert run_cli(*asked(bundle, tmp_path / "r")) == 2
@@ -266,8 +266,12 @@ def test_a_lost_machine_keeps_the_job_for_attach(far, tmp_path, run_cli, capfd):
     number = last.rpartition(" ")[2]
     assert [job.name for job in far.jobs] == [number]
     far.start()
-    assert run_cli(*asked(bundle, tmp_path / "r", "--attach", number)) == 0
-    assert "sample 24 of 24" in capfd.readouterr().err
+    (tmp_path / "o").mkdir()
+    for named, code in ((quick(tmp_path / "o"), 2), (bundle, 0)):
+        words = asked(named, tmp_path / "r", "--attach", number)
+        assert run_cli(*words) == code
+        told = capfd.readouterr().err
+        assert ("it is not of bundle" in told) == bool(code)
     demand_golden(bundle, tmp_path / "r", run_cli)
 
 
