@@ -13,7 +13,7 @@ import click
 VERBS = (
     *("build", "run", "compare", "report", "training.train", "finetune"),
     *("targets", "import_", "export", "check", "calibrate", "diff", "sweep"),
-    *("remote.pack", "remote.accept"),
+    *("remote.pack", "remote.accept", "remote.env"),
 )
 
 
