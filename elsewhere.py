@@ -40,6 +40,14 @@ class Where:
         """The machine; TargetUnavailable where it cannot be one."""
         return Here() if self.host is None else Ssh(self.host, self.jump or "")
 
+    @property
+    def interpreter(self) -> str:
+        """The Python; on this machine a path leads from the folder we are in."""
+        named = self.python or "python3"
+        if self.host is None and "/" in named:
+            return str(Path(named).expanduser().absolute())  # a link is no other Python
+        return named
+
 
 def recording_from(
     where: Where, bundle: Path, target: str, out: Path, tell: Callable[[str], None]
@@ -52,7 +60,7 @@ def recording_from(
     packing.demand_packed(bundle)
     return run_there(
         where.machine,
-        where.python or "python3",
+        where.interpreter,
         bundle,
         target,
         out,

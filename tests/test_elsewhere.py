@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from json import loads
@@ -49,7 +50,9 @@ def test_a_report_of_a_run_there(far, tmp_path, run_cli, capfd):
 def test_another_python_here(bundle, tmp_path, run_cli, monkeypatch, capfd):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     (tmp_path / "home").mkdir()
-    words = asked(bundle, tmp_path / "r")
+    beside = os.path.relpath(with_numpy("3.8"), tmp_path)
+    monkeypatch.chdir(tmp_path)
+    words = asked(bundle, tmp_path / "r", python=beside)
     at = words.index("--host")
     del words[at : at + 2]
     assert run_cli(*words) == 0
