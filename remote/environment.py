@@ -45,8 +45,9 @@ def create(target: str, extra: str, tell: Callable[[str], None]) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     what = requirement(extra)
     tell(f"installing {what[-1]}; this takes minutes")
-    install = (python, "-m", "pip", "install", "--quiet", *what)
-    for words in ((found, "-m", "venv", folder), install):
+    made = (found, "-m", "venv", str(folder))
+    install = (str(python), "-m", "pip", "install", "--quiet", *what)
+    for words in (made, install):
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         if done.returncode:
             lines = (done.stderr or done.stdout).strip().splitlines() or ["no reason"]
