@@ -11,7 +11,7 @@ import numpy as np
 
 from .calibration.balance import balance
 from .calibration.operations import core_macs, macs
-from .model_files import read_model
+from .model_files import read_model, sends_spikes
 from .pipeline.compilation import DEFAULT_STEPS
 from .targets.contract import Target, find_target, refuse
 from .toolchain.errors import DoesNotFit, Obstacle, SnnDeployError, UnsupportedLayer
@@ -27,6 +27,7 @@ from .toolchain.passes.quantize.quantize import quantize
 from .toolchain.passes.rewrite import kind_of
 from .toolchain.program.host import spike_encoder
 from .toolchain.program.program import Program
+from .toolchain.program.scales import Scales
 
 SCHEMA = 1  # of the JSON, docs/check.schema.json
 ASSUMED = (
@@ -102,11 +103,14 @@ def check(
     places = [find_target(name) for name in targets]
     name = str(model or "the LocNet that ships")
     try:
-        graph = read_model(model, output, rewrites).graph
+        source = read_model(model, output, rewrites)
     except UnsupportedLayer as error:
         part = error.graph if isinstance(error, ReadInPart) else None
         found = error.obstacles + _behind(part, rewrites or {})
         return _refused(name, error, refused(part, found), places, found)
+    graph = source.graph
+    if encoder is None and sends_spikes(graph):
+        encoder = "events"
     spikes = encoder in ("spikes", "events")
     try:
         legal = legalize(fold(graph), input_spikes=spikes)
@@ -116,7 +120,8 @@ def check(
         return _refused(name, error, uses, places, found)
     uses = explained(graph, legal, input_spikes=spikes)
     try:
-        program = _program(legal, encoder)
+        scales = source.scales if graph.is_spiking else None
+        program = _program(legal, encoder, scales)
     except SnnDeployError as error:
         return _refused(name, error, uses, places)
     needs, advice = [], list(_warnings(program))
@@ -138,7 +143,9 @@ def check(
     )
 
 
-def _program(legal: Graph, encoder: str | None) -> Program:
+def _program(
+    legal: Graph, encoder: str | None, scales: Mapping[str, Scales] | None
+) -> Program:
     """The Program of a legalised Graph, for a sample that is assumed."""
     sample = np.random.default_rng(0).random((1, *legal.input.shape))
     dt = legal.dt or 0.001
@@ -148,6 +155,7 @@ def _program(legal: Graph, encoder: str | None) -> Program:
         steps=DEFAULT_STEPS,
         dt=dt,
         encoder=spike_encoder(encoder, legal.prepared.name, dt),
+        scales=scales,
     )
 
 

@@ -35,7 +35,7 @@ from .pipeline.compilation import (
     compiled,
     find_pass,
 )
-from .showing import figured, guilt_where_cheap, made_by, report_files
+from .showing import figured, guilt_where_cheap, made_by, report_files, with_program
 from .starting import fitting, read, start_of
 from .targets.contract import Target, find_target
 from .tasks.agreement import float_name
@@ -310,9 +310,10 @@ def write(made: Build, folder: Path) -> None:
     Raises:
         DataError, BundleError: the folder cannot be written.
     """
+    program = packed(folder / "program.snn", made.bundle)
     files = {
-        "program.snn": packed(folder / "program.snn", made.bundle),
+        "program.snn": program,
         "report.png": drawn(made.shown, answers=made.picture, of=made.report),
-        **report_files(made.report),
+        **report_files(with_program(made.report, program)),
     }
     write_into(folder, files)

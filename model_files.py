@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from .calibration.operations import core_macs
 from .calibration.report.report import Score, revive
@@ -15,10 +17,22 @@ from .toolchain.bundle.archive import write_together
 from .toolchain.bundle.bundle import Bundle, load_bundle, save_bundle
 from .toolchain.errors import ModelError
 from .toolchain.files import sha256_of
-from .toolchain.frontends.formats import read_network, written
+from .toolchain.frontends.contract import Timing
+from .toolchain.frontends.formats import (
+    closed,
+    holds_integers,
+    read_network,
+    written,
+)
 from .toolchain.graph.graph import Graph
-from .toolchain.passes.quantize.rounding import Scales
+from .toolchain.graph.nodes import Synapse
+from .toolchain.passes.fold import fold
+from .toolchain.passes.legalize.legalize import legalize
+from .toolchain.passes.quantize.quantize import quantize
 from .toolchain.passes.rewrite import rewrite
+from .toolchain.program.host import spike_encoder
+from .toolchain.program.program import Program
+from .toolchain.program.scales import Scales
 
 Metadata = Mapping[str, Any]
 SHIPPED = "locnet.snn"
@@ -47,12 +61,14 @@ class Model:
 
     @property
     def scales(self) -> dict[str, Scales] | None:
-        """Population → the scales it was fine-tuned with; None for other networks."""
-        found = self.metadata.get("finetuned")
-        if not isinstance(found, dict):
-            return None
-        scales: dict[str, Scales] = _scales(found["scales"])
-        return scales
+        """Population → the scales it was fine-tuned with, or its file's integers have;
+        None for other networks."""
+        for name in ("finetuned", "integers"):
+            found = self.metadata.get(name)
+            if isinstance(found, dict):
+                scales: dict[str, Scales] = _scales(found["scales"])
+                return scales
+        return None
 
     @property
     def choices(self) -> Metadata | None:
@@ -116,6 +132,7 @@ def read_model(
     path: Path | None,
     output: str | None = None,
     rewrites: Mapping[str, str] | None = None,
+    timing: Timing | None = None,
 ) -> Model:
     """A network of any format, a .snn of a Graph, or the LocNet that ships.
 
@@ -124,13 +141,15 @@ def read_model(
         output: name of the one of several outputs to read, "all" of them one after
             the other, or None: the only one.
         rewrites: what to rewrite as what, of ``rewrite.CHOICES``.
+        timing: of a format that leaves it open; None: the user says nothing of it.
 
     Raises:
-        ModelError: it is missing, damaged, or no network.
+        ModelError: it is missing, damaged, or no network; or leaves no timing open and
+            one is given.
         BundleError: the bundle is not in order.
         DataError: there is nothing to rewrite so.
     """
-    model = _read(path, output)
+    model = _read(path, output, timing)
     if not rewrites:
         return model
     names = ", ".join(f"{old} as {new}" for old, new in rewrites.items())
@@ -156,37 +175,96 @@ def keep(model: Model, path: Path) -> None:
     save_bundle(path, Bundle(graph=model.graph, metadata=metadata))
 
 
-def export(model: Model, name: str, path: Path) -> None:
-    """Write a network's rates as a file of the format of this name.
+def read_source(
+    path: Path,
+    output: str | None = None,
+    rewrites: Mapping[str, str] | None = None,
+) -> Model | Program:
+    """What ``export`` takes: as ``read_model``, and of a build its Program.
 
     Raises:
-        ModelError: no such format is written, or the file cannot be.
+        SnnDeployError: as ``read_model``.
     """
-    content = written(model.graph, name)
+    if path.suffix == ".snn" and path.exists():
+        program = load_bundle(path).program
+        if program is not None:
+            return program
+    return read_model(path, output, rewrites)
+
+
+def export(source: Model | Program, name: str, path: Path) -> tuple[str, ...]:
+    """Write a network as a file of the format of this name; what that cannot hold.
+
+    A format of integers takes a Program, or what a network's own scales make of it.
+
+    Raises:
+        ModelError: no such format is written, or not of this, or the file cannot be.
+        DoesNotFit: the format cannot hold a number.
+    """
+    network = source if isinstance(source, Program) else source.graph
+    if isinstance(source, Model) and holds_integers(name):
+        network = program_of(source)
+    found = written(network, name)
     try:
-        write_together({path: content})
+        write_together({path: found.content})
     except OSError as error:
         raise ModelError(
             f"Model {str(path)!r} cannot be written: {error.strerror}; choose a folder "
             "that exists and can be written to"
         ) from error
+    return found.notes
 
 
-def _read(path: Path | None, output: str | None) -> Model:
+def sends_spikes(graph: Graph) -> bool:
+    """Whether it takes spikes: a synapse stands right behind what is prepared."""
+    return any(isinstance(x, Synapse) for x in graph.consumers(graph.prepared.name))
+
+
+def program_of(model: Model, steps: int = 1) -> Program:
+    """The integers of a network that has its scales, to run so many steps a sample.
+
+    Raises:
+        ModelError: it has none, or is not in order.
+        DoesNotFit: a number is beyond what a core holds.
+    """
+    if model.scales is None:
+        raise ModelError(
+            f"Model {model.name!r}: it holds floats, and the format integers; build "
+            "it, and export its program.snn"
+        )
+    choices, sends = model.choices or {}, sends_spikes(model.graph)
+    dt = model.graph.dt or choices.get("dt", 0.001)
+    legal = legalize(fold(model.graph), input_spikes=sends)
+    name = choices.get("encoder", "events") if sends else None
+    return quantize(
+        legal,
+        np.zeros((1, *legal.input.shape)),
+        steps=steps,
+        dt=dt,
+        encoder=spike_encoder(name, model.graph.prepared.name, dt),
+        scales=model.scales,
+    )
+
+
+def _read(path: Path | None, output: str | None, timing: Timing | None) -> Model:
     """``read_model`` of what the file holds."""
     if path is None:
         with as_file(files("snn_deploy.models.networks") / SHIPPED) as shipped:
-            return _read(shipped, output)
+            return _read(shipped, output, timing)
     if not path.exists():
         raise ModelError(
             f"Model {str(path)!r}: no such file; a Keras .keras or .h5, a SavedModel "
-            "folder, an ONNX .onnx or a .snn bundle is allowed"
+            "folder, an ONNX .onnx, a NIR .nir, a NetX .net or a .snn bundle is allowed"
         )
     what = f"Model {str(path)!r}"
     if path.suffix != ".snn" and not (path / "manifest.json").is_file():
-        found = read_network(path, output)
-        known = find_metadata(path) or {}
+        found = read_network(path, output, timing)
+        known = dict(find_metadata(path) or {})
+        if found.scales is not None:
+            known["integers"] = {"scales": noted(found.scales)}
         return checked(_named(Model(found.graph, known, found.notes), path), what)
+    if timing is not None:
+        raise closed(path)
     bundle = load_bundle(path)
     if bundle.graph is None:
         raise ModelError(
@@ -210,7 +288,11 @@ def checked(model: Model, what: str) -> Model:
     """
     try:
         revive(tuple[str, ...], model.metadata.get("remarks", []), "remarks")
-        for name, kind in (("finetuned", _tuned), ("scores", _known)):
+        for name, kind in (
+            ("finetuned", _tuned),
+            ("integers", _integers),
+            ("scores", _known),
+        ):
             if name in model.metadata:
                 kind(_table(model.metadata[name], name))
         revive(float, model.recipe.get("crops", 1.0), "recipe.crops")
@@ -227,6 +309,18 @@ def _tuned(found: Metadata) -> None:
     revive(Tuned, {name: choices[name] for name in known}, "finetuned.choices")
     _scales(found.get("scales"))
     revive(tuple[Score, ...], found.get("ann", []), "finetuned.ann")
+
+
+def _integers(found: Metadata) -> None:
+    _scales(found.get("scales"))
+
+
+def noted(scales: Mapping[str, Scales]) -> Metadata:
+    """Scales as metadata hold them."""
+    return {
+        name: {**asdict(each), "channels": list(each.channels)}
+        for name, each in scales.items()
+    }
 
 
 def _scales(found: object) -> Any:

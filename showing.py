@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from .calibration.guilt.guilt import Guilt, find_guilt
@@ -98,6 +100,18 @@ def made_by(
         settings={**settings, "dt": f"{program.timing.dt:g} s"},
         library=target.library,
     )
+
+
+def with_program(report: Report, program: bytes) -> Report:
+    """The report, which names the program.snn that it is written with.
+
+    Files are moved into a folder one after the other: a reader can tell those of a
+    build that was killed in between.
+    """
+    assert report.provenance is not None
+    digest = hashlib.sha256(program).hexdigest()
+    known = replace(report.provenance, program_sha256=digest)
+    return replace(report, provenance=known)
 
 
 def encoder_of(program: Program) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from .calibration.energy.power_log import metered_energy
 from .calibration.energy.profile import load_profile
 from .calibration.opinion.opinion import demand_opinion
 from .calibration.report.measure import Shown, measure
@@ -15,6 +16,7 @@ from .mending import EXAMINED, apart, exam_of_built, mended, scales_of
 from .pipeline.changes import Change, longer, rebuilt
 from .showing import figured, guilt_where_cheap, made_by
 from .targets.contract import Target, find_target
+from .targets.reading import Reading
 from .tasks.built import Built, read_built
 from .tasks.predictions import check_predictions, save_predictions
 from .toolchain.files import sha256_of
@@ -91,7 +93,7 @@ def run(
     guilt = None
     if not scales_of(built):
         guilt = guilt_where_cheap(built.program, few.x, shown, judge)
-    return measure(
+    report = measure(
         built.program,
         recording,
         profile,
@@ -121,6 +123,27 @@ def run(
             guilt=guilt,
         ),
     )
+    return read_off(report, session.reading)
+
+
+def read_off(report: Report, reading: Reading | None) -> Report:
+    """The report with what a board measured of itself; of time alone, as a note."""
+    if reading is None:
+        return report
+    if reading.joules is None:
+        note = (
+            f"the chip took {reading.seconds:.4g} s for {reading.samples} samples "
+            f"({reading.source}); power was not measured"
+        )
+        return replace(report, notes=(*report.notes, note))
+    measured = metered_energy(
+        reading.joules,
+        reading.seconds,
+        reading.samples,
+        reading.source,
+        report.energy.profile,
+    )
+    return replace(report, measured=measured)
 
 
 def _place(target: str | Target) -> Target:

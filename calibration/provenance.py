@@ -25,6 +25,7 @@ class Provenance:
         encoder: how samples enter: bias, spikes or events.
         settings: what the build was told and what followed from it, name → value.
         versions: of Python, of this tool, and of the libraries that computed it.
+        program_sha256: of the program.snn that was written with it; empty: of none.
     """
 
     model: str
@@ -35,6 +36,7 @@ class Provenance:
     encoder: str
     settings: Mapping[str, str]
     versions: Mapping[str, str]
+    program_sha256: str = ""
 
 
 def provenance_of(

@@ -11,8 +11,8 @@ from importlib import import_module
 import click
 
 VERBS = (
-    *("build", "run", "compare", "report", "training.train", "finetune"),
-    *("targets", "import_", "export", "check", "calibrate", "diff", "sweep"),
+    *("build", "run", "compare", "report", "training.train", "training.finetune"),
+    *("targets", "import_", "export", "check", "calibrate", "diff", "sweep", "doctor"),
     *("remote.pack", "remote.accept", "remote.env"),
 )
 

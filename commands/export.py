@@ -1,4 +1,4 @@
-"""``snn-deploy export``: a network's rates, as a file of another format."""
+"""``snn-deploy export``: a network as a file of another format."""
 
 from __future__ import annotations
 
@@ -29,14 +29,20 @@ def export(
     name: str,
     out: Path,
 ) -> None:
-    """Write the float network, of neurons their rates, as ONNX.
+    """Write a network as ONNX, of neurons their rates, as NIR, or its integers as NetX.
 
-    It takes and gives arrays in the layout of MODEL: onnxruntime runs it.
+    An ONNX takes and gives arrays in the layout of MODEL: onnxruntime runs it. A NIR
+    holds the equations of spiking neurons, and nothing of their timing; of a Program it
+    has its integers and golden spikes in files beside it, of which import brings the
+    Program back. A NetX (lava-dl) is of a build's program.snn, or of a network that has
+    its integers.
     """
-    from .. import model_files
+    from ..exporting import export as written
 
     _, stderr = consoles()
-    found = model_files.read_model(model, output, rewrites)
-    model_files.export(found, name, out)
-    say(stderr, f"wrote {out}")
+    found = written(model, name, out, output=output, rewrites=rewrites)
+    if found.notes:
+        say(stderr, f"warning: {'; '.join(found.notes)}")
+    for file in found.files:
+        say(stderr, f"wrote {file}")
     say(stderr, f"next: snn-deploy check {out}")

@@ -73,12 +73,12 @@ def report(
 
     With --recording, PATH is the packed bundle that was run.
     """
-    from ..calibration.report.report import Report, write_files
+    from ..calibration.report.report import write_files
 
     stdout, stderr = consoles()
     file = path / "report.json" if path.is_dir() else path
     if recording is None:
-        found = Report.from_json(file)
+        found = _read(file)
     else:
         from .. import packing
 
@@ -98,6 +98,22 @@ def report(
         show(found, stdout, form == "json", wide)
     else:
         click.echo(_content(found, form, wide).decode(), nl=False)
+
+
+def _read(file: Path) -> Report:
+    """The report in a file; a warning where the program beside it is of another."""
+    from ..calibration.report.report import Report
+
+    found = Report.from_json(file)
+    program = file.with_name("program.snn")
+    if found.of_another(program):
+        _, stderr = consoles()
+        say(
+            stderr,
+            f"warning: {program} is of another build than {file}; build again into an "
+            "empty folder",
+        )
+    return found
 
 
 def _measured(

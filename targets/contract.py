@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, entry_points, version
 from typing import ClassVar
@@ -19,8 +19,9 @@ from ..toolchain.passes.place.place import Placement
 from ..toolchain.program.host import BoolArray, Decoder, Stimulus, decode, encode
 from ..toolchain.program.program import Program
 from ..toolchain.program.recording import Recording, join
+from . import GROUP as GROUP
+from .reading import Reading
 
-GROUP = "snn_deploy.targets"  # entry points
 RASTER_BYTES = 512 << 20  # of spikes held at once where only counts are asked for
 Utilization = Mapping[str, Mapping[str, tuple[int, int]]]
 """Population, or ``CHIP`` → resource → (used, max)."""
@@ -51,6 +52,11 @@ class Session(ABC):
     def utilization(self) -> Utilization:
         """How much of the chip is used; empty for a target without cores."""
         return {}
+
+    @property
+    def reading(self) -> Reading | None:
+        """What a board measured of all samples so far; None: nothing was measured."""
+        return None
 
     @property
     def decoder(self) -> Decoder:
@@ -137,6 +143,7 @@ class Target(ABC):
     limits: ClassVar[Limits]
     library: ClassVar[str] = ""  # distribution that must be installed, "" for none
     extra: ClassVar[str] = ""  # the extra of snn-deploy that installs it
+    access: ClassVar[str] = ""  # where one applies for what cannot be installed
     fast: ClassVar[bool] = False  # so that a build tests on all test samples
 
     def load(self, program: Program) -> Session:
@@ -149,6 +156,10 @@ class Target(ABC):
         program.check()
         refuse(self, program)
         return self.open(program)
+
+    def problems(self, program: Program) -> Iterator[str]:
+        """What it cannot hold of a Program beside its limits, in words; registers'."""
+        return iter(())
 
     @abstractmethod
     def open(self, program: Program) -> Session:
@@ -189,6 +200,8 @@ def refuse(target: Target, program: Program) -> None:
             )
         if not limits.recurrent and order.get(c.source, -1) >= order[c.target]:
             raise DoesNotFit(f"{what} is recurrent; this target runs none")
+    for problem in target.problems(program):
+        raise DoesNotFit(f"Target {target.name!r}: {problem}")
 
 
 def list_targets() -> list[dict[str, str]]:
@@ -211,6 +224,8 @@ def _installed(target: Target) -> str:
     try:
         return version(target.library)
     except PackageNotFoundError:
+        if target.access:
+            return f"no access; apply at {target.access}"
         return f"no; pip install 'snn-deploy[{target.extra}]'"
 
 

@@ -76,6 +76,15 @@ EXAMPLES = {  # an operation of each class, on (6, 6, 2)
         ),
     ),
     Rescale: (Rescale("o", **ones),),
+    n.Membrane: (
+        n.Membrane(
+            "o",
+            resistance=np.ones(2),
+            rest=np.zeros(2),
+            threshold=np.full(2, 2.0),
+            reset_to=np.zeros(2),
+        ),
+    ),
     Pad2D: (Pad2D("o", padding=((1, 1), (0, 2))),),
     Slice: (Slice("o", start=(1, 0, 0), stop=(6, 6, 1)),),
     Permute: (Permute("o", axes=(2, 0, 1)),),

@@ -20,6 +20,7 @@ FOLDERS = (
     "toolchain",
     "targets",
     "calibration",
+    "machine",
     "models",
     "tasks",
     "pipeline",

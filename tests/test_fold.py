@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from snn_deploy.toolchain.errors import ModelError
 from snn_deploy.toolchain.graph import nodes as n
 from snn_deploy.toolchain.graph.graph import Graph
 from snn_deploy.toolchain.graph.interpret import interpret
+from snn_deploy.toolchain.graph.preparation import Rescale
 from snn_deploy.toolchain.passes.fold import fold
 
 PICTURE = (6, 5, 3)
@@ -151,6 +153,44 @@ def test_a_layer_with_another_reader_keeps_its_own_weights():
 def test_between_two_others_it_stays():
     graph = chain(n.ReLU("relu"), norm(channels=3), n.LIF("lif"))
     assert fold(graph) is graph
+
+
+def membrane(*shape, name="current"):
+    rng = np.random.default_rng(5)
+    low, high = rng.normal(size=shape), 1 + rng.random(shape)
+    return n.Membrane(
+        name,
+        resistance=rng.normal(size=shape),
+        rest=rng.normal(size=shape),
+        threshold=low + high,
+        reset_to=low,
+    )
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (4,), (1, 1, 4)], ids=str)
+def test_the_constants_of_a_neuron_go_into_the_weights_before(shape):
+    graph = chain(conv(), membrane(*shape), n.LIF("lif"))
+    graph.check()
+    folded = fold(graph)
+    assert_same(graph, folded)
+    assert [type(node) for node in folded.nodes] == [n.Input, n.Conv2D, n.LIF, n.Output]
+
+
+def test_constants_that_differ_between_pixels_stay_as_a_rescale():
+    shape = chain(conv()).shapes["conv"]
+    graph = chain(conv(), membrane(*shape), n.LIF("lif"))
+    folded = fold(graph)
+    assert_same(graph, folded)
+    assert type(folded["current"]) is Rescale
+
+
+@pytest.mark.parametrize("part", ["threshold", "reset_to", "shape"])
+def test_constants_that_no_neuron_has_are_refused(part):
+    wrong = {"threshold": np.zeros(1), "reset_to": np.full(1, 9.0)}
+    node = replace(membrane(4), **{part: wrong[part]}) if part in wrong else membrane(3)
+    message = "never stop" if part in wrong else r"resistance is \(3,\), its input is"
+    with pytest.raises(ModelError, match=f"Membrane 'current': .*{message}"):
+        chain(conv(), node, n.LIF("lif")).check()
 
 
 def test_without_one_the_graph_is_the_same():

@@ -38,9 +38,11 @@ NEURONS = {
     "lif, 3 refractory steps": lambda *a: n.LIF(*a, amplitude=0.01, tau_ref=0.003),
     "if": lambda *a: n.IF(*a, amplitude=0.01),
     "if, v down to −1": lambda *a: n.IF(*a, amplitude=0.01, min_voltage=-1.0),
+    "lif, whole steps": lambda *a: n.LIF(*a, amplitude=0.01, whole_steps=True),
 }
 LIF, IF = "lif, 2, v down to −1", "if"
 MIXED = [tuple(NEURONS)[at : at + 4] for at in (0, 2)]  # a population each
+WHOLE = ("lif, whole steps", IF) * 2
 
 
 def convolutions(kinds: Sequence[str], tau_syn: float) -> Graph:
@@ -187,7 +189,7 @@ def test_network_refuses_unknown_names_and_too_few_steps():
 
 
 @pytest.mark.parametrize("tau_syn", [0.0, 0.005])
-@pytest.mark.parametrize("kinds", MIXED)
+@pytest.mark.parametrize("kinds", [*MIXED, WHOLE])
 def test_float_semantics_give_the_spikes_of_interpret(kinds, tau_syn):
     """In float32, so a potential within 1e−5 of the threshold may fall either way."""
     graph = convolutions(kinds, tau_syn)

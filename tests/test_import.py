@@ -75,7 +75,7 @@ def test_import_takes_rewrites(tmp_path, run_cli):
         (("import", "net.h5", "--out", "net.onnx"), "has to end in .snn"),
         (("import", "net.h5", "--out", "no/net.snn"), "choose a folder that exists"),
         (("export", "net.h5", "--out", "no/net.onnx"), "choose a folder that exists"),
-        (("export", "net.h5", "--format", "nir", "--out", "n"), "not written; onnx is"),
+        (("export", "net.h5", "--format", "pb", "--out", "n"), "not written; onnx"),
         (("export", "gone.snn", "--out", "net.onnx"), "no such file"),
     ],
 )

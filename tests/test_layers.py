@@ -24,10 +24,12 @@ ROOF = {
     "cotraining",
     "tuning",
     "model_files",
+    "exporting",
     "starting",
     "sweeping",
     "packing",
     "elsewhere",
+    "doctoring",
 }
 MAY_IMPORT = {  # folder -> what else at the root it may name
     "toolchain": set(),
@@ -38,6 +40,7 @@ MAY_IMPORT = {  # folder -> what else at the root it may name
     "pipeline": {"toolchain", "calibration", "targets"},
     "sweeps": {"toolchain", "calibration"},
     "remote": {"toolchain"},
+    "machine": {"toolchain", "targets"},
     "commands": {
         "toolchain",
         "calibration",
@@ -47,11 +50,13 @@ MAY_IMPORT = {  # folder -> what else at the root it may name
         "pipeline",
         "sweeps",
         "remote",
+        "machine",
         *ROOF,
     },
 }
 FRAMEWORKS = {  # library -> the only files that may import it
     "tensorflow": (
+        "machine/tensorflow_gpus.py",
         "models/cotraining/*.py",
         "models/networks/*.py",
         "models/training/*.py",
@@ -63,6 +68,7 @@ FRAMEWORKS = {  # library -> the only files that may import it
         "targets/loihi/*.py",
         "targets/nengo_*.py",
         "models/cotraining/nengo_*.py",
+        "toolchain/frontends/nengo/*.py",
     ),
     "nengo_dl": ("targets/nengo_*.py", "models/cotraining/nengo_*.py"),
     "nengo_loihi": ("targets/loihi/*.py",),

@@ -228,7 +228,9 @@ def test_encoder_and_decoder_stay() -> None:
 
 REFUSED = {
     "Sigmoid 's'": chain((4,), n.Sigmoid("s"), dense("d", 4, 3)),
-    "Lowpass 'l'": chain((4,), dense("d", 4, 3), n.Lowpass("l", tau_syn=0.01)),
+    "Lowpass 'l'": line(
+        (4,), dense("d", 4, 3), n.Lowpass("l", tau_syn=0.01), n.ReLU("a")
+    ),
     "Layers 'c, k'": chain(  # padded between, and too large for a matrix
         (40, 40, 2), conv("c", 2, 2), conv("k", 2, 2, padding=SAME)
     ),
@@ -274,6 +276,54 @@ def test_without_a_population_there_is_nothing_for_a_core() -> None:
     with pytest.raises(UnsupportedLayer, match="'y'.* without a population.*with ReLU"):
         legalize(line((4,), *last))
     check_is_legal(legalize(line((4,), dense("h", 4, 4), n.ReLU("a"), *last)))
+
+
+def test_a_filter_of_a_weighted_sum_goes_before_its_weights() -> None:
+    """To every source; in rate mode nothing changes, with steps a bias acts at once."""
+    rng = np.random.default_rng(0)
+    unbiased = [replace(dense(name, 4, 3), bias=np.zeros(3)) for name in "de"]
+    graph = Graph(
+        (
+            n.Input("x", shape=(4,)),
+            n.LIF("a", ("x",), amplitude=0.001, tau_ref=0.0),
+            n.LIF("b", ("x",), amplitude=0.001, tau_ref=0.0, tau_rc=0.005),
+            replace(unbiased[0], inputs=("a",)),
+            n.Delay("late", ("b",), delay=2),
+            replace(unbiased[1], inputs=("late",)),
+            n.Add("sum", ("d", "e")),
+            n.Lowpass("l", ("sum",), tau_syn=0.01),
+            n.LIF("c", ("l",), amplitude=0.001, tau_ref=0.0, tau_rc=0.001),
+            n.Output("y", ("c",)),
+        )
+    )
+    legal = legalize(graph)
+    check_is_legal(legal)
+    found = {x.inputs[0]: x for x in legal.nodes if isinstance(x, n.Lowpass)}
+    assert {name: (x.tau_syn, x.delay) for name, x in found.items()} == {
+        "a": (0.01, 1),
+        "b": (0.01, 3),
+    }
+    x = 60 * rng.random((3, 4))
+    before, after = (
+        interpret(each, x, "spiking", steps=30, record=["c"])["c"]
+        for each in (graph, legal)
+    )
+    assert before.any()
+    np.testing.assert_array_equal(after, before)
+
+
+def test_a_long_line_of_layers_is_no_deep_recursion() -> None:
+    """Behind each other, as a file may have them."""
+    ones = {"scale": np.full(1, -1.0), "offset": np.zeros(1)}
+    scales = [Rescale(f"s{i}", **ones) for i in range(1500)]
+    legal = legalize(chain((4,), *scales, dense("d", 4, 3)))
+    check_is_legal(legal)
+
+
+def test_a_filter_of_a_filter_is_refused() -> None:
+    slow = n.Lowpass("slow", tau_syn=0.01)
+    with pytest.raises(UnsupportedLayer, match="'l': it filters what 'slow' has fil"):
+        legalize(chain((4,), slow, dense("d", 4, 3), n.Lowpass("l", tau_syn=0.002)))
 
 
 def test_a_lowpass_stands_behind_a_population_alone() -> None:

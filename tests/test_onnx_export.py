@@ -110,6 +110,17 @@ ONES = {  # nodes one behind the other, on a picture
         conv(C, (2, 2, 4, 3)),
         n.LIF("", amplitude=0.01, tau_rc=0.03, tau_ref=0.001),
     ],
+    "constants of a neuron": [
+        conv(C, (1, 1, 4, 3)),
+        n.Membrane(
+            "",
+            resistance=rng.random((6, 5, 3)),
+            rest=np.full((), 0.1),
+            threshold=2 + rng.random((1, 1, 3)),
+            reset_to=np.zeros(1),
+        ),
+        n.LIF("", amplitude=0.01),
+    ],
     "soft lif": [n.SoftLIF("", amplitude=0.01, sigma=0.02), n.Flatten("")],
     **{name: [Elementwise("", function=name)] for name in FUNCTIONS},
 }

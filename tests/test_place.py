@@ -216,7 +216,7 @@ def test_weights_of_fewer_bits_take_less_memory() -> None:
     cores = [len(place(chain(c), LOIHI1, 128).cores) for c in (wide, narrow)]
     assert cores[1] <= math.ceil(cores[0] / 2) + 1
     fixed = replace(narrow, exponent=-7, weight=np.full((4096, 1024), 0, np.int16))
-    assert weight_format(fixed) == (1, -7)
+    assert weight_format(fixed) == (1, 0)
 
 
 def test_cores_fill_one_chip_after_another() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_networks import fitted, save, stripes
 
-from snn_deploy.calibration.energy.power_log import measured_energy, read_log
+from snn_deploy.calibration.energy.power_log import (
+    measured_energy,
+    metered_energy,
+    read_log,
+)
 from snn_deploy.calibration.energy.profile import load_profile
 from snn_deploy.calibration.report.report import Report
+from snn_deploy.targets.reading import Reading
 from snn_deploy.toolchain.errors import DataError
+from snn_deploy.trials import read_off
 
 
 def write(path: Path, *rails: tuple[str, float], seconds: float = 10.0) -> Path:
@@ -41,6 +48,22 @@ def test_energy_is_power_over_inferences_with_idle_subtracted(tmp_path):
     assert (found.seconds, found.source) == (10.0, "run.csv, idle idle.csv")
     alone = measured_energy(run, None, 2960)
     assert (alone.total, alone.dynamic) == (found.total, None)
+
+
+READING = Reading(samples=20, seconds=0.01, joules=0.002, source="NxSDK's energy probe")
+
+
+def test_a_boards_own_probes_are_measured_too():
+    """Its samples' readings added up; one without power leaves none."""
+    both = READING + READING
+    assert (both.samples, both.seconds, both.joules) == (40, 0.02, 0.004)
+    assert (READING + replace(READING, joules=None)).joules is None
+    found = metered_energy(both.joules, both.seconds, both.samples, both.source)
+    assert found.run_power == pytest.approx(0.2) and found.idle_power is None
+    assert (found.total, found.dynamic) == (pytest.approx(0.0001), None)
+    assert (found.inferences, found.source) == (40, "NxSDK's energy probe")
+    low = metered_energy(1e-6, 1.0, 1, "x", load_profile("loihi1_davies2018"))
+    assert low.total is None and "a rail is missing" in low.flags[0]
 
 
 def test_negative_dynamic_power_is_flagged_and_no_result(tmp_path):
@@ -145,6 +168,12 @@ def test_a_report_keeps_what_was_measured(tmp_path, run_cli, capsys):
     text = " ".join(capsys.readouterr().out.split())
     assert "measured: 550 µJ an inference in all, 400 µJ without idle" in text
     kept = Report.from_json(out / "report.json")
+    assert read_off(kept, None) is kept
+    probed = read_off(kept, READING).measured
+    assert (probed.total, probed.dynamic) == (pytest.approx(0.002 / 20), None)
+    timed = read_off(kept, replace(READING, joules=None))
+    assert "took 0.01 s for 20 samples" in timed.notes[-1]
+    assert timed.measured is kept.measured
     assert kept.measured.dynamic == pytest.approx(0.08 * 10 / 2000)
     low = str(write(tmp_path / "low.csv", ("VDD", 0.02)))
     run_cli("report", str(out), "--power", low, "--idle", idle, "--inferences", "2000")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -11,10 +12,12 @@ from pathlib import Path
 import jsonschema
 import numpy
 import pytest
+from click.testing import CliRunner
 from shown_networks import NETWORKS, shown
 
 from snn_deploy.calibration.report.report import SCHEMA, Report
 from snn_deploy.calibration.report.schema import report_schema
+from snn_deploy.commands.cli import cli
 from snn_deploy.toolchain.errors import DataError
 
 ROOT = Path(__file__).parent.parent
@@ -108,3 +111,19 @@ def test_run_writes_report_and_page_together(run_cli, tmp_path):
     assert report.provenance.model == "program.snn"
     assert report.figures.curve is not None and report.confusion is not None
     valid(json.loads((tmp_path / "out" / "report.json").read_text()))
+
+
+def test_a_report_knows_the_program_that_it_was_written_with(tmp_path):
+    """As one of both is left where a build into a folder is killed in between."""
+    shutil.copytree(shown("classes"), tmp_path / "out")
+    file, program = tmp_path / "out" / "report.json", tmp_path / "out" / "program.snn"
+    report = Report.from_json(file)
+    digest = hashlib.sha256(program.read_bytes()).hexdigest()
+    assert report.provenance.program_sha256 == digest
+    done = CliRunner().invoke(cli, ["report", str(tmp_path / "out")])
+    assert done.exit_code == 0 and "another build" not in done.output
+    shutil.copy(shown("boxes") / "program.snn", program)
+    done = CliRunner().invoke(cli, ["report", str(tmp_path / "out")])
+    assert "program.snn is of another build than" in done.output.replace("\n", " ")
+    program.unlink()
+    assert not report.of_another(program)

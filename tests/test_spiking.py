@@ -66,6 +66,25 @@ def test_a_soft_reset_keeps_what_is_beyond_the_threshold():
         interpret(graph, np.ones((1, 1)))
 
 
+def test_what_a_soft_reset_leaves_above_the_threshold_spikes_at_the_next_step():
+    """At its start, so that nothing of it is lost; later where it is refractory."""
+    x = np.array([90, 1.2, 1.2, 0.2, 0.2, 0.2, 0.2, *[5.0] * 6]).reshape(1, 13, 1)
+    found = {}
+    for tau_ref in (0.0, 2 * DT):
+        neurons = n.LIF("a", amplitude=DT, tau_ref=tau_ref, reset="subtract")
+        graph = Graph.chain(n.Input("x", shape=(1,)), neurons, n.Output("y"), dt=DT)
+        how = {"steps": 13, "record": ["a"], "sent": {"x": x}}
+        found[tau_ref] = interpret(graph, x[:, 0], "spiking", **how)["a"].ravel()
+    v, wanted = 0.0, []
+    for current in x.ravel():
+        v += (current - v) * -np.expm1(-DT / 0.02)
+        wanted.append(v > 1)
+        v -= v > 1
+    assert wanted[:5] == [True, True, True, True, False]
+    np.testing.assert_array_equal(found[0.0], wanted)
+    np.testing.assert_array_equal(found[2 * DT][:4], [1, 0, 1, 0])
+
+
 def test_a_network_of_rates_keeps_its_rectified_linear_neurons():
     """Their soft reset stands for a rate there; where steps are meant, it is meant."""
     rates = Graph.chain(
@@ -121,13 +140,54 @@ def test_events_pass_delays_a_threshold_and_a_leaky_integrator():
         np.testing.assert_allclose(ran.output, read, rtol=1e-12)
 
 
-def test_a_leaky_integrator_before_a_population_is_refused():
-    graph = events()
-    late = n.LIF("late", ("potential",), amplitude=DT)
-    last = n.Output("y", ("late",))
-    wrong = replace(graph, nodes=(*graph.nodes[:-1], late, last))
-    with pytest.raises(UnsupportedLayer, match="LI 'potential': it sends potentials"):
-        legalize(wrong, input_spikes=True)
+def cuba(bias: float = 0.0) -> Graph:
+    """The current of the second population is filtered, as a CubaLIF's is."""
+    rng = np.random.default_rng(3)
+    weights = [rng.normal(scale=s, size=(5, 5)) for s in (6, 6, 12)]
+    how = {"amplitude": DT, "tau_rc": 0.004, "tau_ref": 0.0, "min_voltage": -1e9}
+    zero = np.zeros(5)
+    return Graph(
+        (
+            n.Input("x", shape=(5,)),
+            n.Dense("in", ("x",), weight=weights[0], bias=zero),
+            n.LIF("a", ("in",), **how),
+            n.Dense("on", ("a",), weight=weights[1], bias=np.full(5, bias)),
+            n.Lowpass("back", ("b",), tau_syn=0.0, shape=(5,)),
+            n.Dense("again", ("back",), weight=weights[2], bias=zero),
+            n.Add("sum", ("on", "again")),
+            n.LI("current", ("sum",), tau_rc=0.006),
+            n.LIF("b", ("current",), **how),
+            n.Output("y", ("b",)),
+        ),
+        dt=DT,
+    )
+
+
+@pytest.mark.parametrize("bias", [0.0, 0.3])
+def test_a_leaky_integrator_before_a_population_filters_its_connections(bias):
+    """With their step of delay; a bias then acts in full from the first step on."""
+    graph, x = cuba(bias), samples_for(cuba(), 1, count=3)
+    legal = legalize(graph)
+    ways = {node.inputs: node for node in legal.nodes if isinstance(node, n.Lowpass)}
+    assert {(w.tau_syn, w.delay) for w in ways.values()} == {(0.006, 1)}
+    a, b = (
+        interpret(each, x, "spiking", steps=40, record=["a", "b"])
+        for each in (graph, legal)
+    )
+    np.testing.assert_array_equal(a["a"], b["a"])
+    first, later = a["b"][:, :-1] > 0, b["b"][:, 1:] > 0
+    assert first.any()
+    assert (first == later).all() if not bias else (first == later).mean() > 0.7
+
+
+def test_a_filter_of_what_the_host_computes_is_refused():
+    graph = cuba()
+    nodes = (replace(x, inputs=("x",)) if x.name == "on" else x for x in graph.nodes)
+    kept = (x for x in nodes if x.name not in ("in", "a"))
+    wrong = replace(graph, nodes=tuple(kept))
+    with pytest.raises(UnsupportedLayer, match="LI 'current': it takes .*--encoder ev"):
+        legalize(wrong)
+    legalize(wrong, input_spikes=True)
 
 
 def test_the_rates_of_a_spiking_network_are_what_they_are():

@@ -24,7 +24,13 @@ from hypothesis import strategies as st
 from random_programs import identity, presentations, programs, simulate_oracle
 
 from snn_deploy.targets import contract
-from snn_deploy.targets.contract import GROUP, Session, find_target, list_targets
+from snn_deploy.targets.contract import (
+    GROUP,
+    Session,
+    Target,
+    find_target,
+    list_targets,
+)
 from snn_deploy.toolchain.bundle.serialize import to_tree
 from snn_deploy.toolchain.errors import DataError, DoesNotFit, TargetUnavailable
 from snn_deploy.toolchain.graph.graph import Graph
@@ -39,8 +45,9 @@ from snn_deploy.toolchain.graph.nodes import (
     Output,
 )
 from snn_deploy.toolchain.passes.legalize.legalize import legalize
-from snn_deploy.toolchain.passes.place.limits import CHIP, Limits
+from snn_deploy.toolchain.passes.place.limits import CHIP
 from snn_deploy.toolchain.passes.quantize.quantize import quantize
+from snn_deploy.toolchain.program.arithmetic import V_LIMIT
 from snn_deploy.toolchain.program.connections import (
     ConvTransposeConnection,
     DenseConnection,
@@ -128,7 +135,7 @@ class Open:
     def __call__(self, name: str) -> Session:
         """The session of a program in PROGRAMS; skips where the limits exclude it."""
         program = PROGRAMS[name]
-        reasons = excluded(self.target.limits, program)
+        reasons = excluded(self.target, program)
         if reasons:
             pytest.skip(f"not within its limits: {reasons[0]}")
         if name not in self.kept:
@@ -141,6 +148,10 @@ def opened(request, nothing_is_left) -> Iterator[Open]:
     """Opens sessions of each target in turn."""
     sessions = Open(request.param)
     try:
+        if sessions.target.kind == "hardware":
+            sessions.target.load(BARE).close()
+        for problem in sessions.target.problems(PROGRAMS["dense"]):
+            pytest.skip(f"not within its registers: {problem}")
         sessions.kept["dense"] = sessions.target.load(PROGRAMS["dense"])
     except TargetUnavailable as missing:
         pytest.skip(str(missing))
@@ -185,7 +196,7 @@ def small_programs() -> dict[str, Program]:
         lambda x: Dense("drive", (x,), **weights(0, 6, 8)),
         lambda x: LIF("first", (x,), **lif),
         lambda x: Dense("middle", (x,), **weights(1, 8, 10)),
-        lambda x: LIF("second", (x,), **lif, min_voltage=-2.0),
+        lambda x: LIF("second", (x,), **lif, min_voltage=-1e9),
         lambda x: Dense("last", (x,), **weights(2, 10, 5)),
         lambda x: LIF("third", (x,), amplitude=0.01, tau_ref=0.0),
         lambda x: Dense("answer", (x,), **weights(3, 5, 3)),
@@ -234,7 +245,30 @@ def delayed(program: Program, steps: int) -> Program:
     return replace(program, connections=(*others, replace(last, delay=steps)))
 
 
+def bare_program() -> Program:
+    """What the plainest of chips hold: one threshold, no refractory steps, no floor."""
+    graph = identity((4,))
+    only = Population(
+        name="only",
+        shape=(4,),
+        decay_u=4095,
+        decay_v=0,
+        threshold=640,
+        bias=np.zeros(4, np.int32),
+        v_min=-V_LIMIT,
+    )
+    return Program(
+        inputs=(),
+        populations=(only,),
+        connections=(),
+        encoder=BiasEncoder(graph=graph, population="only", scale=100.0),
+        decoder=Decoder(graph=graph, population="only", amplitude=0.001),
+        timing=Timing(dt=0.001, steps=STEPS),
+    )
+
+
 PROGRAMS = small_programs()
+BARE = bare_program()
 EVERYWHERE = ("dense", "convolution")  # no target here excludes these
 
 
@@ -249,8 +283,9 @@ def samples_of(program: Program, count: int = 3) -> FloatArray:
     return np.random.default_rng(1).random((count, *shape))
 
 
-def excluded(limits: Limits, program: Program) -> list[str]:
-    """What the limits say against a Program, each as words of the refusal."""
+def excluded(target: Target, program: Program) -> list[str]:
+    """What limits and registers say against a Program, each as words of the refusal."""
+    limits = target.limits
     order = {p.name: i for i, p in enumerate(program.populations)}
     encoder = type(program.encoder).__name__
     reasons = [f"no {encoder}"] if encoder not in limits.encoders else []
@@ -264,7 +299,7 @@ def excluded(limits: Limits, program: Program) -> list[str]:
             reasons.append(f"delay of {c.delay} steps; allowed is {limits.max_delay}")
         if not limits.recurrent and order.get(c.source, -1) >= order[c.target]:
             reasons.append("is recurrent")
-    return reasons
+    return [*reasons, *target.problems(program)]
 
 
 def fingerprint(program: Program) -> str:
@@ -336,7 +371,7 @@ def test_integer_targets_equal_the_specification(opened, name):
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_what_the_limits_exclude_is_refused_with_their_reason(opened, name):
     """And nothing else is: what they do not exclude is loaded."""
-    reasons = excluded(opened.target.limits, PROGRAMS[name])
+    reasons = excluded(opened.target, PROGRAMS[name])
     if not reasons:
         assert opened(name).program is PROGRAMS[name]
         return
@@ -477,7 +512,7 @@ def test_random_programs_run_as_specified_or_are_refused_as_declared(opened):
     def check(data: st.DataObject) -> None:
         program = data.draw(programs(recurrent=recurrent, delays=delays))
         samples, steps = data.draw(presentations(program))
-        reasons = excluded(target.limits, program)
+        reasons = excluded(target, program)
         if reasons:
             with pytest.raises(DoesNotFit) as refusal:
                 target.load(program)
@@ -502,8 +537,8 @@ def test_a_plugged_in_target_is_one_of_the_targets():
 
 def test_the_plug_in_excludes_something_of_each_kind():
     """So that this suite sees each refusal on every machine."""
-    limits = find_target(PLUGGED).limits
-    refused = {name for name, p in PROGRAMS.items() if excluded(limits, p)}
+    target = find_target(PLUGGED)
+    refused = {name for name, p in PROGRAMS.items() if excluded(target, p)}
     assert refused == {"transposed", "long delay", "recurrent"}
     assert isinstance(PROGRAMS["transposed"].connections[0], ConvTransposeConnection)
 

@@ -52,8 +52,6 @@ HEADER = json.dumps({"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
 SAFE = len(HEADER).to_bytes(8, "little") + HEADER.encode() + bytes(4)
 NODE = b"\n\x14\n\x05input\x12\x0bPlaceholder"
 FILES = {  # name → what writes it, what it is, what to do
-    "net.nir": (lambda p: hdf5(p, "node/type", "version"), "a NIR graph", "as ONNX"),
-    "net.net": (lambda p: hdf5(p, "layer/0/type"), "spiking network of Lava", "ReLU"),
     "net.pt": (torch, "a PyTorch file", r"torch.onnx.export\(model, \(samples,\)"),
     "net.pth": (torch, "never unpickled", "give net.onnx"),
     "net.h5": (torch, "a PyTorch file", "torch.onnx.export"),  # whatever it is called

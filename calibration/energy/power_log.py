@@ -1,5 +1,7 @@
 """Power that was measured: a log of rails → energy an inference, or what forbids it.
 
+A board's own probes say the same (``metered_energy``).
+
 A log is CSV with the columns time (s), rail (its name) and watts, a row a sample. Rails
 are summed; each is integrated by the trapezoidal rule over its own samples. An idle log
 is of the same board with the network loaded and no inference. Terms as in the system
@@ -104,6 +106,37 @@ def measured_energy(
         dynamic=None if flags or floor is None else (power - floor) * each,
         flags=flags,
         source=run.name if idle is None else f"{run.name}, idle {idle.name}",
+    )
+
+
+def metered_energy(
+    joules: float,
+    seconds: float,
+    inferences: int,
+    source: str,
+    profile: DeviceProfile | None = None,
+) -> MeasuredEnergy:
+    """What a board's own probes say of an inference; nothing idle is subtracted.
+
+    Args:
+        joules: of all inferences.
+        seconds: on the chip, of all.
+        inferences: how many.
+        source: what measured.
+        profile: of the device, for its static power.
+    """
+    power = joules / seconds if seconds > 0 else 0.0
+    flags = _flags(power, None, profile)
+    return MeasuredEnergy(
+        rails=(RailPower(name="board", run=power, idle=None),),
+        seconds=seconds,
+        inferences=inferences,
+        run_power=power,
+        idle_power=None,
+        total=None if flags else joules / inferences,
+        dynamic=None,
+        flags=flags,
+        source=source,
     )
 
 

@@ -18,7 +18,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from ...toolchain.bundle.archive import write_together
 from ...toolchain.errors import DataError
-from ...toolchain.files import demand_regular, parse_json
+from ...toolchain.files import demand_regular, parse_json, sha256_of
 from ..choice import Choice
 from ..counts.footprint import Footprint
 from ..counts.neurobench import Metric
@@ -169,6 +169,11 @@ class Report:
     def worthless(self) -> bool:
         """Whether the findings make the answers worth nothing."""
         return worthless(self.findings)
+
+    def of_another(self, program: Path) -> bool:
+        """Whether a program.snn is there that this was not written with."""
+        known = self.provenance.program_sha256 if self.provenance else ""
+        return bool(known) and program.is_file() and sha256_of(program) != known
 
     def encoded(self) -> bytes:
         """The report as a file, full precision.

@@ -101,8 +101,10 @@ def _step_lif(
     v = v - (current - v) * _expm1(-active / node.tau_rc, most)
     fired = v > 1
     above = tf.where(fired, (v - 1) / (current - 1), 0.0)
-    since = dt + node.tau_rc * _log1p(-above, most)
-    rest = tf.where(fired, node.tau_ref + since, rest)
+    pause = node.tau_ref + dt + node.tau_rc * _log1p(-above, most)
+    if node.whole_steps:
+        pause = round(node.tau_ref / dt) * dt + dt
+    rest = tf.where(fired, pause, rest)
     v = tf.where(fired, 0.0, tf.maximum(v, node.min_voltage))
     return tf.cast(fired, v.dtype), v, rest
 

@@ -52,6 +52,14 @@ class Neurons(AbstractProcess):
         self.counter = Var(shape=shape, init=0)
 
 
+class SpikeSink(AbstractProcess):
+    """Writes the spikes that it is sent to ``folder/key.spikes``; for a board."""
+
+    def __init__(self, folder: Path, key: str, size: int) -> None:
+        super().__init__(folder=folder, key=key, size=size)
+        self.s_in = InPort(shape=(size,))
+
+
 class Delay(AbstractProcess):
     """Hands spikes on after ``steps`` steps, beside the one step of a connection."""
 
@@ -112,6 +120,24 @@ class SpikeSourceModel(Presentation):
 
     def rest(self) -> None:
         self.s_out.send(np.zeros(self.proc_params["size"], np.bool_))
+
+
+@implements(proc=SpikeSink, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class SpikeSinkModel(Presentation):
+    s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
+
+    def begin(self, samples: int, steps: int) -> None:
+        path = self.folder / f"{self.proc_params['key']}.spikes"
+        shape = (samples, steps, self.proc_params["size"])
+        self.spikes = np.memmap(path, np.bool_, "r+", shape=shape)
+
+    def present(self, sample: int, step: int) -> None:
+        self.spikes[sample, step] = self.s_in.recv()
+
+    def rest(self) -> None:
+        self.s_in.recv()
 
 
 @implements(proc=Neurons, protocol=LoihiProtocol)
@@ -184,7 +210,12 @@ class DelayModel(Presentation):
         self.s_out.send(self.line[0])
 
 
-MODELS = {SpikeSource: SpikeSourceModel, Neurons: NeuronsModel, Delay: DelayModel}
+MODELS = {
+    SpikeSource: SpikeSourceModel,
+    SpikeSink: SpikeSinkModel,
+    Neurons: NeuronsModel,
+    Delay: DelayModel,
+}
 
 
 def wrap(x: np.ndarray, bits: int) -> np.ndarray:

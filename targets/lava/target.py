@@ -115,8 +115,9 @@ class Worker:
     orders and complaints go through the connection.
     """
 
-    def __init__(self, program: Program, convolution: str) -> None:
-        self.program = program
+    def __init__(self, program: Program, how: str, target: str = "lava") -> None:
+        """``how``: as ``worker.main`` takes it; ``target``: its name, for messages."""
+        self.program, self.target = program, target
         self._files = tempfile.TemporaryDirectory(
             prefix="snn-deploy-lava-", ignore_cleanup_errors=True
         )
@@ -136,7 +137,7 @@ class Worker:
                 start_new_session=True,
             )
         try:
-            self._order((program, convolution))
+            self._order((program, how))
         except BaseException:
             self.kill()
             raise
@@ -196,4 +197,6 @@ class Worker:
             log = self._log.read_text(errors="replace") if self._log.exists() else ""
             complaint = f"its process was killed\n{log[-2000:]}"
         if complaint is not None:
-            raise RuntimeError(f"Target 'lava': Lava failed: {complaint.strip()}")
+            raise RuntimeError(
+                f"Target {self.target!r}: Lava failed: {complaint.strip()}"
+            )

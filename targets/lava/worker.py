@@ -22,15 +22,22 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
+if TYPE_CHECKING:
+    from ...toolchain.program.program import Program
+    from .chip_network import ChipNetwork
+    from .network import Network
+
+CHIP = "chip"
 PATIENCE = 0.2  # s between two looks at parent and children
 
 
 def main(handle: int, parent: int, folder: Path) -> None:
     """Serve one session: a Program, then (samples, steps) again and again.
 
-    Each message is answered by None, or by what went wrong.
+    With the Program comes the stock process of a convolution, or ``CHIP``. Each message
+    is answered by None, or by what went wrong.
     """
     connection = Connection(handle)
     os.register_at_fork(after_in_child=connection.close)
@@ -38,11 +45,9 @@ def main(handle: int, parent: int, folder: Path) -> None:
     threading.Thread(
         target=watch, args=(connection, parent, folder, watched), daemon=True
     ).start()
-    program, convolution = connection.recv()
+    program, how = connection.recv()
     try:
-        from .network import Network
-
-        network = Network(program, folder, convolution)
+        network = made(program, folder, how)
         watched += multiprocessing.active_children()
         while True:
             connection.send(None)
@@ -53,6 +58,17 @@ def main(handle: int, parent: int, folder: Path) -> None:
     except Exception:
         connection.send(complaints(watched) or traceback.format_exc())
     end(folder)
+
+
+def made(program: Program, folder: Path, how: str) -> Network | ChipNetwork:
+    """The network of a session, on this computer or on a chip."""
+    if how == CHIP:
+        from .chip_network import made_on_chip
+
+        return made_on_chip(program, folder)
+    from .network import Network
+
+    return Network(program, folder, how)
 
 
 def watch(

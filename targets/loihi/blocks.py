@@ -72,6 +72,7 @@ def _configure(block: LoihiBlock, population: Population, neurons: IntArray) -> 
     compartment.bias = population.bias[neurons].astype(np.int32)
     compartment.vmin = population.v_min
     compartment.vmax = population.v_max
+    compartment.noise_exp = 1  # there is none; the board's builder subtracts 1
     compartment.scale_u = False
     compartment.scale_v = False
 

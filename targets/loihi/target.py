@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import fields
+from collections.abc import Mapping
 
 import numpy as np
 
-from ...toolchain.errors import TargetUnavailable
-from ...toolchain.passes.place.limits import (
-    CHIP,
-    CONNECTIONS,
-    CoreLimits,
-    Limits,
-    Usage,
-)
+from ...toolchain.passes.place.limits import CONNECTIONS, CoreLimits, Limits
 from ...toolchain.passes.place.place import Placement, place
-from ...toolchain.program.arithmetic import IntArray
 from ...toolchain.program.host import BoolArray, Stimulus
 from ...toolchain.program.program import Program
-from ..contract import Session, Target, Utilization
-from ..silent_import import silent_import
+from ..contract import Session, Target
+from .placed import PlacedSession, nengo_loihi
 
 LOIHI1_CORE = CoreLimits(  # nengo_loihi block.py; Davies et al. 2018, IEEE Micro 38(1)
     compartments=1024,
@@ -59,56 +48,18 @@ class LoihiEmulator(Target):
         return EmulatorSession(self, program, placement)
 
 
-class EmulatorSession(Session):
+class EmulatorSession(PlacedSession):
     """A Program in nengo-loihi's emulator; its state is zeroed for every sample."""
 
     def __init__(self, target: Target, program: Program, placement: Placement) -> None:
-        super().__init__(target, program)
-        self._placement = placement
-        self._neurons: Mapping[str, IntArray] = {
-            p.name: np.concatenate([b.neurons for b in placement.blocks(p.name)])
-            for p in program.populations
-        }  # in the order of the emulator's compartments
-        with _known_warnings():
-            try:
-                with silent_import():  # nengo-loihi imports NengoDL where there is one
-                    from nengo_loihi.emulator import EmulatorInterface  # type: ignore
+        super().__init__(target, program, placement)
+        with nengo_loihi(target):
+            from nengo_loihi.emulator import EmulatorInterface  # type: ignore
 
-                from .blocks import assemble
-            except ImportError as error:
-                raise TargetUnavailable(
-                    f"Target {target.name!r}: {target.library} cannot be imported "
-                    f"({error}); pip install 'snn-deploy[{target.extra}]'"
-                ) from error
+            from .blocks import assemble
+
             self.assembly = assemble(program, placement)
             self._emulator = EmulatorInterface(self.assembly.model, seed=0)
-
-    @property
-    def placement(self) -> Placement:
-        """Where the neurons are."""
-        return self._placement
-
-    @property
-    def utilization(self) -> Utilization:
-        """Cores; each resource on a population's fullest core, and of the used chips.
-
-        Chips are named where there are several.
-        """
-        placement = self.placement
-        limits, cores = placement.limits, placement.chips * placement.chip_cores
-        table = {
-            name: {"cores": (used.cores, cores), **_uses(used.worst, limits, 1)}
-            for name, used in placement.utilization.items()
-        }
-        chips = {
-            "chips": (placement.chips, self.target.limits.chips or placement.chips)
-        }
-        table[CHIP] = {
-            **(chips if placement.chips > 1 else {}),
-            "cores": (len(placement.cores), cores),
-            **_uses(placement.total, limits, cores),
-        }
-        return table
 
     def simulate(self, stimulus: Stimulus) -> Mapping[str, BoolArray]:
         """Population → spikes (samples, steps, neurons)."""
@@ -123,7 +74,7 @@ class EmulatorSession(Session):
                 self._emulator.step()
                 fired[step] = self._emulator.compartment.spiked
             start = 0
-            for name, indices in self._neurons.items():
+            for name, indices in self.neurons.items():
                 stop = start + indices.size
                 spikes[name][sample][:, indices] = fired[:, start:stop]
                 start = stop
@@ -147,7 +98,7 @@ class EmulatorSession(Session):
         self._emulator.t = 0
         bias = [
             (stimulus.bias[p.name][sample] if p.name in stimulus.bias else p.bias)[
-                self._neurons[p.name]
+                self.neurons[p.name]
             ]
             for p in self.program.populations
         ]
@@ -156,23 +107,3 @@ class EmulatorSession(Session):
             spike_input.spikes.clear()
             for step, active in enumerate(stimulus.spikes[name][sample]):
                 spike_input.add_spikes(step + 1, np.flatnonzero(active))
-
-
-def _uses(usage: Usage, limits: CoreLimits, cores: int) -> dict[str, tuple[int, int]]:
-    return {
-        field.name.replace("_", " "): (
-            getattr(usage, field.name),
-            getattr(limits, field.name) * cores,
-        )
-        for field in fields(Usage)
-    }
-
-
-@contextmanager
-def _known_warnings() -> Iterator[None]:
-    """Without remarks on versions, and on placeholders that are overwritten."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*has not been tested with your")
-        warnings.filterwarnings("ignore", ".*version of .*nengo.* has not been tested")
-        warnings.filterwarnings("ignore", "invalid value encountered in cast")
-        yield

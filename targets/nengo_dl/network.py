@@ -73,6 +73,12 @@ def _neurons(layer: Layer) -> nengo.neurons.NeuronType:
     population = layer.population
     rest = {"voltage": nengo.dists.Choice([0])}
     if isinstance(population, LIF):
+        if population.whole_steps:
+            raise UnsupportedLayer(
+                f"LIF {population.name!r}: a spike takes its step to the end, and "
+                "Nengo's LIF neuron finds its time within the step; run it on an "
+                "integer target"
+            )
         return nengo.LIF(
             tau_rc=population.tau_rc,
             tau_ref=population.tau_ref,

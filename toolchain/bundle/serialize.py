@@ -33,7 +33,7 @@ CLASSES: Mapping[str, type] = {
         *(nodes.AvgPool2D, nodes.Upsample2D, nodes.BatchNorm, nodes.Flatten),
         *(nodes.Reshape, nodes.Add, nodes.Concat, nodes.Lowpass, nodes.Delay),
         *(nodes.Sigmoid, nodes.Tanh, nodes.Softmax, nodes.LogSoftmax, nodes.Argmax),
-        *(nodes.LIF, nodes.IF, nodes.Threshold, nodes.LI),
+        *(nodes.LIF, nodes.IF, nodes.Threshold, nodes.LI, nodes.Membrane),
         *(nodes.SoftLIF, nodes.ReLU, nodes.Output),
         *(program.Program, program.SpikeInput, program.Population, program.Timing),
         correction.Correction,

@@ -17,6 +17,13 @@ START = 64  # bytes
 _EXPORT = "torch.onnx.export(model, (samples,), 'net.onnx') and give net.onnx"
 
 
+DAMAGED = (
+    *(OSError, KeyError, ValueError, TypeError, RuntimeError, NotImplementedError),
+    zipfile.BadZipFile,
+)
+"""What h5py and zipfile raise on a damaged file."""
+
+
 @dataclass(frozen=True)
 class Unread:
     """A kind of file that is not read."""
@@ -32,15 +39,6 @@ TORCH = Unread(
 PICKLE = Unread(
     "a pickle, which may hold any code and is never unpickled",
     f"load it where it was made and export it as ONNX: {_EXPORT}, or skl2onnx.to_onnx",
-)
-NIR = Unread(
-    "a NIR graph, which is not read yet",
-    "export the network that it was made of as ONNX or as Keras' .keras",
-)
-LAVA = Unread(
-    "a spiking network of Lava (.net), which is not read",
-    "build its layers with ReLU in PyTorch or Keras, train that and give its ONNX or "
-    ".keras",
 )
 TFLITE = Unread(
     "a TensorFlow Lite model, which is not read",
@@ -74,7 +72,9 @@ SUFFIXES = {
     ".xml": Unread("no network that is read (OpenVINO's are .xml)", f"call {_EXPORT}"),
     ".caffemodel": Unread("a Caffe model, which is not read", "make an ONNX of it"),
     ".py": Unread(
-        "a program, which is not run", f"run it yourself, and in it {_EXPORT}"
+        "a program, which is not run",
+        f"run it yourself, and in it {_EXPORT}; of a Nengo network keep a .snn "
+        "(docs/nengo.md)",
     ),
 }
 
@@ -90,8 +90,8 @@ def known_as(path: Path) -> Unread | None:
             return _of_hdf5(path)
         if start.startswith(b"PK"):
             return _of_zip(path)
-    except (OSError, zipfile.BadZipFile, ValueError, RuntimeError, NotImplementedError):
-        return None  # damaged, which who reads it will say
+    except DAMAGED:
+        return None  # which who reads it will say
     return _of_start(path, start) or SUFFIXES.get(path.suffix.lower())
 
 
@@ -121,10 +121,6 @@ def _of_hdf5(path: Path) -> Unread | None:
         names = set(file)
         if "model_config" in file.attrs:
             return None
-    if "node" in names:
-        return NIR
-    if "layer" in names:
-        return LAVA
     return DATA if names & {"x", "x_train"} else None
 
 

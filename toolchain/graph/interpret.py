@@ -252,14 +252,21 @@ class _State:
 
 
 def _step_lif(node: n.LIF, current: FloatArray, state: _State, dt: float) -> FloatArray:
-    """One step of nengo.neurons.LIF: exact decay, spike time found within the step."""
+    """One step of nengo.neurons.LIF: exact decay, spike time found within the step.
+
+    With ``whole_steps``, of nengo_loihi.neurons.LoihiLIF: the step's end is its time.
+    """
     refractory = state.refractory - dt
     active = np.clip(dt - refractory, 0, dt)  # s of this step outside refractory
     v = state.value - (current - state.value) * np.expm1(-active / node.tau_rc)
-    spiked = v > 1
+    spiked = (v > 1) & (active > 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         since = dt + node.tau_rc * np.log1p(-(v - 1) / (current - 1))
-    state.refractory = np.where(spiked, node.tau_ref + since, refractory)
+    since = np.where(state.value > 1, 0.0, since)  # above 1 still, after a soft reset
+    rest = node.tau_ref + since
+    if node.whole_steps:
+        rest = np.full_like(since, round(node.tau_ref / dt) * dt + dt)
+    state.refractory = np.where(spiked, rest, refractory)
     left = 0.0 if node.reset == "zero" else v - 1
     state.value = np.where(spiked, left, np.maximum(v, node.min_voltage))
     spikes: FloatArray = spiked * (node.amplitude / dt)

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .node import Node, Shape
+import numpy as np
+
+from .node import FloatArray, Node, Shape
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -69,6 +71,55 @@ class Neurons(Node):
             raise self.error(f"reset is {reset!r}; allowed are {', '.join(RESETS)}")
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Membrane(Node):
+    """y = (rest − reset_to + resistance · x) / (threshold − reset_to).
+
+    The current of a neuron here, whose threshold is 1 and whose rest 0, for the
+    current x into one with these constants, whose potential starts at ``reset_to``: in
+    tau · dv/dt = rest − v + resistance · x, spike where v > threshold, then v =
+    reset_to, y drives u = (v − reset_to) / (threshold − reset_to). Source: the
+    equations of NIR's LIF, with that u. Each constant is one number, one a channel, or
+    one for each value of x.
+    """
+
+    resistance: FloatArray
+    rest: FloatArray
+    threshold: FloatArray
+    reset_to: FloatArray
+
+    @property
+    def scale(self) -> FloatArray:
+        """The factor of x, (1,), (channels,) or of its shape."""
+        return _bare(self.resistance / (self.threshold - self.reset_to))
+
+    @property
+    def offset(self) -> FloatArray:
+        """What is added to scale · x, likewise."""
+        return _bare((self.rest - self.reset_to) / (self.threshold - self.reset_to))
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (shape,) = self._take(1, shapes)
+        for name in ("resistance", "rest", "threshold", "reset_to"):
+            held = getattr(self, name)
+            if len(held.shape) > len(shape) or _bare(held).shape not in (
+                *((1,), shape[-1:], shape),
+            ):
+                raise self.error(f"{name} is {held.shape}, its input is {shape}")
+        if not np.all(self.threshold > self.reset_to):
+            raise self.error(
+                "its threshold is not above what a spike resets it to, so that it "
+                "would never stop; a higher threshold is allowed"
+            )
+        return shape
+
+
+def _bare(values: FloatArray) -> FloatArray:
+    """Without axes of one value before the last."""
+    last = values.shape[-1] if values.ndim else 1
+    return values.reshape(last) if values.size == last else values
+
+
 RESETS = ("zero", "subtract")
 """What a spike leaves of v: nothing, or what is beyond the threshold."""
 
@@ -81,6 +132,10 @@ class LIF(Neurons):
     rate: r = 1 / (tau_ref + tau_rc · ln(1 + 1 / (J − 1))) for J > 1, else 0.
     Source: nengo.neurons.LIF (spike times within the step).
 
+    With ``whole_steps`` a spike takes its step to the end, so that v stays 0 for the
+    next round(tau_ref / dt) steps, as in a core; its rates are lower than r then.
+    Source: nengo_loihi.neurons.LoihiLIF.
+
     With reset "subtract" v −= 1 instead, at most once a step, as in snnTorch, Norse and
     Sinabs; it has no rate of its own, and Loihi 1 no such neuron.
     """
@@ -89,6 +144,7 @@ class LIF(Neurons):
     tau_ref: float = 0.002  # s, refractory period
     min_voltage: float = 0.0
     reset: str = "zero"  # of RESETS
+    whole_steps: bool = False
 
     def output_shape(self, *shapes: Shape) -> Shape:
         self._demand_reset(self.reset)
@@ -127,11 +183,12 @@ class Threshold(Neurons):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class LI(Node):
-    """Leaky integrator that is read: y = v; tau_rc · dv/dt = x − v, v = 0 at first.
+    """Leaky integrator: y = v; tau_rc · dv/dt = x − v, v = 0 at first.
 
-    v[t] = a · v[t−1] + (1 − a) · x[t], a = e^(−dt / tau_rc). A core's potentials are
-    not read, so that it stands after the last populations, where the host computes it
-    step by step. rate mode: y = x. Source: NIR's LI.
+    v[t] = a · v[t−1] + (1 − a) · x[t], a = e^(−dt / tau_rc). After the last populations
+    the host computes it step by step, since a core's potentials are not read; before
+    one it is the filter of its connections, the current of a CubaLIF. rate mode: y = x.
+    Source: NIR's LI.
     """
 
     tau_rc: float  # s

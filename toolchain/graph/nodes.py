@@ -17,6 +17,7 @@ from .neurons import RESETS as RESETS
 from .neurons import Delay as Delay
 from .neurons import Delayed as Delayed
 from .neurons import Lowpass as Lowpass
+from .neurons import Membrane as Membrane
 from .neurons import Neurons as Neurons
 from .neurons import ReLU as ReLU
 from .neurons import SoftLIF as SoftLIF

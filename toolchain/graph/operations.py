@@ -191,6 +191,7 @@ _OPERATIONS: dict[type[n.Node], Callable[..., FloatArray]] = {
     n.AvgPool2D: _pool,
     n.Upsample2D: _upsample,
     n.BatchNorm: lambda node, x: x * node.scale + node.offset,
+    n.Membrane: lambda node, x: x * node.scale + node.offset,
     ChannelsLast: lambda node, x: np.moveaxis(x, 1, -1),
     Rescale: lambda node, x: x * node.scale + node.offset,
     Pad2D: lambda node, x: _padded(x, node.padding),

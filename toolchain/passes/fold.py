@@ -17,10 +17,12 @@ from ..graph.nodes import (
     Flatten,
     FloatArray,
     Linear,
+    Membrane,
     Node,
     Upsample2D,
     Windowed,
 )
+from ..graph.preparation import Rescale
 
 
 def fold(graph: Graph) -> Graph:
@@ -31,7 +33,8 @@ def fold(graph: Graph) -> Graph:
     convolution after it only where its offset is 0: the zeros around a picture are not
     normalised, so that an offset would act differently at the border. Any other stays:
     ``legalize`` makes biases of it that differ from neuron to neuron, and the host
-    computes what stands before the first population.
+    computes what stands before the first population. The constants of a neuron, a
+    Membrane, go into the weighted sum before it, or stay as a Rescale.
 
     >>> from ..graph.nodes import Dense, Input, Output
     >>> one, two = np.ones(2), np.array([4.0, 8.0])
@@ -51,6 +54,12 @@ def fold(graph: Graph) -> Graph:
     sum: Dense(x) 1→2 weight [2 4] bias 1 → 2
     y: Output(sum) → 2
     """
+    constants = [node.name for node in graph.nodes if isinstance(node, Membrane)]
+    graph = _rescaled(graph) if constants else graph
+    for name in constants:
+        held = cast(Rescale, graph[name])
+        if held.scale.ndim == held.offset.ndim == 1:
+            graph = _fold_back(graph, name) or graph
     pending = [node.name for node in graph.nodes if isinstance(node, BatchNorm)]
     for name in pending:
         graph = _fold_back(graph, name) or graph
@@ -60,9 +69,20 @@ def fold(graph: Graph) -> Graph:
     return graph
 
 
+def _rescaled(graph: Graph) -> Graph:
+    """Each Membrane as the Rescale that it is."""
+    nodes = (
+        Rescale(node.name, node.inputs, scale=node.scale, offset=node.offset)
+        if isinstance(node, Membrane)
+        else node
+        for node in graph.nodes
+    )
+    return replace(graph, nodes=tuple(nodes))
+
+
 def _fold_back(graph: Graph, name: str) -> Graph | None:
     """Into the weighted sum before; None where there is none of its own."""
-    norm = cast(BatchNorm, graph[name])
+    norm = cast(BatchNorm | Rescale, graph[name])
     before: Node = norm
     while True:
         (source,) = before.inputs
@@ -124,7 +144,7 @@ def _averages(node: Node) -> bool:
     return isinstance(node, Upsample2D)
 
 
-def _without(graph: Graph, norm: BatchNorm, folded: dict[str, Node]) -> Graph:
+def _without(graph: Graph, norm: BatchNorm | Rescale, folded: dict[str, Node]) -> Graph:
     """The Graph with these nodes in place of theirs, and the BatchNorm bridged."""
     (source,) = norm.inputs
     nodes = (folded.get(n.name, n) for n in graph.nodes if n is not norm)

@@ -100,6 +100,6 @@ def recognises(path: Path) -> bool:
 FORMAT = Format(
     shown="a Keras .keras or .h5, or a SavedModel folder,",
     recognises=recognises,
-    read=lambda path, output: Imported(graph=read_keras(path, output)),
+    read=lambda path, output, timing: Imported(graph=read_keras(path, output)),
     operations=lambda: {*LAYERS, *IDENTITIES},
 )

@@ -263,7 +263,7 @@ def _pad(w: Writer, node: Pad2D) -> Converted:
     return w.op("Identity", node.name, x), True
 
 
-def _scaled(w: Writer, node: n.BatchNorm | Rescale) -> Converted:
+def _scaled(w: Writer, node: n.BatchNorm | n.Membrane | Rescale) -> Converted:
     first = w.is_first(node)
     x = w.tensor(node, first)
     scale = w.per_value(node, "scale", np.asarray(node.scale), first)
@@ -375,8 +375,7 @@ CONVERTERS: Mapping[type[n.Node], Callable[..., Converted]] = {
     MaxPool2D: _max_pool,
     n.Upsample2D: _upsample,
     Pad2D: _pad,
-    n.BatchNorm: _scaled,
-    Rescale: _scaled,
+    **dict.fromkeys((n.BatchNorm, n.Membrane, Rescale), _scaled),
     n.Flatten: _flatten,
     n.Reshape: _flatten,
     ChannelsLast: _transpose(lambda node, rank: (*range(1, rank), 0)),

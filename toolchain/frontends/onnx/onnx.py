@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ...errors import ModelError
 from ...graph.graph import Graph
-from ..contract import Format, Imported
+from ..contract import Format, Imported, Written
 from .export import to_onnx
 from .files import ALLOWED, read_file
 from .reading import CONVERTERS, read
@@ -58,7 +58,7 @@ def recognises(path: Path) -> bool:
 FORMAT = Format(
     shown="an ONNX .onnx",
     recognises=recognises,
-    read=imported,
+    read=lambda path, output, timing: imported(path, output),
     operations=lambda: CONVERTERS,
-    write=to_onnx,
+    write=lambda graph: Written(content=to_onnx(graph)),
 )

@@ -23,7 +23,9 @@ def legalize(
 
     SoftLIF and ReLU become LIF and IF. Every population that feeds another is followed
     by a Lowpass(tau_syn), the connection's synapse and its step of delay; a Lowpass or
-    Delay that is there already stays, and may lead back: a recurrent connection.
+    Delay that is there already stays, and may lead back: a recurrent connection. Behind
+    weights it goes before them, to every source, as an LI does; a bias among them then
+    acts at once.
     Pooling, upsampling, reshaping, concatenation and linear layers in a row become one
     Dense, Conv2D or ConvTranspose2D per source population (around it at most a Flatten
     or Reshape), several sources meeting in one Add; scales and offsets become part of

@@ -135,8 +135,6 @@ def _range(values: FloatArray) -> str:
 def _synapse(
     graph: Graph, node: n.Synapse, encoder: Collection[str], decoder: Collection[str]
 ) -> Obstacle | None:
-    source = graph[node.inputs[0]]
-    sends = source is graph.prepared or isinstance(source, n.Neurons)
     name = type(node).__name__.lower()
     if node.name in encoder:
         return obstacle(
@@ -150,14 +148,43 @@ def _synapse(
             "it stands after the last population",
             "remove it" if isinstance(node, n.Delay) else fix,
         )
-    if not sends:
+    before = _summed(graph, node)
+    if node.name in before:
         return obstacle(
             name,
             node,
-            f"it takes what {source.name!r} gives, which is no spikes",
-            "put it directly behind a population, before the weights",
+            "it stands in a loop without a population",
+            "put a population into the loop, or a leaky integrator in its place",
+        )
+    return _hosted(graph, node, encoder)
+
+
+def _hosted(
+    graph: Graph, node: n.Synapse | n.LI, encoder: Collection[str]
+) -> Obstacle | None:
+    """That a filter takes what the host computes, where samples send no spikes."""
+    if graph.input.name in encoder and not {*encoder}.isdisjoint(_summed(graph, node)):
+        return obstacle(
+            "filter-of-the-host",
+            node,
+            f"it takes what {node.inputs[0]!r} gives, and part of that is the host's, "
+            "the same in every step",
+            "let samples be sent as spikes (--encoder events or spikes), or remove it",
         )
     return None
+
+
+def _summed(graph: Graph, node: Node) -> set[str]:
+    """Names of the nodes whose values it sums, of this step or earlier ones."""
+    found: set[str] = set()
+    waiting = [*node.inputs]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            if not isinstance(graph[name], n.Neurons):
+                waiting += graph[name].inputs
+    return found
 
 
 def _reset(graph: Graph, node: n.LIF | n.IF) -> Obstacle | None:
@@ -176,12 +203,7 @@ def _potentials(
     graph: Graph, node: n.LI, encoder: Collection[str], decoder: Collection[str]
 ) -> Obstacle | None:
     if node.name in encoder or node.name not in decoder:
-        return obstacle(
-            "leaky-integrator",
-            node,
-            "it sends potentials on, and a core spikes alone",
-            f"{LAST_ONLY}, or a Lowpass behind the population before it",
-        )
+        return _hosted(graph, node, {*encoder})
     for name in sorted(graph.before(node.name) & {*decoder}):
         if isinstance(graph[name], n.Readout):
             return obstacle(

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...errors import UnsupportedLayer
+from ...errors import Obstacle, UnsupportedLayer
 from ...graph import nodes as n
 from ...graph.graph import Graph
 from ...graph.nodes import FloatArray, Node, Shape
@@ -81,6 +81,7 @@ class Rewriting:
         self.sends = sends
         self.emitted: dict[str, Node] = {}
         self.lowpass: dict[str, str] = {}  # synapse → name of its Lowpass
+        self.before: dict[str, n.Synapse] = {}  # synapses that stood behind weights
         self.affine: dict[str, Affine] = {}
         self.relays: dict[str, str] = {}  # node → the population that sends it on
         self.shapes = dict(graph.shapes)  # of relays too
@@ -122,11 +123,54 @@ class Rewriting:
     def synapse(self, x: str) -> str:
         """Add the synapse's Lowpass or Delay where it is not there yet; its name."""
         if x not in self.lowpass:
-            known = self.graph[x] if x in self.graph.shapes else None
+            known = self.known(x)
             if not isinstance(known, n.Synapse):
                 known = n.Lowpass(f"{x}.synapse", (x,), tau_syn=self.tau_syn)
             self.lowpass[x] = self.make(known)
         return self.lowpass[x]
+
+    def known(self, x: str) -> Node | None:
+        """The node called x of the Graph, or of the synapses moved before weights."""
+        return self.before.get(x) or (self.graph[x] if x in self.graph.shapes else None)
+
+    def filtered(self, node: n.Synapse | n.LI) -> Affine:
+        """What a Synapse, or an LI, makes of spikes, or of their weighted sum.
+
+        A filter of the sum is one of each of its sources, before the weights. Their
+        bias stays behind it: in spiking mode it acts in full from the first step on.
+
+        Raises:
+            UnsupportedLayer: a source has a filter already.
+        """
+        if isinstance(node, n.Synapse) and self.is_synapse(node):
+            name = _synapse(self.graph, node).name
+            return Affine({name: None}, np.zeros(self.graph.shapes[node.name]))
+        value = self.value(node.inputs[0])
+        moved = {self.moved(node, x): m for x, m in value.maps.items()}
+        return Affine(moved, value.bias)
+
+    def moved(self, node: n.Synapse | n.LI, x: str) -> str:
+        """The name of a synapse of x that does what ``node`` does behind weights.
+
+        An LI takes no step of its own, and so is that of the connection.
+        """
+        known, delay, tau_syn = self.known(x), 1, 0.0
+        if isinstance(node, n.LI):
+            tau_syn = node.tau_rc
+        else:
+            delay, tau_syn = node.delay, node.tau_syn
+        if isinstance(known, n.Synapse):
+            if tau_syn and known.tau_syn:
+                raise UnsupportedLayer.of([twice(node, known)])
+            delay = known.delay + (0 if isinstance(node, n.LI) else delay)
+            (x,), tau_syn = known.inputs, tau_syn or known.tau_syn
+        name, shape = f"{x}.{node.name}", self.shapes[x]
+        made = n.Lowpass(name, (x,), tau_syn=tau_syn, delay=delay, shape=shape)
+        for same in (*self.graph.nodes, *self.before.values()):
+            if isinstance(same, n.Synapse) and _does(same) == _does(made):
+                return same.name
+        self.before[name], self.shapes[name] = made, shape
+        return name
 
     def connection(self, x: str, linear: LinearMap, shape: Shape) -> str:
         """Add a linear node behind synapse x, between what gives it its shapes."""
@@ -139,16 +183,37 @@ class Rewriting:
         return y
 
     def value(self, name: str) -> Affine:
-        """What a node between populations amounts to."""
-        if name not in self.affine:
-            self.affine[name] = self.compute(self.graph[name])
+        """What a node between populations amounts to, after all that it is made of."""
+        waiting = [name]
+        while name not in self.affine:
+            node = self.graph[waiting[-1]]
+            missing = [i for i in self.summed(node) if i not in self.affine]
+            if missing:
+                waiting.append(missing[0])
+            else:
+                self.affine[node.name] = self.compute(node)
+                waiting.pop()
         return self.affine[name]
+
+    def summed(self, node: Node) -> tuple[str, ...]:
+        """Names of the nodes whose values a node's is computed from."""
+        fixed = isinstance(node, n.Neurons) or node.name in self.encoder
+        if fixed or node.name == self.sends or self.is_synapse(node):
+            return ()
+        return node.inputs
+
+    def is_synapse(self, node: Node) -> bool:
+        """Whether it is a Synapse directly behind spikes."""
+        return isinstance(node, n.Synapse) and (
+            node.inputs[0] == self.sends
+            or isinstance(self.graph[node.inputs[0]], n.Neurons)
+        )
 
     def compute(self, node: Node) -> Affine:
         """``value`` of a node that was not asked for before."""
         zero = np.zeros(self.graph.shapes[node.name])
-        if isinstance(node, n.Synapse):
-            return Affine({_synapse(self.graph, node).name: None}, zero)
+        if isinstance(node, n.Synapse | n.LI):
+            return self.filtered(node)
         if node.name == self.sends or isinstance(node, n.Neurons):
             return Affine({node.name: None}, zero)
         if node.name in self.encoder:
@@ -215,7 +280,7 @@ def combined(node: Node, values: list[Affine]) -> Affine:
         return added(values, node.name)
     if isinstance(node, n.Concat):
         return concatenated(values, node.name)
-    if isinstance(node, n.BatchNorm | Rescale):
+    if isinstance(node, n.BatchNorm | n.Membrane | Rescale):
         scale, offset = (
             np.broadcast_to(part, value.shape) for part in (node.scale, node.offset)
         )
@@ -244,6 +309,17 @@ def is_positive(value: Affine) -> bool:
     return bool(maps) and weights and bool((value.bias >= 0).all())
 
 
+def twice(node: n.Synapse | n.LI, before: n.Synapse) -> Obstacle:
+    """That a filter is filtered again."""
+    return Obstacle(
+        id="two-filters",
+        layer=node.name,
+        kind=type(node).__name__,
+        why=f"it filters what {before.name!r} has filtered, and a connection has one",
+        fix="put a population between them, or keep the slower filter alone",
+    )
+
+
 def _share_inside(node: n.AvgPool2D, shape: Shape) -> FloatArray:
     """Share of each window that lies within the picture, where only that counts."""
     counted = replace(node, inside=False)
@@ -255,19 +331,20 @@ def _linear(node: Node) -> Node:
     """The node without its bias or offset."""
     if isinstance(node, n.Linear):
         return unbiased(node)  # type: ignore[arg-type]
-    if isinstance(node, n.BatchNorm | Rescale):
+    if isinstance(node, n.BatchNorm | n.Membrane | Rescale):
         return Rescale(node.name, scale=node.scale, offset=np.zeros(1))
     return node
 
 
 def _synapse(graph: Graph, node: n.Synapse) -> n.Synapse:
     """The first that does what this one does."""
-    wanted = node.inputs, node.tau_syn, node.delay
     return next(
-        x
-        for x in graph.nodes
-        if isinstance(x, n.Synapse) and (x.inputs, x.tau_syn, x.delay) == wanted
+        x for x in graph.nodes if isinstance(x, n.Synapse) and _does(x) == _does(node)
     )
+
+
+def _does(node: n.Synapse) -> tuple[object, ...]:
+    return node.inputs, node.tau_syn, node.delay
 
 
 def _reshape(name: str, x: str, shape: Shape) -> Node:

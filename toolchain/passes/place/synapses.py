@@ -21,12 +21,15 @@ def weight_format(connection: Connection) -> tuple[int, int]:
     """Bits that the core stores of a weight, its sign included, and its exponent.
 
     It drops the last bits of a mantissa; so one that is small is shifted up, as far as
-    exponents go. Source: nengo_loihi block.py, SynapseConfig.shift_bits.
+    exponents go; those that are all 0 take one bit. Source: nengo_loihi block.py,
+    SynapseConfig.shift_bits.
     """
     used = int(np.bitwise_or.reduce(np.abs(connection.weight), axis=None)) >> 1
+    if not used:
+        return WEIGHT_BITS[0], 0
     up = WEIGHT_BITS[-1] - 1 - used.bit_length()
     up = min(up, connection.exponent + MAX_EXPONENT)
-    lowest = (used & -used).bit_length() or WEIGHT_BITS[-1] - up
+    lowest = (used & -used).bit_length()
     needed = WEIGHT_BITS[-1] - up - (lowest - 1)
     return next(b for b in WEIGHT_BITS if b >= needed), connection.exponent - up
 

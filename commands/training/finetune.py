@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from .options import (
+from ..options import (
     AMOUNT,
     COUNT,
     PATH,

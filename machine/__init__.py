@@ -1,0 +1,1 @@
+"""What this machine has: packages, GPUs, boards, a batch queue, targets that run."""

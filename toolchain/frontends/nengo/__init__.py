@@ -1,0 +1,1 @@
+"""Nengo networks, as Python objects, → Graph."""

@@ -1,0 +1,1 @@
+"""NetX files of lava-dl (.net) → Graph, and Programs → such files."""
