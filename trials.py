@@ -15,7 +15,7 @@ from .deploy import SHOWN, network_on
 from .mending import EXAMINED, apart, exam_of_built, mended, scales_of
 from .pipeline.changes import Change, longer, rebuilt
 from .showing import figured, guilt_where_cheap, made_by
-from .targets.contract import find_target
+from .targets.contract import Target, find_target
 from .targets.reading import Reading
 from .tasks.built import Built, read_built
 from .tasks.predictions import check_predictions, save_predictions
@@ -30,7 +30,7 @@ from .toolchain.verdict.history import History, histories
 
 def run(
     bundle: Path,
-    target: str,
+    target: str | Target,
     *,
     samples: int | None,
     steps: int | None,
@@ -44,7 +44,7 @@ def run(
 
     Args:
         bundle: of a build.
-        target: name of a target.
+        target: its name, or itself.
         samples: how many; None: all of ``data``, else ``SHOWN`` of the bundle's.
         steps: per sample; the Program's where None.
         device: profile of the energy proxy, a name or a file.
@@ -56,7 +56,7 @@ def run(
     Raises:
         SnnDeployError: something of the above is not in order; nothing was written.
     """
-    profile, place = load_profile(device), find_target(target)
+    profile, place = load_profile(device), _place(target)
     if second_opinion:
         demand_opinion(place.name, place.limits)
     if predictions is not None:
@@ -146,6 +146,10 @@ def read_off(report: Report, reading: Reading | None) -> Report:
     return replace(report, measured=measured)
 
 
+def _place(target: str | Target) -> Target:
+    return find_target(target) if isinstance(target, str) else target
+
+
 def _ways(built: Built, samples: Array, recording: Recording) -> Iterator[Change]:
     """To run or build a Program otherwise; a longer run is the least of them."""
     program, scales = built.program, scales_of(built)
@@ -164,7 +168,7 @@ class Comparison:
 
 def compare(
     bundle: Path,
-    targets: Sequence[str],
+    targets: Sequence[str | Target],
     *,
     samples: int | None,
     steps: int | None,
@@ -175,7 +179,7 @@ def compare(
     Raises:
         SnnDeployError: something of the above is not in order.
     """
-    places = [find_target(name) for name in targets]
+    places = [_place(target) for target in targets]
     built = read_built(bundle)
     exam = built.examples(built.stored, samples)
     program, given = built.program, exam.x

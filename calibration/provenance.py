@@ -61,7 +61,6 @@ def provenance_of(
         library: distribution that the target runs on; "" for none.
     """
     now = datetime.now(timezone.utc).replace(microsecond=0, tzinfo=None)
-    names = [*LIBRARIES, *([library] if library else [])]
     return Provenance(
         model=model,
         model_sha256=sha256,
@@ -73,12 +72,18 @@ def provenance_of(
             name: "default" if value is None else str(value)
             for name, value in settings.items()
         },
-        versions={
-            "python": platform.python_version(),
-            "snn-deploy": version("snn-deploy"),
-            **{name: _version(name) for name in names},
-        },
+        versions=versions_of(library),
     )
+
+
+def versions_of(library: str) -> dict[str, str]:
+    """Of Python, of this tool and of the libraries here; ``library``: the target's."""
+    names = [*LIBRARIES, *([library] if library else [])]
+    return {
+        "python": platform.python_version(),
+        "snn-deploy": version("snn-deploy"),
+        **{name: _version(name) for name in names},
+    }
 
 
 def _version(distribution: str) -> str:

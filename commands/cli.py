@@ -13,6 +13,7 @@ import click
 VERBS = (
     *("build", "run", "compare", "report", "training.train", "training.finetune"),
     *("targets", "import_", "export", "check", "calibrate", "diff", "sweep", "doctor"),
+    *("remote.pack", "remote.accept", "remote.env"),
 )
 
 

@@ -215,6 +215,7 @@ MODEL_OUT = click.option(
 FORCE = click.option(
     "--force", is_flag=True, help="Exit with 0 though the answers are worth nothing."
 )
+MACHINES = ("--host", "--jump")
 PIPED_WIDTH = 110  # columns, where standard output is no terminal
 
 
@@ -238,8 +239,15 @@ def say(console: Console, text: str) -> None:
 
 
 def command_line() -> str:
-    """What the user typed, of a path only its name: models are passed on."""
-    return " ".join(["snn-deploy", *(Path(word).name for word in sys.argv[1:])])
+    """What the user typed, of a path only its name, of a machine none: models are
+    passed on."""
+    words = [Path(word).name for word in sys.argv[1:]]
+    for i, word in enumerate(words):
+        option, _, name = word.partition("=")
+        if option in MACHINES:
+            words[i] = f"{option}=…" if name else option
+            words[i + 1 : i + 2] = words[i + 1 : i + 2] if name else ["…"]
+    return " ".join(["snn-deploy", *words])
 
 
 def json_option(what: str) -> Any:

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .options import ALL_COLUMNS, COUNT, PATH, consoles, json_option, say, show
+from .options import (
+    ALL_COLUMNS,
+    COUNT,
+    DEVICE,
+    PATH,
+    command_line,
+    consoles,
+    json_option,
+    say,
+    show,
+)
 
 if TYPE_CHECKING:
     from ..calibration.report.report import Report
@@ -39,10 +49,18 @@ FORMATS = ("terminal", "html", "markdown", "json")
 )
 @click.option("--idle", type=PATH, help="Likewise of the device at rest, to subtract.")
 @click.option("--inferences", type=COUNT, help="That ended within --power's log.")
+@click.option(
+    "--recording",
+    type=PATH,
+    help="That another machine made of the packed bundle at PATH: its report.",
+)
+@DEVICE
 @ALL_COLUMNS
 @json_option("the report")
 def report(
     path: Path,
+    recording: Path | None,
+    device: str,
     form: str,
     out: Path | None,
     power: Path | None,
@@ -51,19 +69,22 @@ def report(
     wide: bool,
     as_json: bool,
 ) -> None:
-    """Show the report at PATH: a report.json, or the folder of a build."""
-    from ..calibration.report.report import Report, write_files
+    """Show the report at PATH: a report.json, or the folder of a build.
+
+    With --recording, PATH is the packed bundle that was run.
+    """
+    from ..calibration.report.report import write_files
 
     stdout, stderr = consoles()
     file = path / "report.json" if path.is_dir() else path
-    found = Report.from_json(file)
-    program = file.with_name("program.snn")
-    if found.of_another(program):
-        say(
-            stderr,
-            f"warning: {program} is of another build than {file}; build again into an "
-            "empty folder",
-        )
+    if recording is None:
+        found = _read(file)
+    else:
+        from .. import packing
+
+        found = packing.reported(path, recording, device, command=command_line())
+    if power is not None and recording is not None:
+        raise click.UsageError("--power is kept in a report; write that with --out")
     if power is not None and inferences is not None:
         found = _measured(found, file, power, idle, inferences)
         say(stderr, f"wrote {file}")
@@ -77,6 +98,22 @@ def report(
         show(found, stdout, form == "json", wide)
     else:
         click.echo(_content(found, form, wide).decode(), nl=False)
+
+
+def _read(file: Path) -> Report:
+    """The report in a file; a warning where the program beside it is of another."""
+    from ..calibration.report.report import Report
+
+    found = Report.from_json(file)
+    program = file.with_name("program.snn")
+    if found.of_another(program):
+        _, stderr = consoles()
+        say(
+            stderr,
+            f"warning: {program} is of another build than {file}; build again into an "
+            "empty folder",
+        )
+    return found
 
 
 def _measured(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,6 +25,11 @@ from .options import (
     say,
     show,
 )
+from .remote.where import taken_where, where
+
+if TYPE_CHECKING:
+    from ..calibration.report.report import Report
+    from ..elsewhere import Where
 
 
 @click.command(
@@ -41,6 +48,12 @@ from .options import (
 @click.option(
     "--out", type=PATH, help="Folder to write report.json and report.html to."
 )
+@click.option(
+    "--recording",
+    type=PATH,
+    help="File to write the spikes of a packed bundle's samples to, and no report.",
+)
+@where
 @STEPS
 @DEVICE
 @OPINION
@@ -50,39 +63,35 @@ from .options import (
 def run(
     bundle: Path,
     target: str,
-    data: Path | None,
-    samples: int | None,
     predictions: Path | None,
     out: Path | None,
-    steps: int | None,
-    device: str,
-    second_opinion: bool,
+    recording: Path | None,
     force: bool,
     as_json: bool,
     wide: bool,
+    **choices: Any,
 ) -> None:
     """Run samples through a BUNDLE on a target; report firing rates and energy.
 
     Exit code 1 where the answers are worth nothing.
     """
-    from .. import folders, trials
+    from .. import folders
     from ..showing import report_files
 
     stdout, stderr = consoles()
+    there = taken_where(choices)
+    if recording is not None:
+        others = (choices["data"], choices["samples"], choices["steps"])
+        if (*others, predictions, out) != (None,) * 5:
+            raise click.UsageError(
+                "--recording is of all that a packed bundle holds, and is no report: "
+                "leave out --data, --samples, --steps, --predictions and --out"
+            )
+        return _record(bundle, target, recording, there)
     if out is not None:
         folders.check_folder(out)
-    with stderr.status(f"running on {target}"):
-        report = trials.run(
-            bundle,
-            target,
-            samples=samples,
-            steps=steps,
-            device=device,
-            data=data,
-            predictions=predictions,
-            command=command_line(),
-            second_opinion=second_opinion,
-        )
+    asked = {**choices, "predictions": predictions, "command": command_line()}
+    report = _report(bundle, target, there, asked)
     if out is not None:
         folders.write_into(out, report_files(report))
     show(report, stdout, as_json, wide)
@@ -91,3 +100,34 @@ def run(
     if out is not None:
         say(stderr, f"wrote {out}/report.json, report.html")
     end(report.findings, force)
+
+
+def _report(
+    bundle: Path, target: str, there: Where | None, asked: dict[str, Any]
+) -> Report:
+    """The report of a run here, or there."""
+    _, stderr = consoles()
+    if there is None:
+        from .. import trials
+
+        with stderr.status(f"running on {target}"):
+            return trials.run(bundle, target, **asked)
+    from .. import elsewhere
+
+    return elsewhere.report_from(
+        there, bundle, target, tell=partial(say, stderr), **asked
+    )
+
+
+def _record(bundle: Path, target: str, recording: Path, there: Where | None) -> None:
+    """Write the Recording of a run here, or there."""
+    from .. import elsewhere, packing
+
+    _, stderr = consoles()
+    tell = partial(say, stderr)
+    if there is None:
+        made = packing.record(bundle, target, recording, tell)
+    else:
+        made = elsewhere.recording_from(there, bundle, target, recording, tell)
+    spikes = sum(int(array.sum()) for array in made.spikes.values())
+    say(stderr, f"wrote {recording}: {spikes} spikes on {made.target}, {made.system}")

@@ -138,8 +138,8 @@ class Session(ABC):
 class Target(ABC):
     """Where a Program runs. One file, one class, one entry point."""
 
-    name: ClassVar[str]
-    kind: ClassVar[str]  # "float simulation" | "integer emulation" | "hardware"
+    name: str
+    kind: str  # "float simulation" | "integer emulation" | "hardware"
     limits: ClassVar[Limits]
     library: ClassVar[str] = ""  # distribution that must be installed, "" for none
     extra: ClassVar[str] = ""  # the extra of snn-deploy that installs it

@@ -30,3 +30,23 @@ def run_cli(monkeypatch) -> Callable[..., int]:
         return int(ended.value.code or 0)
 
     return run
+
+
+@pytest.fixture(scope="module")
+def sshd(tmp_path_factory):
+    """A machine that a real sshd gives access to."""
+    from loopback import loopback
+
+    machine = loopback(tmp_path_factory.mktemp("loopback"))
+    yield machine
+    machine.stop()
+
+
+@pytest.fixture
+def far(sshd, monkeypatch):
+    """The machine ``loopback``, which our ssh knows; nothing is left on it."""
+    monkeypatch.setenv("PATH", f"{sshd.folder / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setattr("snn_deploy.remote.run.PAUSE", 0.1)
+    yield sshd
+    sshd.lay()
+    assert not (sshd.home / ".snn-deploy").exists()

@@ -18,8 +18,7 @@ import numpy as np
 import pytest
 from test_bundle import every_node, small_bundle, small_program
 
-from snn_deploy.toolchain.bundle import archive
-from snn_deploy.toolchain.bundle import bundle as bundle_module
+from snn_deploy.toolchain.bundle import archive, manifest
 from snn_deploy.toolchain.bundle.bundle import Bundle, load_bundle, save_bundle
 from snn_deploy.toolchain.errors import BundleError, ModelError
 from snn_deploy.toolchain.program.connections import ConvConnection
@@ -129,7 +128,7 @@ SPIKES = {
 }
 POPULATION = ("tree", "populations", 0)
 HOSTILE = {
-    "newer schema": (put("schema", value=2), "schema is 2.*upgrade snn-deploy"),
+    "newer schema": (put("schema", value=3), "schema is 3.*upgrade snn-deploy"),
     "schema of no number": (put("schema", value="1"), "'schema' is '1'"),
     "unknown part": (put("code", value="import os"), "must have the fields"),
     "unknown class": (put(*POPULATION, "class", value="Popen"), "class 'Popen'"),
@@ -297,7 +296,7 @@ def test_a_member_larger_than_the_zip_says_is_refused_unread(tmp_path):
 
 def test_a_manifest_too_large_to_parse_is_refused(tmp_path, monkeypatch):
     """JSON takes up to 28 times its size in memory."""
-    monkeypatch.setattr(bundle_module, "MAX_MANIFEST", 100)
+    monkeypatch.setattr(manifest, "MAX_MANIFEST", 100)
     save_bundle(tmp_path / "b.snn", small_bundle())
     with pytest.raises(BundleError, match="its manifest has .* bytes; allowed are 100"):
         load_bundle(tmp_path / "b.snn")

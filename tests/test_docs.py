@@ -25,6 +25,7 @@ FOLDERS = (
     "tasks",
     "pipeline",
     "sweeps",
+    "remote",
 )
 MODULES = [f"snn_deploy.{path.stem}" for path in sorted(ROOT.glob("[a-z]*.py"))] + [
     module.name

@@ -27,6 +27,8 @@ ROOF = {
     "exporting",
     "starting",
     "sweeping",
+    "packing",
+    "elsewhere",
     "doctoring",
 }
 MAY_IMPORT = {  # folder -> what else at the root it may name
@@ -37,6 +39,7 @@ MAY_IMPORT = {  # folder -> what else at the root it may name
     "tasks": {"toolchain", "calibration", "models"},
     "pipeline": {"toolchain", "calibration", "targets"},
     "sweeps": {"toolchain", "calibration"},
+    "remote": {"toolchain"},
     "machine": {"toolchain", "targets"},
     "commands": {
         "toolchain",
@@ -46,6 +49,7 @@ MAY_IMPORT = {  # folder -> what else at the root it may name
         "tasks",
         "pipeline",
         "sweeps",
+        "remote",
         "machine",
         *ROOF,
     },

@@ -22,7 +22,7 @@ from ..files import demand_regular
 STALE = 86_400.0  # s, after which a file that was never moved is nobody's
 MAX_BYTES = 1 << 30  # of all members together, unpacked
 PORTION = 1 << 20  # bytes that are hashed at once
-MEMBER = re.compile(r"manifest\.json|manifest\.sha256|arrays/[0-9]{1,6}\.npy")
+MEMBER = re.compile(r"(manifest\.(json|sha256)|arrays/[0-9]{1,6}\.npy|worker\.py)")
 SEAL = b"sha256 "
 """A zip's comment: this, then the SHA-256 of all bytes before it, so that no byte of
 the file, its tables included, can change unseen."""
@@ -184,8 +184,8 @@ def _digest(content: bytes) -> bytes:
 def _demand_name(name: str) -> None:
     if not MEMBER.fullmatch(name):
         raise BundleError(
-            f"it holds {name!r:.60}; allowed are manifest.json, manifest.sha256 and "
-            "arrays/NUMBER.npy"
+            f"it holds {name!r:.60}; allowed are manifest.json, manifest.sha256, "
+            "arrays/NUMBER.npy and worker.py"
         )
 
 

@@ -6,13 +6,11 @@ On disk it is a directory, or a zip where the path ends in ``.snn``:
                       array its shape, dtype and SHA-256
     manifest.sha256   SHA-256 of manifest.json (``sha256sum --check`` reads it)
     arrays/N.npy      the arrays, without pickle
+    worker.py         of a packed one: what runs it where snn-deploy is not
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,24 +20,33 @@ from typing import Any
 import numpy as np
 
 from ..errors import BundleError, SnnDeployError
-from ..files import parse_json
 from ..graph.graph import Graph
 from ..graph.nodes import Array
 from ..program.host import BoolArray, parts_of
 from ..program.program import Program
+from .acceptance import WORKER, Acceptance, read_acceptance
 from .archive import (
     Content,
-    demand_size,
     read_directory,
     read_zip,
     write_directory,
     write_zip,
     zipped,
 )
-from .serialize import DTYPES, from_tree, pack, to_tree, unpack
+from .manifest import Arrays, Fields, named, read_arrays, read_manifest
+from .serialize import from_tree, to_tree
 
-SCHEMA = 1
-MAX_MANIFEST = 1 << 27  # bytes; a million samples' names have some 50 MB
+SCHEMA, PACKED = 1, 2  # of a bundle, and of one that is packed
+FIELDS: Fields = {
+    "schema": (int,),
+    "kind": (str,),
+    "tree": (dict,),
+    "metadata": (dict,),
+    "samples": (str, type(None)),
+    "golden": (dict, type(None)),
+    "arrays": (dict,),
+}
+SCHEMAS = {SCHEMA: FIELDS, PACKED: {**FIELDS, "acceptance": (dict,)}}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -53,6 +60,7 @@ class Bundle:
     samples: Array | None = None  # (samples, …), as the network takes them
     golden: Mapping[str, BoolArray] | None = None
     """Population → spikes (samples, steps, neurons) that ``samples`` must cause."""
+    acceptance: Acceptance | None = None  # of one that is packed for another machine
 
     def check(self) -> None:
         """Raise unless its parts are in order and go together.
@@ -71,6 +79,8 @@ class Bundle:
                 graph.check()
         if self.samples is not None and self.samples.ndim < 1:
             raise BundleError("samples are one number; allowed is (samples, …)")
+        if self.acceptance is not None and self.golden is None:
+            raise BundleError("an acceptance test needs golden spikes")
         if self.golden is None:
             return
         if self.program is None or self.samples is None:
@@ -83,6 +93,8 @@ class Bundle:
                     f"golden spikes of {name!r} are {spikes.dtype} {spikes.shape}; "
                     "allowed is bool (samples, steps, neurons) of the program"
                 )
+        if self.acceptance is not None:
+            self.acceptance.check(self.program, self.golden)
 
 
 def _graphs(program: Program | None) -> tuple[Graph | None, ...]:
@@ -133,44 +145,23 @@ def _stored(path: Path, bundle: Bundle) -> dict[str, Content]:
 
 
 def _members(bundle: Bundle) -> dict[str, Content]:
-    arrays: dict[str, dict[str, Any]] = {}
-    files: dict[str, Content] = {}
-
-    def keep(array: Array) -> str:
-        entry = {
-            "shape": list(array.shape),
-            "dtype": array.dtype.name,
-            "sha256": hashlib.sha256(pack(array)).hexdigest(),
-        }
-        for name, known in arrays.items():  # one array may stand in several places
-            if entry == known:
-                return name
-        name = f"arrays/{len(arrays)}.npy"
-        arrays[name], files[name] = entry, partial(pack, array)
-        return name
-
+    arrays = Arrays()
+    keep, samples = arrays.keep, bundle.samples
+    golden, acceptance = bundle.golden, bundle.acceptance
     root = bundle.graph or bundle.program
-    tree = to_tree(root, keep, type(root).__name__.lower())
-    samples = bundle.samples
-    golden = bundle.golden
     manifest = {
-        "schema": SCHEMA,
+        "schema": SCHEMA if acceptance is None else PACKED,
         "kind": "graph" if bundle.program is None else "program",
-        "tree": tree,
+        "tree": to_tree(root, keep, type(root).__name__.lower()),
         "metadata": dict(bundle.metadata),
         "samples": None if samples is None else keep(samples),
         "golden": None if golden is None else {n: keep(s) for n, s in golden.items()},
-        "arrays": arrays,
     }
-    demand_size(_unpacked(arrays))
-    try:
-        text = json.dumps(manifest, indent=1, allow_nan=False, ensure_ascii=False)
-        encoded = text.encode()
-    except (TypeError, ValueError) as error:
-        raise BundleError(f"its metadata is no JSON ({error})") from error
-    digest = f"{hashlib.sha256(encoded).hexdigest()}  manifest.json\n"
-    files |= {"manifest.json": encoded, "manifest.sha256": digest.encode()}
-    return files
+    if acceptance is None:
+        return arrays.members(manifest)
+    manifest["acceptance"] = acceptance.noted(keep)
+    worker: dict[str, Content] = {WORKER: acceptance.worker.encode()}
+    return {**worker, **arrays.members(manifest)}
 
 
 def load_bundle(path: Path | str) -> Bundle:
@@ -196,15 +187,12 @@ def load_bundle(path: Path | str) -> Bundle:
 
 
 def _restore(members: Mapping[str, bytes]) -> Bundle:
-    manifest = _manifest(members)
-    arrays = _arrays(members, manifest["arrays"])
-
-    def fetch(name: Any) -> Array:
-        if not isinstance(name, str) or name not in arrays:
-            raise BundleError(f"its array {name!r:.40} is not listed")
-        return arrays[name]
-
+    manifest = read_manifest(members, SCHEMAS)
+    if manifest["tree"].get("class") != manifest["kind"].capitalize():
+        raise BundleError(f"its kind is {manifest['kind']!r:.40}, its tree another")
+    arrays = read_arrays(members, manifest["arrays"])
     golden, samples = manifest["golden"], manifest["samples"]
+    fetch = partial(named, arrays)
     try:
         root = from_tree(manifest["tree"], fetch, manifest["kind"])
     except RecursionError as error:
@@ -215,6 +203,7 @@ def _restore(members: Mapping[str, bytes]) -> Bundle:
         metadata=manifest["metadata"],
         samples=None if samples is None else fetch(samples),
         golden=None if golden is None else {n: fetch(s) for n, s in golden.items()},
+        acceptance=read_acceptance(members, manifest.get("acceptance"), fetch),
     )
 
 
@@ -229,76 +218,3 @@ def _check(bundle: Bundle) -> None:
         *(MemoryError, TypeError, ValueError),
     ) as error:
         raise BundleError(f"its network is not in order ({error})") from error
-
-
-FIELDS: Mapping[str, tuple[type, ...]] = {
-    "schema": (int,),
-    "kind": (str,),
-    "tree": (dict,),
-    "metadata": (dict,),
-    "samples": (str, type(None)),
-    "golden": (dict, type(None)),
-    "arrays": (dict,),
-}
-
-
-def _manifest(members: Mapping[str, bytes]) -> dict[str, Any]:
-    text = members.get("manifest.json", b"")
-    if len(text) > MAX_MANIFEST:
-        raise BundleError(
-            f"its manifest has {len(text)} bytes; allowed are {MAX_MANIFEST}"
-        )
-    seal = members.get("manifest.sha256", b"")
-    if seal != f"{hashlib.sha256(text).hexdigest()}  manifest.json\n".encode():
-        raise BundleError("its manifest is missing or changed; fetch it again")
-    try:
-        manifest = parse_json(text)
-    except ValueError as error:
-        raise BundleError(f"its manifest is no JSON ({str(error)[:60]})") from error
-    schema = manifest.get("schema") if isinstance(manifest, dict) else None
-    if isinstance(schema, int) and schema > SCHEMA:
-        raise BundleError(
-            f"its schema is {schema}, this version reads up to {SCHEMA}; upgrade "
-            "snn-deploy"
-        )
-    if not isinstance(manifest, dict) or set(manifest) != set(FIELDS):
-        raise BundleError(f"its manifest must have the fields {sorted(FIELDS)}")
-    for name, kinds in FIELDS.items():
-        if type(manifest[name]) not in kinds:
-            raise BundleError(f"its manifest's {name!r} is {manifest[name]!r:.40}")
-    if manifest["tree"].get("class") != manifest["kind"].capitalize():
-        raise BundleError(f"its kind is {manifest['kind']!r:.40}, its tree another")
-    return manifest
-
-
-def _arrays(
-    members: Mapping[str, bytes], listed: Mapping[str, Any]
-) -> dict[str, Array]:
-    if set(listed) != {name for name in members if name.startswith("arrays/")}:
-        raise BundleError("its arrays are not those that its manifest lists")
-    for name, entry in listed.items():
-        match entry:
-            case {"shape": [*shape], "dtype": str(dtype), "sha256": str()} if (
-                dtype in DTYPES and all(type(n) is int and n >= 0 for n in shape)
-            ):
-                continue
-        raise BundleError(f"its manifest's entry of {name!r} is {entry!r:.60}")
-    demand_size(_unpacked(listed))
-    return {name: _array(name, members[name], **listed[name]) for name in listed}
-
-
-def _unpacked(listed: Mapping[str, Any]) -> int:
-    """Bytes of all arrays in memory, where a bit is a byte again."""
-    return sum(
-        math.prod(entry["shape"]) * np.dtype(entry["dtype"]).itemsize
-        for entry in listed.values()
-    )
-
-
-def _array(name: str, file: bytes, shape: list[int], dtype: str, sha256: str) -> Array:
-    if hashlib.sha256(file).hexdigest() != sha256:
-        raise BundleError(f"its array {name!r} is changed; fetch it again")
-    try:
-        return unpack(file, dtype, tuple(shape))
-    except BundleError as error:
-        raise BundleError(f"its array {name!r}: {error}") from error

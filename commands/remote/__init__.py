@@ -1,0 +1,1 @@
+"""Bundles that travel, and where they are run."""

@@ -1,0 +1,1 @@
+"""Another machine, or another Python here: a packed bundle run there."""
