@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from .calibration.provenance import versions_of
 from .calibration.report.report import Report
 from .targets.contract import find_target
 from .targets.playback import Playback
+from .targets.reading import Reading
 from .tasks.built import read_built
 from .toolchain.bundle.acceptance import Acceptance, worker_text
 from .toolchain.bundle.bundle import Bundle, load_bundle, save_bundle
@@ -144,6 +145,7 @@ def record(
             parts.append({**sent.spikes, **session.simulate(sent)})
             tell(f"sample {now.stop} of {count}")
         wall_time = time.perf_counter() - start
+        reading = session.reading
     recorded = recorded_here(
         bundle=sha256_of(path),
         target=place.name,
@@ -151,6 +153,7 @@ def record(
         spikes={n: np.concatenate([part[n] for part in parts]) for n in parts[0]},
         wall_time=wall_time,
         versions=versions_of(place.library),
+        measured={} if reading is None else asdict(reading),
     )
     save_recorded(out, recorded)
     return recorded
@@ -208,4 +211,11 @@ def reported(path: Path, recording: Path, device: str, **asked: Any) -> Report:
 
 
 def _played(recorded: Recorded) -> Playback:
-    return Playback(recorded.target, recorded.kind, recorded.spikes, recorded.wall_time)
+    measured = recorded.measured
+    return Playback(
+        recorded.target,
+        recorded.kind,
+        recorded.spikes,
+        recorded.wall_time,
+        Reading(**measured) if measured else None,
+    )

@@ -16,6 +16,7 @@ from ..toolchain.program.host import BoolArray, Stimulus, decode
 from ..toolchain.program.program import Program
 from ..toolchain.program.recording import Recording
 from .contract import Session, Target
+from .reading import Reading
 
 
 class Playback(Target):
@@ -24,7 +25,12 @@ class Playback(Target):
     limits = Limits(connections=CONNECTIONS, max_delay=63)
 
     def __init__(
-        self, name: str, kind: str, spikes: Mapping[str, Array], wall_time: float
+        self,
+        name: str,
+        kind: str,
+        spikes: Mapping[str, Array],
+        wall_time: float,
+        reading: Reading | None = None,
     ) -> None:
         """What was recorded.
 
@@ -33,9 +39,10 @@ class Playback(Target):
             kind: of the target.
             spikes: population → (samples, steps, neurons).
             wall_time: s, of all samples.
+            reading: what a board measured of them.
         """
         self.name, self.kind = name, kind
-        self.spikes, self.wall_time = spikes, wall_time
+        self.spikes, self.wall_time, self.reading = spikes, wall_time, reading
 
     def open(self, program: Program) -> PlaybackSession:
         """A session.
@@ -61,6 +68,11 @@ class PlaybackSession(Session):
                 f"Recording of {target.name!r}: it is not of this Program's "
                 f"populations, {sizes}, in the same samples and steps"
             )
+
+    @property
+    def reading(self) -> Reading | None:
+        """What was measured there."""
+        return self.target.reading
 
     def simulate(self, stimulus: Stimulus) -> Mapping[str, BoolArray]:
         """Nothing is simulated here.

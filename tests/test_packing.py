@@ -15,6 +15,7 @@ from small_builds import built
 from test_bundle import small_bundle
 
 from snn_deploy.commands.cli import cli
+from snn_deploy.packing import record, reported
 from snn_deploy.toolchain.bundle import worker
 from snn_deploy.toolchain.bundle.acceptance import worker_text
 from snn_deploy.toolchain.bundle.bundle import load_bundle, save_bundle
@@ -136,6 +137,19 @@ def test_a_recording_is_reported(folder, tmp_path, run_cli, capsys):
     assert made["settings"]["ran on another machine"].startswith("Linux")
     assert run_cli(*words, "--format", "html", "--out", tmp_path / "r.html") == 0
     assert "ran on another machine" in (tmp_path / "r.html").read_text()
+
+
+def test_what_a_board_measured_travels_with_its_spikes(folder, tmp_path):
+    file, packed_file = tmp_path / "there.rec", folder / "x.snn"
+    measured = {"samples": 4, "seconds": 0.5, "joules": 0.002, "source": "a probe"}
+    here = record(packed_file, "reference", file)
+    assert here.measured == {}
+    save_recorded(file, replace(here, measured=measured))
+    found = reported(packed_file, file, "loihi1_davies2018").measured
+    assert found is not None and "a probe" in str(found)
+    save_recorded(file, replace(here, measured={**measured, "joules": "much"}))
+    with pytest.raises(BundleError, match="joules and source are allowed"):
+        load_recorded(file, packed_file)
 
 
 def test_a_recording_of_another_bundle_is_refused(folder, tmp_path, run_cli, capsys):

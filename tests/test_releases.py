@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 import snn_deploy
 from snn_deploy import checking, doctoring
 from snn_deploy.calibration.report import report
-from snn_deploy.toolchain.bundle import bundle
+from snn_deploy.toolchain.bundle import bundle, recorded
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -120,6 +120,8 @@ def test_versions_are_those_of_the_code():
         if line.startswith("| ")
     }
     assert cells["bundle (`.snn`, or a folder)"] == str(bundle.SCHEMA)
+    assert cells["packed bundle"] == str(bundle.PACKED)
+    assert cells["Recording"] == str(max(recorded.SCHEMAS))
     assert cells["report.json"] == str(report.SCHEMA)
     assert cells["the JSON of `check`"] == str(checking.SCHEMA)
     assert cells["the JSON of `doctor`"] == str(doctoring.SCHEMA)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 from ..errors import BundleError
 from ..files import sha256_of
@@ -32,6 +33,7 @@ SCHEMAS: Mapping[int, Fields] = {
         "system": (str,),
         "versions": (dict,),
         "spikes": (dict,),
+        "measured": (dict,),
         "arrays": (dict,),
     }
 }
@@ -51,6 +53,8 @@ class Recorded:
         date: ISO 8601, UTC, to the second.
         system: operating system and processor, "Linux x86_64"; no names.
         versions: of Python and of what computed it.
+        measured: by a board, of all samples: "samples", "seconds", "joules" (None:
+            power was not measured) and "source", in words; empty: nothing.
     """
 
     bundle: str
@@ -61,6 +65,7 @@ class Recorded:
     date: str
     system: str
     versions: Mapping[str, str]
+    measured: Mapping[str, Any]
 
 
 def recorded_here(
@@ -71,6 +76,7 @@ def recorded_here(
     spikes: Mapping[str, Array],
     wall_time: float,
     versions: Mapping[str, str],
+    measured: Mapping[str, Any],
 ) -> Recorded:
     """As of now and this machine; see ``Recorded``."""
     now = datetime.now(timezone.utc).replace(microsecond=0, tzinfo=None)
@@ -83,6 +89,7 @@ def recorded_here(
         date=f"{now.isoformat()}Z",
         system=f"{platform.system()} {platform.machine()}",
         versions=versions,
+        measured=measured,
     )
 
 
@@ -105,6 +112,7 @@ def save_recorded(path: Path, recorded: Recorded) -> None:
                 "date": recorded.date,
                 "system": recorded.system,
                 "versions": dict(recorded.versions),
+                "measured": dict(recorded.measured),
                 "spikes": {n: arrays.keep(s) for n, s in recorded.spikes.items()},
             }
         )
@@ -162,4 +170,20 @@ def _restore(members: Mapping[str, bytes]) -> Recorded:
         date=manifest["date"],
         system=manifest["system"],
         versions={str(name): str(value) for name, value in versions.items()},
+        measured=_measured(manifest["measured"]),
     )
+
+
+def _measured(found: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a board measured, of the form that ``Recorded`` says."""
+    known = {"samples": (int,), "seconds": (int, float), "source": (str,)}
+    forms = {**known, "joules": (int, float, type(None))}
+    fits = found.keys() == forms.keys() and all(
+        type(found[name]) in kinds for name, kinds in forms.items()
+    )
+    if found and not fits:
+        raise BundleError(
+            f"what it says was measured is {str(dict(found))[:80]}; samples, seconds, "
+            "joules and source are allowed, or nothing"
+        )
+    return found

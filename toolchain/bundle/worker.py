@@ -301,6 +301,7 @@ def recording(packed: Packed, spikes: "Spikes", wall_time: float) -> bytes:
             "numpy": np.__version__,
             "worker": "1",
         },
+        "measured": {},
         "spikes": names,
         "arrays": listed,
     }
