@@ -41,6 +41,9 @@ NODES = [
     n.BatchNorm(
         "a", gamma=2 * ONES, beta=ONES, mean=3 * ONES, variance=ONES, epsilon=1e-3
     ),
+    n.Membrane(
+        "a", resistance=2 * ONES, rest=ONES, threshold=3 * ONES, reset_to=0 * ONES
+    ),
     Rescale("a", scale=np.full(1, 2.0), offset=np.arange(4.0)),
     Rescale("a", scale=X[0], offset=X[1]),
     Pad2D("a", padding=((1, 2), (0, 3))),

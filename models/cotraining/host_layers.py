@@ -61,7 +61,7 @@ def _upsample(node: n.Upsample2D, x: tf.Tensor) -> tf.Tensor:
     return tf.repeat(tf.repeat(x, node.factor[0], axis=1), node.factor[1], axis=2)
 
 
-def _rescale(node: n.BatchNorm | Rescale, x: tf.Tensor) -> tf.Tensor:
+def _rescale(node: n.BatchNorm | n.Membrane | Rescale, x: tf.Tensor) -> tf.Tensor:
     return x * tf.constant(node.scale, x.dtype) + tf.constant(node.offset, x.dtype)
 
 
@@ -97,6 +97,7 @@ _OPERATIONS: dict[type[n.Node], Callable[..., tf.Tensor]] = {
     MaxPool2D: _largest,
     n.Upsample2D: _upsample,
     n.BatchNorm: _rescale,
+    n.Membrane: _rescale,
     Rescale: _rescale,
     ChannelsLast: lambda node, x: tf.transpose(x, (0, *range(2, len(x.shape)), 1)),
     Pad2D: lambda node, x: padded(x, node.padding),
