@@ -35,7 +35,14 @@ from .pipeline.compilation import (
     compiled,
     find_pass,
 )
-from .showing import figured, guilt_where_cheap, made_by, report_files, with_program
+from .showing import (
+    figured,
+    guilt_where_cheap,
+    made_by,
+    read_off,
+    report_files,
+    with_program,
+)
 from .starting import fitting, read, start_of
 from .targets.contract import Target, find_target
 from .tasks.agreement import float_name
@@ -222,7 +229,7 @@ def build(
     return Build(
         bundle=_bundle(program, source, task, settings),
         recording=recording,
-        report=report,
+        report=read_off(report, session.reading),
         picture=task.picture(test.first(few), shown.output),
         shown=shown,
     )

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from .calibration.energy.power_log import metered_energy
 from .calibration.guilt.guilt import Guilt, find_guilt
 from .calibration.provenance import Provenance, provenance_of
 from .calibration.report.figures.curve import Judge
@@ -17,6 +18,7 @@ from .calibration.report.page.page import page_of
 from .calibration.report.report import Report
 from .pipeline.calibrate import simulated
 from .targets.contract import Session, Target
+from .targets.reading import Reading
 from .toolchain.errors import SnnDeployError
 from .toolchain.graph.nodes import Array, FloatArray
 from .toolchain.program.host import SpikeEncoder, parts_of
@@ -100,6 +102,26 @@ def made_by(
         settings={**settings, "dt": f"{program.timing.dt:g} s"},
         library=target.library,
     )
+
+
+def read_off(report: Report, reading: Reading | None) -> Report:
+    """The report with what a board measured of itself; of time alone, as a note."""
+    if reading is None:
+        return report
+    if reading.joules is None:
+        note = (
+            f"the chip took {reading.seconds:.4g} s for {reading.samples} samples "
+            f"({reading.source}); power was not measured"
+        )
+        return replace(report, notes=(*report.notes, note))
+    measured = metered_energy(
+        reading.joules,
+        reading.seconds,
+        reading.samples,
+        reading.source,
+        report.energy.profile,
+    )
+    return replace(report, measured=measured)
 
 
 def with_program(report: Report, program: bytes) -> Report:

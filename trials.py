@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from .calibration.energy.power_log import metered_energy
 from .calibration.energy.profile import load_profile
 from .calibration.opinion.opinion import demand_opinion
 from .calibration.report.measure import Shown, measure
@@ -14,9 +13,8 @@ from .calibration.report.report import Report, Score
 from .deploy import SHOWN, network_on
 from .mending import EXAMINED, apart, exam_of_built, mended, scales_of
 from .pipeline.changes import Change, longer, rebuilt
-from .showing import figured, guilt_where_cheap, made_by
+from .showing import figured, guilt_where_cheap, made_by, read_off
 from .targets.contract import Target, find_target
-from .targets.reading import Reading
 from .tasks.built import Built, read_built
 from .tasks.predictions import check_predictions, save_predictions
 from .toolchain.files import sha256_of
@@ -124,26 +122,6 @@ def run(
         ),
     )
     return read_off(report, session.reading)
-
-
-def read_off(report: Report, reading: Reading | None) -> Report:
-    """The report with what a board measured of itself; of time alone, as a note."""
-    if reading is None:
-        return report
-    if reading.joules is None:
-        note = (
-            f"the chip took {reading.seconds:.4g} s for {reading.samples} samples "
-            f"({reading.source}); power was not measured"
-        )
-        return replace(report, notes=(*report.notes, note))
-    measured = metered_energy(
-        reading.joules,
-        reading.seconds,
-        reading.samples,
-        reading.source,
-        report.energy.profile,
-    )
-    return replace(report, measured=measured)
 
 
 def _place(target: str | Target) -> Target:

@@ -19,9 +19,9 @@ from snn_deploy.calibration.energy.power_log import (
 )
 from snn_deploy.calibration.energy.profile import load_profile
 from snn_deploy.calibration.report.report import Report
+from snn_deploy.showing import read_off
 from snn_deploy.targets.reading import Reading
 from snn_deploy.toolchain.errors import DataError
-from snn_deploy.trials import read_off
 
 
 def write(path: Path, *rails: tuple[str, float], seconds: float = 10.0) -> Path:
