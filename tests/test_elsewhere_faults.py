@@ -94,8 +94,12 @@ def test_a_killed_process_there_is_a_sentence(script, far, tmp_path, run_cli, ca
 
 def test_an_interrupt_ends_the_job_there(far, tmp_path, run_cli):
     bundle = slow(tmp_path)
-    with Meanwhile(far, lambda: os.kill(os.getpid(), signal.SIGINT)):
-        assert run_cli(*asked(bundle, tmp_path / "r")) == 130
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # if ignored
+    try:
+        with Meanwhile(far, lambda: os.kill(os.getpid(), signal.SIGINT)):
+            assert run_cli(*asked(bundle, tmp_path / "r")) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
     for _ in range(100):
         if not running(f"{with_numpy('3.8')}\0{far.home / '.snn-deploy'}"):
             return
