@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .model_files import export as export_model
-from .model_files import read_source
+from .model_files import is_bundle, read_model
 from .targets.contract import find_target
 from .tasks.built import read_built
 from .toolchain.bundle.archive import write_together
@@ -57,27 +57,29 @@ def export(
             be.
         SnnDeployError: the network is not in order.
     """
-    bundle = _program_in(model) if name == FORMAT else None
+    bundle = _program_in(model)
     if bundle is None or bundle.program is None:
-        found = read_source(model, output, rewrites)
-        if isinstance(found, Program) and not holds_integers(name):
-            raise ModelError(
-                f"Model {str(model)!r}: it holds a Program, which is built already; "
-                f"{FORMAT} and netx are allowed as --format, or the network that it "
-                "was built from"
-            )
+        found = read_model(model, output, rewrites)
         return Exported((out,), export_model(found, name, out))
     if output is not None or rewrites:
         raise ModelError(
             f"Model {str(model)!r}: it holds a Program, which is built already; leave "
             "out --output and --rewrite"
         )
-    return _export_program(bundle, bundle.program, model, out)
+    if name == FORMAT:
+        return _export_program(bundle, bundle.program, model, out)
+    if not holds_integers(name):
+        raise ModelError(
+            f"Model {str(model)!r}: it holds a Program, which is built already; "
+            f"{FORMAT} and netx are allowed as --format, or the network that it was "
+            "built from"
+        )
+    return Exported((out,), export_model(bundle.program, name, out))
 
 
 def _program_in(path: Path) -> Bundle | None:
     """The bundle of a Program; None where it is another network, or none."""
-    if path.suffix != ".snn" and not (path / "manifest.json").is_file():
+    if not path.exists() or not is_bundle(path):
         return None
     bundle = load_bundle(path)
     return bundle if bundle.program is not None else None

@@ -162,6 +162,11 @@ def read_model(
     )
 
 
+def is_bundle(path: Path) -> bool:
+    """Whether a file or folder is a bundle, by its name or its manifest."""
+    return path.suffix == ".snn" or (path / "manifest.json").is_file()
+
+
 def keep(model: Model, path: Path) -> None:
     """Write a network as a bundle, with what is known of it.
 
@@ -173,23 +178,6 @@ def keep(model: Model, path: Path) -> None:
         raise ModelError(f"Bundle {str(path)!r}: its name has to end in .snn")
     metadata = {**model.metadata, "remarks": list(model.remarks)}
     save_bundle(path, Bundle(graph=model.graph, metadata=metadata))
-
-
-def read_source(
-    path: Path,
-    output: str | None = None,
-    rewrites: Mapping[str, str] | None = None,
-) -> Model | Program:
-    """What ``export`` takes: as ``read_model``, and of a build its Program.
-
-    Raises:
-        SnnDeployError: as ``read_model``.
-    """
-    if path.suffix == ".snn" and path.exists():
-        program = load_bundle(path).program
-        if program is not None:
-            return program
-    return read_model(path, output, rewrites)
 
 
 def export(source: Model | Program, name: str, path: Path) -> tuple[str, ...]:
@@ -257,7 +245,7 @@ def _read(path: Path | None, output: str | None, timing: Timing | None) -> Model
             "folder, an ONNX .onnx, a NIR .nir, a NetX .net or a .snn bundle is allowed"
         )
     what = f"Model {str(path)!r}"
-    if path.suffix != ".snn" and not (path / "manifest.json").is_file():
+    if not is_bundle(path):
         found = read_network(path, output, timing)
         known = dict(find_metadata(path) or {})
         if found.scales is not None:

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from ..toolchain.graph.interpret import interpret
+from ..toolchain.graph.interpret import entering, interpret
 from ..toolchain.graph.nodes import Array
-from ..toolchain.program.host import mean_over_steps
 from ..toolchain.program.program import Program
 from ..toolchain.program.recording import Recording
 
@@ -46,15 +43,9 @@ def moved(program: Program, samples: Array, recording: Recording) -> tuple[Moved
     if graph is None or not graph.is_spiking:
         return ()
     names = [node.name for node in graph.nodes if node.name in spikes]
-    events = samples.ndim == 2 + len(graph.input.shape)
-    meant = interpret(
-        graph,
-        mean_over_steps(samples) if events else samples,
-        "spiking",
-        steps=recording.steps,
-        record=names,
-        sent={graph.input.name: samples.astype(np.float64)} if events else {},
-    )
+    still, sent = entering(graph, samples)
+    steps = recording.steps
+    meant = interpret(graph, still, "spiking", steps=steps, record=names, sent=sent)
     found = []
     for name in names:
         fired = spikes[name].reshape(len(samples), recording.steps, -1) > 0

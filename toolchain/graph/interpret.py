@@ -115,22 +115,25 @@ def recorded(
     return {name: np.concatenate([each[name] for each in found]) for name in names}
 
 
+def entering(graph: Graph, x: Array) -> tuple[FloatArray, dict[str, FloatArray]]:
+    """Samples as ``interpret`` takes them in spiking mode, and what moves, as its
+    ``sent``: events (samples, steps, *input shape) do, and their mean stands still.
+    """
+    if x.ndim != 2 + len(graph.input.shape):
+        return x, {}
+    return x.mean(axis=1), {graph.input.name: x.astype(np.float64)}
+
+
 def _values(
     graph: Graph, x: Array, names: Collection[str], steps: int | None
 ) -> dict[str, FloatArray]:
     """``recorded`` of a few samples."""
     if not (graph.is_spiking and steps):
         return interpret(graph, x, record=names)
-    events = x.ndim == 2 + len(graph.input.shape)
     last = graph.output.name
-    found = interpret(
-        graph,
-        x.mean(1) if events else x,
-        "spiking",
-        steps=steps,
-        record=[name for name in names if name != last],
-        sent={graph.input.name: x.astype(np.float64)} if events else {},
-    )
+    still, sent = entering(graph, x)
+    record = [name for name in names if name != last]
+    found = interpret(graph, still, "spiking", steps=steps, record=record, sent=sent)
     return {k: v if k == last else v.mean(1) for k, v in found.items()}
 
 
