@@ -37,6 +37,9 @@ def unsaid(graph: Graph, laid: Mapping[str, Laid]) -> tuple[str, ...]:
         "samples with channels last": lambda x: (
             isinstance(x, n.Input) and len(x.shape) == 3 and not laid[x.name].raw
         ),
+        "a result in the order (H, W, C), which is (C, H, W) there": lambda x: (
+            x is graph.output and x.name in laid and laid[x.name].form.order is not None
+        ),
     }
     for what, holds in tests.items():
         names = [node.name for node in graph.nodes if holds(node)]
