@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
-from .child import ask
+from ..toolchain.child import ask
 
 PATIENCE = 120.0  # s; importing TensorFlow from a slow disk takes a minute
 
@@ -25,7 +25,7 @@ def find_gpus() -> Gpus:
         installed = version("tensorflow")
     except PackageNotFoundError:
         return Gpus(tensorflow="", names=(), words="TensorFlow is not installed")
-    answer = ask("tensorflow_gpus", patience=PATIENCE)
+    answer = ask(f"{__package__}.tensorflow_gpus:visible_gpus", patience=PATIENCE)
     names = tuple(answer.found.get("gpus", ()))
     words = answer.failure or ("" if names else "TensorFlow sees none")
     return Gpus(tensorflow=installed, names=names, words=words)

@@ -1,23 +1,16 @@
-"""GPUs that TensorFlow sees; ``python -m …`` asks it, and writes what it says."""
+"""GPUs that TensorFlow sees, asked in a process of its own."""
 
 from __future__ import annotations
 
-import json
-import sys
-from pathlib import Path
+from typing import Any
 
 
-def main(file: str) -> None:
-    """Write TensorFlow's version and its GPUs' names to a file."""
+def visible_gpus() -> dict[str, Any]:
+    """TensorFlow's version, and its GPUs' names."""
     import tensorflow as tf
 
     found = []
     for device in tf.config.list_physical_devices("GPU"):
         details = tf.config.experimental.get_device_details(device)
         found.append(details.get("device_name") or device.name)
-    answer = {"version": tf.__version__, "gpus": found}
-    Path(file).write_text(json.dumps(answer))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])
+    return {"version": tf.__version__, "gpus": found}

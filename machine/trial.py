@@ -1,13 +1,10 @@
-"""Trial: a tiny network on one target; ``python -m …`` runs it and writes how it went.
+"""Trial: a tiny network on one target, run in a process of its own.
 
 A target is tried, not looked up by name: a library may be installed and broken.
 """
 
 from __future__ import annotations
 
-import json
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -99,12 +96,3 @@ def _complaint(target: Target) -> str:
     if target.kind == "integer emulation" and counts != SPIKES:
         return f"its spikes are {counts}; right are {SPIKES}"
     return "" if all(counts.values()) else f"a population is silent: {counts}"
-
-
-def main(file: str, name: str) -> None:
-    """Try a target, and write how it went to a file."""
-    Path(file).write_text(json.dumps(tried(name)))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

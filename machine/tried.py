@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 
 from ..targets import GROUP
-from .child import ask
+from ..toolchain.child import ask
 from .packages import Package
 
 PATIENCE = 120.0  # s; NengoDL imports TensorFlow
@@ -38,7 +38,7 @@ def try_target(name: str, packages: Mapping[str, Package], python: str) -> Tried
         packages: those that snn-deploy asks for, by name.
         python: version of this one, "3.12".
     """
-    answer = ask("trial", name, patience=PATIENCE)
+    answer = ask(f"{__package__}.trial:tried", name, patience=PATIENCE)
     found = answer.found
     library, access = found.get("library", ""), found.get("access", "")
     package = packages.get(library)

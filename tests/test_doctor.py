@@ -25,17 +25,18 @@ from packaging.requirements import Requirement
 from random_programs import simulate_oracle
 
 from snn_deploy.machine.boards import VARIABLES
-from snn_deploy.machine.child import ask
 from snn_deploy.machine.packages import STATES, find_packages, read_pins
 from snn_deploy.machine.private import scrubbed
 from snn_deploy.machine.trial import SAMPLE, SPIKES, STEPS, tiny_program
 from snn_deploy.machine.tried import target_names
 from snn_deploy.targets import GROUP
+from snn_deploy.toolchain.child import ask
 from snn_deploy.toolchain.program.host import encode
 
 ROOT = Path(__file__).parent.parent
 SCHEMA = json.loads((ROOT / "docs" / "doctor.schema.json").read_text())
 PACKAGE_PATH = Path(sys.modules["snn_deploy"].__file__ or "").parent.parent
+TRIAL = "snn_deploy.machine.trial:tried"
 SECRET = "zaphod7"  # user, host, folder, and in every text of the plug-in
 PLUGINS = """
 from snn_deploy.targets.contract import Target
@@ -267,7 +268,7 @@ def test_a_target_that_hangs_is_given_up(tmp_path, monkeypatch):
     plug_in(tmp_path, "hanger", HANGS, {"hangs": "Hangs"})
     monkeypatch.syspath_prepend(str(tmp_path))
     for patience in (5.0, 10.0, 20.0, 40.0):  # s, until it has got that far
-        answer = ask("trial", "hangs", patience=patience)
+        answer = ask(TRIAL, "hangs", patience=patience)
         assert answer.failure == f"no answer within {patience:g} s"
         if (tmp_path / "hanging").exists():
             break
@@ -316,8 +317,8 @@ def test_a_variable_that_names_a_board_is_shown_by_its_name(monkeypatch):
 
 
 def test_a_question_without_an_answer(tmp_path):
-    found = ask("nothing", patience=60.0)
+    found = ask("snn_deploy.machine.nothing:tried", patience=60.0)
     assert not found.found and "exit code 1" in found.failure
-    slow = ask("trial", "reference", patience=0.01)
+    slow = ask(TRIAL, "reference", patience=0.01)
     assert slow.failure == "no answer within 0.01 s"
     assert np.allclose(SAMPLE, SAMPLE.clip(0, 1))

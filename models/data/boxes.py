@@ -14,6 +14,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from ...toolchain.errors import DataError
+from ...toolchain.rehearsal import rehearsed
 from .digest import file_digest
 from .files import inside, list_files, read_table, require_file, require_folder
 from .pictures import ImageArray, Size, check_size, read_picture, resize, shown_size
@@ -157,20 +158,27 @@ def load_caltech101(root: str | os.PathLike[str], category: str) -> BoxData:
 
 
 def _box_coord(file: Path) -> tuple[float, float, float, float]:
-    from scipy.io import loadmat
-
     require_file(file, "no such annotation; add it")
     try:
-        found = loadmat(file, variable_names=["box_coord"])["box_coord"]
-        if found.dtype.kind not in "iuf":  # bool, complex, text, cells
-            raise TypeError(f"box_coord is of {found.dtype}")
-        y_min, y_max, x_min, x_max = found.astype(float).ravel().tolist()
+        y_min, y_max, x_min, x_max = _box_numbers(file)
     except Exception as error:  # loadmat raises whatever its parser trips over
         raise DataError(
             f"{file}: no readable annotation; it must hold box_coord, four real "
             f"numbers [y_min y_max x_min x_max] ({error})"
         ) from error
     return x_min, y_min, x_max, y_max
+
+
+@rehearsed
+def _box_numbers(file: Path) -> list[float]:
+    """box_coord of a MATLAB file; raises whatever its parser trips over."""
+    from scipy.io import loadmat
+
+    found = loadmat(file, variable_names=["box_coord"])["box_coord"]
+    if found.dtype.kind not in "iuf":  # bool, complex, text, cells
+        raise TypeError(f"box_coord is of {found.dtype}")
+    numbers: list[float] = found.astype(float).ravel().tolist()
+    return numbers
 
 
 Entry = tuple[str, Path, tuple[float, float, float, float], str]

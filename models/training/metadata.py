@@ -15,6 +15,7 @@ from ...toolchain.errors import ModelError
 from ...toolchain.files import parse_json
 from ...toolchain.frontends.keras.files import FAILURES, member
 from ...toolchain.frontends.keras.hdf5 import MAGIC, open_hdf5
+from ...toolchain.rehearsal import rehearsed
 
 NAME = "snn_deploy_metadata"  # of a .h5's attribute, or of its dataset of bytes
 MEMBER = "snn-deploy.json"  # of a .keras
@@ -78,12 +79,17 @@ def _text(path: Path) -> str | bytes | None:
     with path.open("rb") as file:
         start = file.read(len(MAGIC))
     if start == MAGIC:
-        with open_hdf5(path, str(path)) as file:
-            if NAME in file:
-                return file.array(NAME).tobytes()
-            return file.text(NAME) or None
+        return _in_hdf5(path)
     if start.startswith(b"PK"):
         with zipfile.ZipFile(path) as archive:
             if MEMBER in archive.namelist():
                 return member(path, archive, MEMBER, MOST)
     return None
+
+
+@rehearsed
+def _in_hdf5(path: Path) -> str | bytes | None:
+    with open_hdf5(path, str(path)) as file:
+        if NAME in file:
+            return file.array(NAME).tobytes()
+        return file.text(NAME) or None

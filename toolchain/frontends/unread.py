@@ -11,6 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..rehearsal import rehearsed
 from .keras.hdf5 import MAGIC as HDF5
 
 START = 64  # bytes
@@ -114,6 +115,7 @@ def _of_start(path: Path, start: bytes) -> Unread | None:
     return None
 
 
+@rehearsed
 def _of_hdf5(path: Path) -> Unread | None:
     import h5py
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from ...errors import ModelError
 from ...files import demand_regular
+from ...rehearsal import rehearsed
 from .hdf5 import MAGIC, MAX_BYTES, MAX_JSON, Hdf5, open_hdf5, parse
 from .weights import Path as LayerPath
 from .weights import Weights, listed_weights, name_of, numbered_weights
@@ -62,6 +63,7 @@ def damaged(path: Path, error: Exception) -> ModelError:
     )
 
 
+@rehearsed
 def _read_h5(path: Path) -> KerasModel:
     """What ``model.save("….h5")`` wrote, under Keras 2 or 3."""
     with open_hdf5(path, f"Model {str(path)!r}") as file:
@@ -90,6 +92,7 @@ def _listed(config: Mapping[str, Any], file: Hdf5) -> Weights:
     return found
 
 
+@rehearsed
 def _read_zip(path: Path) -> KerasModel:
     """What ``model.save("….keras")`` wrote: two of its members; others are not read."""
     with zipfile.ZipFile(path) as archive:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from ...errors import ModelError, SnnDeployError
 from ...files import demand_regular
+from ...rehearsal import rehearsed
 from ..contract import Format, Imported
 from ..keras.files import FAILURES
 from ..keras.hdf5 import MAGIC, open_hdf5
-from .blocks import KINDS, read_blocks
+from .blocks import KINDS, Block, read_blocks
 from .export import to_netx
 from .reading import to_graph
 
@@ -28,8 +29,7 @@ def imported(path: Path, output: str | None = None) -> Imported:
         raise ModelError(f"{title}: it has no output {output!r}; its only one is 'y'")
     try:
         demand_regular(path)
-        with open_hdf5(path, title, AGAIN) as file:
-            blocks = read_blocks(file)
+        blocks = _blocks(path)
         if not any(block.registers for block in blocks):
             raise ModelError(
                 f"{title}: none of its layers {[b.kind for b in blocks]} has neurons; "
@@ -45,6 +45,12 @@ def imported(path: Path, output: str | None = None) -> Imported:
         ) from error
 
 
+@rehearsed
+def _blocks(path: Path) -> tuple[Block, ...]:
+    with open_hdf5(path, f"Model {str(path)!r}", AGAIN) as file:
+        return read_blocks(file)
+
+
 def recognises(path: Path) -> bool:
     """Whether a file is called .net, or is HDF5 with a group of layers."""
     if path.suffix.lower() == ".net":
@@ -55,10 +61,15 @@ def recognises(path: Path) -> bool:
         if file.read(len(MAGIC)) != MAGIC:
             return False
     try:
-        with open_hdf5(path, str(path)) as opened:
-            return "layer/0" in opened and "model_config" not in opened.file.attrs
+        return _has_layers(path)
     except FAILURES:
         return False  # damaged, which who reads it will say
+
+
+@rehearsed
+def _has_layers(path: Path) -> bool:
+    with open_hdf5(path, str(path)) as opened:
+        return "layer/0" in opened and "model_config" not in opened.file.attrs
 
 
 FORMAT = Format(

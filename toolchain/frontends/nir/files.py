@@ -16,6 +16,7 @@ import numpy as np
 from ...errors import ModelError
 from ...files import demand_regular
 from ...graph.nodes import Array
+from ...rehearsal import rehearsed
 from ...visible import visible
 from ..heaps import demand_ended_heaps, text_of
 
@@ -42,15 +43,10 @@ def read_tree(path: Path) -> Tree:
     Raises:
         ModelError: it is missing, damaged or hostile, or no NIR file.
     """
-    import h5py
-
     title = f"Model {str(path)!r}"
     try:
         demand_regular(path)
-        demand_ended_heaps(path)
-        with h5py.File(path, "r") as file:
-            reader = _Reader(title)
-            found = reader.child(file, "node", "node", MAX_DEPTH)
+        found = _nodes(path)
     except FAILURES as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(
@@ -59,6 +55,17 @@ def read_tree(path: Path) -> Tree:
     if not isinstance(found, dict) or found.get("type") != "NIRGraph":
         raise ModelError(f"{title}: it holds no NIRGraph; {ADVICE}")
     return found
+
+
+@rehearsed
+def _nodes(path: Path) -> Any:
+    """What lies under ``node``."""
+    import h5py
+
+    demand_ended_heaps(path)
+    with h5py.File(path, "r") as file:
+        reader = _Reader(f"Model {str(path)!r}")
+        return reader.child(file, "node", "node", MAX_DEPTH)
 
 
 class _Reader:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ...errors import ModelError, Obstacle, UnsupportedLayer
 from ...graph.graph import Graph
+from ...rehearsal import rehearsed
 from ...visible import visible
 from ..contract import ALL, Format, Imported, Timing
 from ..keras.hdf5 import MAGIC as HDF5
@@ -146,13 +147,18 @@ def recognises(path: Path) -> bool:
     with path.open("rb") as file:
         if file.read(len(HDF5)) != HDF5:
             return False
+    try:
+        return _has_graph(path)
+    except FAILURES:
+        return False  # damaged, which who reads it will say
+
+
+@rehearsed
+def _has_graph(path: Path) -> bool:
     import h5py
 
-    try:
-        with h5py.File(path, "r") as file:
-            return "node" in file and "version" in file
-    except FAILURES:
-        return False
+    with h5py.File(path, "r") as file:
+        return "node" in file and "version" in file
 
 
 FORMAT = Format(
