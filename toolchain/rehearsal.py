@@ -33,7 +33,7 @@ Identity = tuple[str, int, int, int, int]
 CPU = 4.0  # s of the processor, for any file
 PATIENCE = 60.0  # s, for any file: a disk may be slow, and a machine busy
 SLOWEST = 1e6  # bytes a second; large files have more time
-MEMORY = 2 << 30  # bytes, for any file, and
+MEMORY = 1 << 30  # bytes, for any file, and
 COPIES = 4  # times its size
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
