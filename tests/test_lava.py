@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
@@ -357,19 +358,24 @@ def test_nothing_is_left_when_the_program_is_ended(end):
         "session.simulate(test_lava.rest(1000, 1000))\n"
     )
     command = [sys.executable, "-c", script]
-    folder = Path(__file__).parent
-    with subprocess.Popen(
-        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as user:
-        assert user.stdout.readline() == b"runs\n"
-        time.sleep(0.5)
-        (worker,) = workers(user.pid)
-        memory = shared_memory(worker)
-        user.send_signal(end)
-        _, errors = user.communicate(timeout=30)
+    with tempfile.TemporaryDirectory() as temporary:
+        with subprocess.Popen(
+            command,
+            cwd=Path(__file__).parent,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "TMPDIR": temporary},
+        ) as user:
+            assert user.stdout.readline() == b"runs\n"
+            time.sleep(0.5)
+            (worker,) = workers(user.pid)
+            memory = shared_memory(worker)
+            user.send_signal(end)
+            _, errors = user.communicate(timeout=30)
+        assert_nothing_left(worker, memory)
+        assert not os.listdir(temporary)  # Lava's sockets
     assert user.returncode == -end
     assert (b"KeyboardInterrupt" in errors) == (end == signal.SIGINT)
-    assert_nothing_left(worker, memory)
 
 
 def test_without_lava_one_sentence_says_so(monkeypatch):

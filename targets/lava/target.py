@@ -112,14 +112,16 @@ class Worker:
     """The process of ``worker``, and the folder it shares with us.
 
     Spikes and biases go through files, which Lava's processes map into memory; only
-    orders and complaints go through the connection.
+    orders and complaints go through the connection. The folder is Lava's TMPDIR too, so
+    that its sockets go with it; its name is short, since a socket's path has 108 bytes
+    at most, on macOS 104.
     """
 
     def __init__(self, program: Program, how: str, target: str = "lava") -> None:
         """``how``: as ``worker.main`` takes it; ``target``: its name, for messages."""
         self.program, self.target = program, target
         self._files = tempfile.TemporaryDirectory(
-            prefix="snn-deploy-lava-", ignore_cleanup_errors=True
+            prefix="lava-", ignore_cleanup_errors=True
         )
         self.folder = Path(self._files.name)
         self._log = self.folder / "log"
@@ -133,6 +135,7 @@ class Worker:
                 stdout=subprocess.DEVNULL,
                 stderr=log,
                 cwd=self.folder,
+                env={**os.environ, "TMPDIR": str(self.folder)},
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )

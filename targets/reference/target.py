@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -83,9 +84,12 @@ class ReferenceSession(Session):
         return spikes
 
     def _each(self, run: Callable[[int], None], samples: int) -> None:
+        ended = threading.Event()
+
         def each(share: Iterable[int]) -> None:
             for sample in share:
-                run(sample)
+                if not ended.is_set():
+                    run(sample)
 
         if min(self._threads, samples) <= 1:
             each(range(samples))
@@ -93,7 +97,10 @@ class ReferenceSession(Session):
             count = min(SHARES * self._threads, samples)
             shares = [range(first, samples, count) for first in range(count)]
             with ThreadPoolExecutor(self._threads) as pool:
-                list(pool.map(each, shares))
+                try:
+                    list(pool.map(each, shares))
+                finally:
+                    ended.set()  # an interrupt waits for no further sample
 
 
 class Batch(NamedTuple):
