@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -262,3 +264,30 @@ def test_numba_that_may_not_compile_is_said():
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, env=env)
     assert "NUMBA_DISABLE_JIT is set, and it runs compiled code" in done.stderr
+
+
+def test_an_interrupt_waits_for_no_further_sample():
+    """Of thirty, of which each takes about a second and two run at a time."""
+    code = (
+        "import signal, numpy as np\n"
+        "from snn_deploy.targets.reference.target import Reference\n"
+        "from snn_deploy.toolchain.graph import nodes as n\n"
+        "from snn_deploy.toolchain.graph.graph import Graph\n"
+        "from snn_deploy.toolchain.passes.quantize.quantize import quantize\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "graph = Graph.chain(n.Input('x', shape=(1,)), n.IF('a'), n.Output('y'))\n"
+        "program = quantize(graph, np.full((1, 1), 250.0), steps=40)\n"
+        "with Reference(threads=2).load(program) as session:\n"
+        "    session.run(np.full((2, 1), 250.0))\n"
+        "    print('runs', flush=True)\n"
+        "    session.run(np.full((60, 1), 250.0), steps=2_000_000)\n"
+    )
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdout=-1, stderr=subprocess.PIPE) as user:
+        assert user.stdout is not None and user.stdout.readline() == b"runs\n"
+        time.sleep(1.0)
+        start = time.monotonic()
+        user.send_signal(signal.SIGINT)
+        user.communicate(timeout=120)
+    assert user.returncode == -signal.SIGINT
+    assert time.monotonic() - start < 8
