@@ -219,3 +219,12 @@ def test_hostile_samples_end_a_command_in_a_sentence(quick, tmp_path, run_cli, c
     told = capsys.readouterr().err
     assert "hangs.h5: it cannot be read as arrays" in told and "Traceback" not in told
     assert not (tmp_path / "out").exists()
+
+
+def test_strides_make_no_kernel_of_gigabytes(tmp_path, run_cli, capsys):
+    wide = {**CONV["config"], "strides": [100_000, 1000]}
+    layer = {"class_name": "Conv2DTranspose", "config": wide}
+    path = write_model(tmp_path / "net.h5", layer, FLATTEN, DENSE)
+    assert run_cli("check", path) == 2
+    told = capsys.readouterr().err
+    assert "with zeros it has 4800000000 bytes; 268435456 are allowed" in told

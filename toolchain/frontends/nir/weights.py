@@ -10,10 +10,11 @@ from ...graph import nodes as n
 from ...graph.node import Padding, Pair, conv_shape
 from ...graph.nodes import FloatArray, Shape
 from ...graph.preparation import Rescale
-from ...memory import demand_memory
 from .form import Form, constant
 from .network import NirNode
 from .reading import Kind, Reading
+
+LARGEST = 1 << 28  # bytes of a kernel
 
 
 def _same(reading: Reading, node: NirNode, form: Form) -> Form:
@@ -130,7 +131,10 @@ def _sum_pool(node: NirNode, x: str, channels: int) -> n.Conv2D:
     """SumPool2d: a convolution of ones, channel by channel."""
     pool, stride, (down, across) = _pooling(node)
     size = 8 * math.prod(pool) * channels
-    demand_memory(f"{node.kind} {node.name!r}: its window", size, "use a smaller one")
+    if size > LARGEST:
+        raise node.error(
+            f"its window has {size} bytes; {LARGEST} are allowed, use a smaller one"
+        )
     return n.Conv2D(
         node.name,
         (x,),

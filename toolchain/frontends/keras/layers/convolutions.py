@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from ....errors import ModelError
 from ....graph import nodes as n
-from ....graph.node import FloatArray, Padding, Pair
+from ....graph.node import FloatArray, Padding, Pair, Shape
 from .layer import Layer, Tensor
 
 NO_PADDING: Padding = ((0, 0), (0, 0))
+LARGEST = 1 << 28  # bytes of a kernel
 
 
 def dense(layer: Layer) -> Tensor:
@@ -138,6 +141,7 @@ def conv_transpose(layer: Layer) -> Tensor:
         taps = -(-max(-after, 0) // dilation[axis])
         grow.append((0, taps))
         sides.append((before, after + taps * dilation[axis]))
+    _demand_small(layer.title, weight.shape, grow)
     weight = np.pad(weight, (*grow, (0, 0), (0, 0)))
     return layer.put(
         n.ConvTranspose2D,
@@ -148,6 +152,17 @@ def conv_transpose(layer: Layer) -> Tensor:
         padding=(sides[0], sides[1]),
         dilation=dilation,
     )
+
+
+def _demand_small(title: str, shape: Shape, grow: Sequence[Pair]) -> None:
+    """Raise ModelError where a kernel with zeros around is larger than any file's."""
+    rows, columns = (size + sum(more) for size, more in zip(shape, grow))
+    size = 8 * rows * columns * math.prod(shape[2:])
+    if size > LARGEST:
+        raise ModelError(
+            f"{title}: its strides or output padding go so far beyond its kernel that "
+            f"with zeros it has {size} bytes; {LARGEST} are allowed, use smaller ones"
+        )
 
 
 def _cut(
