@@ -218,6 +218,15 @@ BAD = {  # what is wrong → what writes it, and what of it is said
         ),
         "SumPool2d 'n0': its window is larger than its padded input",
     ),
+    "a window of hundreds of megabytes": (
+        of(
+            line(
+                nir.SumPool2d(np.full(2, 6000), np.array([1, 1]), np.array([0, 0])),
+                shape=(1, 6000, 6000),
+            )
+        ),
+        "its window has 288000000 bytes; 268435456 are allowed",
+    ),
     "time constants one a pixel": (
         of(line(pixels(), shape=(1, 1, 2))),
         "LIF 'n0': its neurons have 2 different time constants, .*nearest is one",
