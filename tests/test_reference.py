@@ -56,14 +56,24 @@ def assert_equal(got: Mapping[str, BoolArray], want: Mapping[str, BoolArray]) ->
         assert not len(differ), f"{name}: {len(differ)} spikes differ, first {where}"
 
 
-@pytest.fixture(params=[(8192, None), (8192, ALWAYS), (7, NEVER), (7, ALWAYS)])
+@pytest.fixture(
+    params=[
+        (8192, None, "1"),
+        (8192, ALWAYS, "1"),
+        (8192, ALWAYS, "0"),
+        (7, NEVER, "1"),
+        (7, ALWAYS, "1"),
+    ],
+    ids=["as it is", "dense", "dense without VNNI", "sparse", "small and dense"],
+)
 def ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Large and small tiles, sparse and dense sums: none of them changes a result."""
-    size, block_time = request.param
+    size, dense_time, vnni = request.param
+    monkeypatch.setenv("SNN_DEPLOY_VNNI", vnni)
     monkeypatch.setattr(tiles, "TILE_SIZE", size)
-    if block_time is not None:
-        monkeypatch.setattr(tiles, "BLOCK_TIME", block_time)
-        monkeypatch.setattr(tiles, "PIXEL_TIME", block_time)
+    if dense_time is not None:
+        monkeypatch.setattr(tiles, "WORD_TIME", dense_time)
+        monkeypatch.setattr(tiles, "PIXEL_TIME", dense_time)
 
 
 @pytest.mark.usefixtures("ways")

@@ -1,44 +1,10 @@
-"""The compiled loops of the reference target: all steps of one sample in one call.
-
-**What was known.** ``program.step`` says in 64 bits what must come out. Of q only the
-lowest 22 bits are used, so sums may wrap around at 32; |u| and |v| stay below 2^23, so
-a decay needs 32 bits if its factor is applied to the upper and lower 12 bits apart
-(``decay``). So nothing here is wider than 32 bits, and a vector holds twice as many. A
-first prototype in Numba, spike by spike, was exact and 85 times as fast as
-nengo-loihi's emulator at batch 1, 168 times at 32 on two threads.
-
-**Two ways to one sum.** A step's q is Σ weights of the neurons that spiked. For few
-spikes each adds its weights, run by run (``scatter``). For many it is a product of a
-matrix with zeros and ones (``multiply_all``): mantissas are even, their halves fit in
-7 bits and a sign, and processors multiply and add pairs of 16-bit numbers in one
-instruction. The spikes of the step are counted first, and ``busy`` of the link says
-from how many on the second is taken (``tiles`` estimates it). It is the same integer
-either way, and a test draws networks at random for which it must be
-(tests/test_reference.py).
-
-**How.** ``add`` and ``multiply`` are vector operations of LLVM. ``find`` looks at 64
-neurons at a time: a multiplication gathers the lowest bits of eight bytes. There is no
-allocation in the loop over steps, and no Python, so that threads run samples side by
-side.
-
-**What was measured** (benchmarks/README.md, ``profile_reference.py``). Two thirds of
-the time are additions of weights, 0.25 to 0.3 ns each, three to four times the
-yardstick: a spike of a 3×3 convolution with 8 filters reaches runs of only 8 to 24
-neighbours, and how many and how long is a branch that a processor cannot foresee. The
-update of neurons takes twice its floor: arithmetic, not memory. Fresh pages for the
-spikes took 10 µs a step and sample at batch 32 until they were asked for without zeros
-in them.
-
-**What is doubtful.** All times are of one processor, an AMD EPYC (Zen 4); elsewhere
-the switch may lie wrong, which costs time and no spike. ``multiply`` is laid out for
-x86's pmaddwd, and not timed where LLVM must do without. ``find`` reads bytes as words:
-little-endian machines only.
-"""
+"""The compiled loops of the reference target: all steps of one sample in one call."""
 
 # mypy: ignore-errors
 # Numba types these functions when they are called; mypy has no say in them.
 from __future__ import annotations
 
+import os
 import pickle
 from collections.abc import Callable
 from typing import Any
@@ -47,12 +13,37 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.core.caching import NullCache
 from numba.extending import intrinsic
 
-DISABLED = bool(numba.config.DISABLE_JIT)
+from .kernels_neurons import LANES, steps_of
+from .kernels_products import (
+    I8,
+    I32,
+    I64,
+    MOST_WORDS,
+    ROWS,
+    WORD,
+    call,
+    place,
+    product,
+    vector,
+    ways,
+)
 
-INPUTS, LANES = 8, 16  # spikes and neurons that ``multiply`` takes at a time
+DISABLED = bool(numba.config.DISABLE_JIT)
+WAYS = ways()  # the instructions that are in the code: the best, and the next best
+BEST, NEXT = WAYS[0], WAYS[-1]
+best_rows, next_rows = (
+    ROWS if way.registers > 16 else ROWS // 2 for way in (BEST, NEXT)
+)
+
+
+def chosen_way() -> int:
+    """Of WAYS: the best, unless SNN_DEPLOY_VNNI=0 says the next best."""
+    return 1 if os.environ.get("SNN_DEPLOY_VNNI") == "0" else 0
+
 
 TILE = np.dtype(
     [
@@ -63,6 +54,10 @@ TILE = np.dtype(
         ("link", np.int64),  # its first incoming link
         ("links", np.int64),  # how many it has
         ("threshold", np.int64),  # where its thresholds begin
+        ("work", np.int64),  # operations of a step, roughly
+        ("chunk", np.int64),  # neurons whose sums are taken on at once, see ``block``
+        ("current", np.int64),  # whether u lives on
+        ("resting", np.int64),  # whether there are steps of rest
         ("keep_u", np.int32),  # 4095 − δ_u
         ("keep_v", np.int32),  # 4096 − δ_v
         ("rest", np.int32),  # steps of rest after a spike, r − 1
@@ -83,12 +78,16 @@ LINK = np.dtype(
         ("row", np.int64),  # where its pixels begin in ``starts``
         ("weights", np.int64),  # where its weights begin
         ("fan", np.int64),  # weights of one channel of the source
-        ("busy", np.int64),  # spikes a step from which the dense way is faster
+        ("busy", np.int64),  # spikes of ROWS steps from which the dense way is faster
+        ("work", np.int64),  # operations of a step, roughly
         ("outs", np.int64),  # neurons of the tile in one target pixel
-        ("positions", np.int64),  # of the kernel
-        ("windows", np.int64),  # where its target pixels begin in ``windows``
+        ("words", np.int64),  # of one source pixel
+        ("skipped", np.int64),  # words of the source before ``first``
+        ("target", np.int64),  # where its target pixels begin in ``edges``
+        ("matrix", np.int64),  # words of the whole kernel
         ("blocks", np.int64),  # where its weights begin in ``blocks``
-        ("scale", np.int64),  # of the weights in ``blocks``
+        ("shift", np.int64),  # of the weights in ``blocks``
+        ("panel", np.int64),  # where its panel begins
     ],
     align=True,
 )
@@ -104,6 +103,9 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     CACHED.append(kernel)
     return kernel
 
+
+inlined = numba.njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+"""Machine code that compiled code calls, and Python cannot."""
 
 CACHED: list[Any] = []
 CACHE_FAILURES = (OSError, EOFError, pickle.UnpicklingError, ValueError, ImportError)
@@ -126,9 +128,89 @@ def lowest(typingctx, mask):
     return types.intp(types.uint64), code
 
 
-def _place(context, builder, kind, array, index):
-    data = context.make_array(kind)(context, builder, array).data
-    return builder.gep(data, [index])
+@intrinsic
+def ones(typingctx, raster, i):
+    """How many of raster[i : i + 8] are 1."""
+
+    def code(context, builder, signature, arguments):
+        at = place(context, builder, signature.args[0], *arguments)
+        word = builder.load(builder.bitcast(at, I64.as_pointer()), align=1)
+        return call(builder, "llvm.ctpop.i64", I64, word)
+
+    return types.int64(raster, types.intp), code
+
+
+@intrinsic
+def copy(typingctx, target, i, source, k, size):
+    """target[i : i + size] = source[k : k + size], bytes."""
+
+    def code(context, builder, signature, arguments):
+        kinds = signature.args
+        to = place(context, builder, kinds[0], *arguments[:2])
+        what = place(context, builder, kinds[2], *arguments[2:4])
+        cgutils.raw_memcpy(builder, to, what, arguments[4], 1)
+        return context.get_dummy_value()
+
+    p = types.intp
+    return types.void(target, p, source, p, p), code
+
+
+@intrinsic
+def clear(typingctx, array, size):
+    """array[:size] = 0."""
+
+    def code(context, builder, signature, arguments):
+        array, size = arguments
+        to = place(context, builder, signature.args[0], array, I64(0))
+        width = context.get_abi_sizeof(to.type.pointee)
+        to = builder.bitcast(to, I8.as_pointer())
+        cgutils.memset(builder, to, builder.mul(size, I64(width)), 0)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), code
+
+
+@intrinsic
+def interleave(typingctx, source, begins, i, panel, k):
+    """panel[k + 32 n + 4 m] = source[begins[m] + i + 4 n], words, n and m < ROWS."""
+
+    def code(context, builder, signature, arguments):
+        kinds = signature.args
+        source, begins, i, panel, k = arguments
+        row = vector(I32, ROWS)
+        begins = place(context, builder, kinds[1], begins, I64(0))
+        held = []
+        for m in range(ROWS):
+            begin = builder.load(builder.gep(begins, [I64(m)]))
+            at = place(context, builder, kinds[0], source, builder.add(begin, i))
+            at = builder.bitcast(at, row.as_pointer())
+            held.append(builder.load(at, align=1))
+        for width in (1, 2, 4):  # of a square matrix's blocks that change places
+            turned = list(held)
+            for m in (m for m in range(ROWS) if not m & width):
+                for part in (0, 1):
+                    order = [
+                        n - width * (1 - part) + ROWS if n & width else n + width * part
+                        for n in range(ROWS)
+                    ]
+                    mask = ir.Constant(vector(I32, ROWS), order)
+                    both = held[m], held[m + width]
+                    turned[m + width * part] = builder.shuffle_vector(*both, mask)
+            held = turned
+        into = place(context, builder, kinds[3], panel, k)
+        into = builder.bitcast(into, row.as_pointer())
+        for n, column in enumerate(held):
+            builder.store(column, builder.gep(into, [I64(n)]), align=1)
+        return context.get_dummy_value()
+
+    p = types.intp
+    return types.void(source, begins, p, panel, p), code
+
+
+best_wide, best_narrow = product(BEST, best_rows, 16), product(BEST, ROWS, 8)
+next_wide, next_narrow = product(NEXT, next_rows, 16), product(NEXT, ROWS, 8)
+best_single, next_single = product(BEST, 1, 16), product(NEXT, 1, 16)
+best_last, next_last = product(BEST, 1, 8), product(NEXT, 1, 8)
 
 
 @intrinsic
@@ -136,10 +218,10 @@ def add(typingctx, q, i, weights, k):
     """q[i : i + 8] += weights[k : k + 8], int32, as one vector operation."""
 
     def code(context, builder, signature, arguments):
-        vector = ir.VectorType(ir.IntType(32), 8).as_pointer()
+        vector = ir.VectorType(I32, 8).as_pointer()
         kinds = signature.args
-        into = _place(context, builder, kinds[0], *arguments[:2])
-        what = _place(context, builder, kinds[2], *arguments[2:])
+        into = place(context, builder, kinds[0], *arguments[:2])
+        what = place(context, builder, kinds[2], *arguments[2:])
         into, what = (builder.bitcast(place, vector) for place in (into, what))
         total = builder.add(builder.load(into, align=4), builder.load(what, align=4))
         builder.store(total, into, align=4)
@@ -148,58 +230,7 @@ def add(typingctx, q, i, weights, k):
     return types.void(q, types.intp, weights, types.intp), code
 
 
-@intrinsic
-def multiply(typingctx, q, i, spikes, j, blocks, k):
-    """q[i : i + 16] += spikes[j : j + 8] · blocks[k : k + 128]; int32, int16, int16.
-
-    A block holds, for each pair of spikes, the two weights of each of the 16 neurons:
-    the layout of the instruction that multiplies 16-bit pairs and adds them (x86
-    pmaddwd), which LLVM finds in the plain operations below.
-    """
-
-    def code(context, builder, signature, arguments):
-        i16, i32 = ir.IntType(16), ir.IntType(32)
-        sums, pairs = ir.VectorType(i32, LANES), ir.VectorType(i16, 2 * LANES)
-        wide = ir.VectorType(i32, 2 * LANES)
-
-        def pick(vector, order):
-            mask = ir.Constant(ir.VectorType(i32, LANES), order)
-            return builder.shuffle_vector(
-                vector, ir.Constant(vector.type, ir.Undefined), mask
-            )
-
-        def product(pair, weights):
-            one = builder.insert_element(ir.Constant(sums, ir.Undefined), pair, i32(0))
-            spread = builder.bitcast(pick(one, [0] * LANES), pairs)
-            both = builder.mul(builder.sext(spread, wide), builder.sext(weights, wide))
-            even, odd = list(range(0, 2 * LANES, 2)), list(range(1, 2 * LANES, 2))
-            return builder.add(pick(both, even), pick(both, odd))
-
-        kinds = signature.args
-        into, spike, block = (
-            builder.bitcast(
-                _place(context, builder, kinds[n], arguments[n], arguments[n + 1]), to
-            )
-            for n, to in zip(
-                (0, 2, 4), (sums.as_pointer(), i32.as_pointer(), pairs.as_pointer())
-            )
-        )
-        products = [
-            product(
-                builder.load(builder.gep(spike, [i32(n)]), align=2),
-                builder.load(builder.gep(block, [i32(n)]), align=2),
-            )
-            for n in range(INPUTS // 2)
-        ]
-        halves = [builder.add(*products[:2]), builder.add(*products[2:])]
-        total = builder.add(builder.load(into, align=4), builder.add(*halves))
-        builder.store(total, into, align=4)
-        return context.get_dummy_value()
-
-    return types.void(q, types.intp, spikes, types.intp, blocks, types.intp), code
-
-
-@compiled
+@inlined
 def find(raster, words, begin, end, active):
     """Write the spikes in raster[begin:end], counted from ``begin``; how many."""
     found = 0
@@ -225,7 +256,7 @@ def find(raster, words, begin, end, active):
     return found
 
 
-@compiled
+@inlined
 def scatter(net, link, active, found, q):
     """Add the weights of the neurons that spiked to q, run by run."""
     channels = np.uint32(link.channels)
@@ -234,141 +265,369 @@ def scatter(net, link, active, found, q):
         channel = active[a] - pixel * link.channels
         base = link.weights + channel * link.fan
         row = link.row + pixel
-        for r in range(net.starts[row], net.starts[row + 1]):
-            i, k = np.int64(net.runs[r, 0]), base + net.runs[r, 1]
-            end = i + net.runs[r, 2]
+        for r in range(starts[row], starts[row + 1]):
+            i, k = np.int64(runs[r, 0]), base + runs[r, 1]
+            end = i + runs[r, 2]
             while i + 16 <= end:
-                add(q, i, net.weights, k)
-                add(q, i + 8, net.weights, k + 8)
+                add(q, i, weights, k)
+                add(q, i + 8, weights, k + 8)
                 i, k = i + 16, k + 16
             if i + 8 <= end:
-                add(q, i, net.weights, k)
+                add(q, i, weights, k)
                 i, k = i + 8, k + 8
             while i < end:
-                q[i] += net.weights[k]
+                q[i] += weights[k]
                 i, k = i + 1, k + 1
 
 
-@compiled
-def widen(spikes, channels, padded, wide):
-    """Spikes as int16, every pixel padded to whole groups of INPUTS."""
-    if channels == padded:
-        for i in range(spikes.size):
-            wide[i] = spikes[i]
-        return
-    for pixel in range(spikes.size // channels):
-        for c in range(channels):
-            wide[pixel * padded + c] = spikes[pixel * channels + c]
-        for c in range(channels, padded):
-            wide[pixel * padded + c] = 0
+@inlined
+def scatter(starts, runs, weights, link, active, found, q, at):
+    """Add the weights of the neurons that spiked to q[at:], run by run."""
+    channels = np.uint32(link.channels)
+    for a in range(found):
+        pixel = np.int64(np.uint32(active[a]) // channels)
+        channel = active[a] - pixel * link.channels
+        base = link.weights + channel * link.fan
+        row = link.row + pixel
+        for r in range(starts[row], starts[row + 1]):
+            i, k = at + runs[r, 0], base + runs[r, 1]
+            end = i + runs[r, 2]
+            while i + 16 <= end:
+                add(q, i, weights, k)
+                add(q, i + 8, weights, k + 8)
+                i, k = i + 16, k + 16
+            if i + 8 <= end:
+                add(q, i, weights, k)
+                i, k = i + 8, k + 8
+            while i < end:
+                q[i] += weights[k]
+                i, k = i + 1, k + 1
 
 
-@compiled
-def multiply_all(net, link, spikes, wide, total, q):
-    """Add weights · spikes to q, pixel by pixel, whether there are spikes or not."""
-    padded = -(-link.channels // INPUTS) * INPUTS
-    lanes = -(-link.outs // LANES) * LANES
-    scale = np.int32(link.scale)
-    widen(spikes, link.channels, padded, wide)
-    for pixel in range(q.size // link.outs):
-        for o in range(lanes):
-            total[o] = 0
-        window = link.windows + pixel * link.positions
-        for position in range(link.positions):
-            source = net.windows[window + position]
-            if source < 0:
+@inlined
+def count(raster, begins, rows, size):
+    """Spikes in the first ``rows`` rows of ``size`` neurons that begin there."""
+    found = 0
+    for m in range(rows):
+        i, end = begins[m], begins[m] + size
+        while i + 8 <= end:
+            found += ones(raster, i)
+            i += 8
+        while i < end:
+            found += raster[i]
+            i += 1
+    return found
+
+
+@inlined
+def fill(link, raster, begins, rows, panel, stage):
+    """Write a link's panel: word after word, in it row after row.
+
+    Pixels that are no whole words are padded first, from ``stage`` on.
+    """
+    channels, padded = link.channels, link.words * WORD
+    size = link.pixels * padded
+    source = raster
+    if rows == 1 or padded != channels:
+        source = panel
+        for m in range(1 if rows == 1 else ROWS):
+            to = link.panel if rows == 1 else stage + m * (size + ROWS * WORD)
+            begin, begins[m] = begins[m], to
+            if padded == channels:
+                copy(panel, to, raster, begin, size)
                 continue
-            k = link.blocks + position * padded * lanes
-            for j in range(source * padded, (source + 1) * padded, INPUTS):
-                for o in range(0, lanes, LANES):
-                    multiply(total, o, wide, j, net.blocks, k)
-                    k += INPUTS * LANES
-        into = q[pixel * link.outs : (pixel + 1) * link.outs]
-        for o in range(into.size):
-            into[o] += np.int32(total[o] * scale)
+            for i in range(0, size, padded):
+                for c in range(padded):
+                    panel[to + i + c] = raster[begin + c] if c < channels else 0
+                begin += channels
+    if rows > 1:
+        for i in range(0, size, ROWS * WORD):
+            interleave(source, begins, i, panel, link.panel + i * ROWS)
 
 
-@compiled
-def decay(x, keep):
-    """sgn(x) · ⌊|x| · keep / 4096⌋ without leaving 32 bits; |x| ≤ 2^23, keep ≤ 2^12."""
-    size = np.int32(abs(x))
-    high = np.int32(np.int32(size >> 12) * keep)
-    low = np.int32(np.int32(size & 4095) * keep)
-    kept = np.int32(high + np.int32(low >> 12))
-    return np.int32(-kept) if x < 0 else kept
+@inlined
+def multiply(way, link, rows, edges, w, b, panel, first, last, q, at, stride, kept):
+    """Sums of the target pixels first … last − 1: q = (q & kept) + weights · spikes."""
+    shift = np.int32(link.shift)
+    origin = link.panel - link.skipped * WORD * (1 if rows == 1 else ROWS)
+    for pixel in range(first, last):
+        e, held = edges[link.target + pixel], np.int32(kept)
+        end = edges[link.target + pixel + 1]
+        while True:
+            s, words = e, 0
+            while e < end and words + w[e, 2] <= MOST_WORDS:
+                words += w[e, 2]
+                e += 1
+            k, i = link.blocks, at + (pixel - first) * link.outs
+            for o in range(0, link.outs, 16):
+                wide = link.outs - o > 8
+                step = 1 if rows == 1 else best_rows if way == 0 else next_rows
+                step = step if wide else ROWS
+                for m in range(0, rows, step):
+                    to, j = i + m * stride, origin + m * WORD
+                    if rows == 1:
+                        if wide:
+                            if way == 0:
+                                best_single(
+                                    q, to, stride, panel, j, w, s, e, b, k, shift, held
+                                )
+                            else:
+                                next_single(
+                                    q, to, stride, panel, j, w, s, e, b, k, shift, held
+                                )
+                        elif way == 0:
+                            best_last(
+                                q, to, stride, panel, j, w, s, e, b, k, shift, held
+                            )
+                        else:
+                            next_last(
+                                q, to, stride, panel, j, w, s, e, b, k, shift, held
+                            )
+                    elif wide:
+                        if way == 0:
+                            best_wide(
+                                q, to, stride, panel, j, w, s, e, b, k, shift, held
+                            )
+                        else:
+                            next_wide(
+                                q, to, stride, panel, j, w, s, e, b, k, shift, held
+                            )
+                    elif way == 0:
+                        best_narrow(q, to, stride, panel, j, w, s, e, b, k, shift, held)
+                    else:
+                        next_narrow(q, to, stride, panel, j, w, s, e, b, k, shift, held)
+                i, k = i + 16, k + link.matrix * WORD * 16
+            held = np.int32(-1)
+            if e >= end:
+                break
 
 
-@compiled
-def wrap(x, spare):
-    """x as a signed number of 32 − ``spare`` bits."""
-    return np.int32(np.int32(x << spare) >> spare)
+plain, with_current = steps_of(False, False), steps_of(True, False)
+with_rest, with_both = steps_of(False, True), steps_of(True, True)
 
 
-@compiled
-def update(tile, threshold, q, u, v, rest, bias, fired):
-    """One step of ``program.step`` for a tile; q is cleared for the next."""
-    keep_u, keep_v, after = tile.keep_u, tile.keep_v, np.int8(tile.rest)
-    v_min, v_max = tile.v_min, tile.v_max
-    for i in range(fired.size):
-        current = wrap(np.int32(decay(u[i], keep_u) + wrap(q[i], 10)), 8)
-        q[i] = 0
-        u[i] = current
-        j = wrap(np.int32(current + bias[i]), 8)
-        y = np.int32(decay(v[i], keep_v) + j)
-        y = min(max(y, v_min), v_max)
-        y = np.int32(0) if rest[i] > 0 else y
-        spike = y > threshold[i]
-        v[i] = np.int32(0) if spike else y
-        rest[i] = after if spike else max(np.int8(rest[i] - 1), np.int8(0))
-        fired[i] = spike
+@inlined
+def update(tile, rows, u, v, rest, s, n, q, at, stride, bias, b, theta, h, fired):
+    """``rows`` steps of ``n`` neurons, whose state begins at s; their q at ``at``.
 
-
-@compiled
-def receive(net, batch, sample, t, tile, active, wide, total, q):
-    """Add the spikes that reach a tile in step t to its q."""
-    for n in range(tile.link, tile.link + tile.links):
-        link = net.links[n]
-        if t < link.delay:
-            continue
-        row = sample * batch.steps + t - link.delay
-        begin = batch.base[link.source] + row * batch.sizes[link.source] + link.first
-        end = begin + link.pixels * link.channels
-        found = find(batch.raster, batch.words, begin, end, active)
-        if found < link.busy:
-            scatter(net, link, active, found, q)
+    Their spikes go to ``fired``, row after row.
+    """
+    ku, kv, r, low, top = tile.keep_u, tile.keep_v, tile.rest, tile.v_min, tile.v_max
+    pitch = -(-n // LANES) * LANES
+    for f in range(0, n, LANES):
+        if tile.current:
+            if tile.resting:
+                with_both(
+                    u,
+                    v,
+                    rest,
+                    s + f,
+                    q,
+                    at + f,
+                    stride,
+                    bias,
+                    b + f,
+                    theta,
+                    h + f,
+                    fired,
+                    f,
+                    pitch,
+                    rows,
+                    ku,
+                    kv,
+                    r,
+                    low,
+                    top,
+                )
+            else:
+                with_current(
+                    u,
+                    v,
+                    rest,
+                    s + f,
+                    q,
+                    at + f,
+                    stride,
+                    bias,
+                    b + f,
+                    theta,
+                    h + f,
+                    fired,
+                    f,
+                    pitch,
+                    rows,
+                    ku,
+                    kv,
+                    r,
+                    low,
+                    top,
+                )
+        elif tile.resting:
+            with_rest(
+                u,
+                v,
+                rest,
+                s + f,
+                q,
+                at + f,
+                stride,
+                bias,
+                b + f,
+                theta,
+                h + f,
+                fired,
+                f,
+                pitch,
+                rows,
+                ku,
+                kv,
+                r,
+                low,
+                top,
+            )
         else:
-            multiply_all(net, link, batch.raster[begin:end], wide, total, q)
+            plain(
+                u,
+                v,
+                rest,
+                s + f,
+                q,
+                at + f,
+                stride,
+                bias,
+                b + f,
+                theta,
+                h + f,
+                fired,
+                f,
+                pitch,
+                rows,
+                ku,
+                kv,
+                r,
+                low,
+                top,
+            )
+
+
+@inlined
+def where(batch, sample, t, rows, link, begins):
+    """Note where the spikes lie that reach a link in steps t … t + rows − 1."""
+    for m in range(ROWS):
+        begins[m] = batch.zeros
+        row = t + m - link.delay
+        if m < rows and row >= 0:
+            row = (sample * batch.steps + row) * batch.sizes[link.source]
+            begins[m] = batch.base[link.source] + row + link.first
 
 
 @compiled
-def allocate(size):
-    """int32 array that begins with a cache line, so that vectors cross none."""
-    memory = np.empty(size + 16, np.int32)
-    begin = (-memory.ctypes.data & 63) >> 2
-    return memory[begin : begin + size]
+def simulate(net, batch, memory, sample, g, t, most):
+    """Steps of one sample, from step t of group g on: the next group and step.
 
-
-@compiled
-def simulate(net, batch, sample):
-    """All steps of one sample: group after group of tiles, see ``tiles.Network``."""
-    q = allocate(net.room[0])
-    u = np.empty(net.room[0], np.int32)
-    v = np.empty(net.room[0], np.int32)
-    rest = np.empty(net.room[0], np.int8)
-    active = np.empty(net.room[1], np.int32)
-    wide = np.empty(net.room[2], np.int16)
-    total = allocate(net.room[3])
-    for g in range(net.groups.size - 1):
-        q[:], u[:], v[:], rest[:] = 0, 0, 0, 0
-        for t in range(batch.steps):
-            for k in range(net.groups[g], net.groups[g + 1]):
-                tile = net.tiles[k]
-                p, s, e = tile.population, tile.state, tile.state + tile.size
-                begin = batch.bias_base[p] + sample * batch.bias_stride[p] + tile.first
-                bias = batch.bias[begin : begin + tile.size]
-                row = sample * batch.steps + t
-                begin = batch.base[p] + row * batch.sizes[p] + tile.first
-                fired = batch.raster[begin : begin + tile.size]
-                receive(net, batch, sample, t, tile, active, wide, total, q[s:e])
-                above = net.thresholds[tile.threshold : tile.threshold + tile.size]
-                update(tile, above, q[s:e], u[s:e], v[s:e], rest[s:e], bias, fired)
+    Group after group of tiles, see ``tiles.Network``, until the sample has ended, g is
+    the number of groups, or about ``most`` operations are done. Chunk by chunk: sums
+    that were just made are taken on while they are in the nearest cache.
+    """
+    q, u, v, rest, dense = memory.q, memory.u, memory.v, memory.rest, memory.dense
+    begins, panel, fired = memory.begins, memory.panel, memory.fired
+    done = 0
+    while g < net.groups.size - 1 and done <= most:
+        if t == 0:
+            clear(u, u.size)
+            clear(v, v.size)
+            clear(rest, rest.size)
+        rows = min(net.rows[g], batch.steps - t)
+        for number in range(net.groups[g], net.groups[g + 1]):
+            tile = net.tiles[number]
+            done += tile.work * rows
+            stride, chunk, summed, some = tile.size + LANES, tile.chunk, False, False
+            for n in range(tile.links):
+                link = net.links[tile.link + n]
+                dense[n] = 0
+                if t + rows <= link.delay:
+                    continue
+                where(batch, sample, t, rows, link, begins)
+                size = link.pixels * link.channels
+                found = link.busy
+                if link.busy > 0:
+                    found = count(batch.raster, begins, rows, size)
+                if found * ROWS < link.busy * rows:
+                    if not summed:
+                        clear(q, rows * stride)
+                        summed = True
+                    for m in range(rows):
+                        begin, to = begins[m], memory.active
+                        found = find(batch.raster, batch.words, begin, begin + size, to)
+                        scatter(
+                            net.starts,
+                            net.runs,
+                            net.weights,
+                            link,
+                            to,
+                            found,
+                            q,
+                            m * stride,
+                        )
+                else:
+                    dense[n], some = 1, True
+                    fill(link, batch.raster, begins, rows, panel, memory.stage)
+            if not summed and not some:
+                clear(q, stride)
+            p = tile.population
+            b = batch.bias_base[p] + sample * batch.bias_stride[p] + tile.first
+            f = batch.base[p] + (sample * batch.steps + t) * batch.sizes[p] + tile.first
+            for c in range(0, tile.size, chunk):
+                neurons = min(chunk, tile.size - c)
+                at, pitch, kept = c, stride, -1
+                if not summed:
+                    at, pitch, kept = 0, chunk + LANES, 0
+                for n in range(tile.links):
+                    if dense[n]:
+                        link = net.links[tile.link + n]
+                        first, last = c // link.outs, (c + neurons) // link.outs
+                        multiply(
+                            net.way,
+                            link,
+                            rows,
+                            net.edges,
+                            net.windows,
+                            net.blocks,
+                            panel,
+                            first,
+                            last,
+                            q,
+                            at,
+                            pitch,
+                            kept,
+                        )
+                        kept = -1
+                if not summed and not some:
+                    pitch = 0
+                update(
+                    tile,
+                    rows,
+                    u,
+                    v,
+                    rest,
+                    tile.state + c,
+                    neurons,
+                    q,
+                    at,
+                    pitch,
+                    batch.bias,
+                    b + c,
+                    net.thresholds,
+                    tile.threshold + c,
+                    fired,
+                )
+                for m in range(rows):
+                    to, at = (
+                        f + c + m * batch.sizes[p],
+                        m * (-(-neurons // LANES) * LANES),
+                    )
+                    copy(batch.raster, to, fired, at, neurons)
+        t += rows
+        if t == batch.steps:
+            g, t = g + 1, 0
+    return g, t

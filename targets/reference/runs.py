@@ -8,19 +8,13 @@ matrix, with the *windows* of source pixels that each target pixel sees.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ...toolchain.program.connections import (
-    Connection,
-    SparseConnection,
-    WindowConnection,
-)
-from .kernels import INPUTS, LANES
+from ...toolchain.program.connections import Connection, SparseConnection
 
 Ints = npt.NDArray[Any]
 
@@ -50,10 +44,21 @@ def kernel_order(connection: Connection) -> Ints:
     """
     if isinstance(connection, SparseConnection):
         return np.arange(connection.weight.size)
-    taps, positions = connection.taps, len(connection.kernels)
+    taps = connection.taps
     joined = (np.diff(taps.source) == 0) & (np.diff(taps.target) == 1)
-    pairs = taps.kernel[:-1][joined].astype(np.int64) * positions
-    pairs, count = np.unique(pairs + taps.kernel[1:][joined], return_counts=True)
+    return chained(taps.kernel, joined, len(connection.kernels))
+
+
+def chained(kernel: Ints, joined: Ints, positions: int) -> Ints:
+    """Kernel positions in an order in which those that follow each other are adjacent.
+
+    Args:
+        kernel: of each tap, (taps,).
+        joined: whether the next tap follows this one, (taps − 1,).
+        positions: of the kernel.
+    """
+    pairs = kernel[:-1][joined].astype(np.int64) * positions
+    pairs, count = np.unique(pairs + kernel[1:][joined], return_counts=True)
     chain = {k: [k] for k in range(positions)}  # its members, by each of its ends
     for pair in pairs[np.argsort(-count, kind="stable")].tolist():
         a, b = divmod(pair, positions)
@@ -102,29 +107,3 @@ def split(runs: Runs, size: int, tiles: int) -> list[Runs]:
     order = np.argsort(tile, kind="stable")
     edges = np.searchsorted(tile[order], np.arange(tiles + 1))
     return [cut[order[a:b]] for a, b in zip(edges[:-1], edges[1:])]
-
-
-def is_shared(connection: Connection) -> bool:
-    """Whether all target units meet the same matrices, so that they are a product."""
-    if isinstance(connection, WindowConnection):
-        return connection.groups == 1
-    return not isinstance(connection, SparseConnection)
-
-
-def windows_of(connection: Connection) -> Ints:
-    """(target units, matrices of the kernel) → source unit, −1 for none."""
-    units = math.prod(connection.target_shape) // connection.outputs
-    windows = np.full((units, len(connection.kernels)), -1, np.int32)
-    windows[connection.taps.target, connection.taps.kernel] = connection.taps.source
-    return windows
-
-
-def blocks_of(connection: Connection, first: int, outs: int) -> Ints:
-    """Half mantissas of ``outs`` channels from ``first`` on; ``kernels.multiply``."""
-    weight = connection.kernels[..., first : first + outs] // 2
-    _, inputs, _ = weight.shape
-    padding = ((0, 0), (0, -inputs % INPUTS), (0, -outs % LANES))
-    padded = np.pad(weight, padding)
-    positions, inputs, lanes = padded.shape
-    pairs = padded.reshape(positions, -1, INPUTS // 2, 2, lanes // LANES, LANES)
-    return pairs.transpose(0, 1, 4, 2, 5, 3).ravel()

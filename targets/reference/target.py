@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 import os
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,11 +19,14 @@ from ...toolchain.program.host import BoolArray, Stimulus
 from ...toolchain.program.program import Program
 from ..contract import Session, Target
 from . import kernels
-from .tiles import assemble, members
+from .tiles import CACHE_LINE, Network, Room, assemble, members
 
 SHARES = 8
 """Of the samples, for each thread: few, since handing one over costs as much as a small
 network's run of a sample; several, since samples take longer and shorter."""
+
+
+PORTION = 1 << 30  # operations after which compiled code returns to Python: about 0.2 s
 
 
 class Reference(Target):
@@ -75,7 +77,7 @@ class ReferenceSession(Session):
         spikes = views(self.program, stimulus, batch)
         for p in self.program.inputs:
             spikes.pop(p.name)[...] = stimulus.spikes[p.name]
-        run = partial(kernels.simulate, self._network, batch)
+        run = partial(run_sample, self._network, batch)
         try:
             self._each(run, stimulus.samples)
         except kernels.CACHE_FAILURES:
@@ -83,13 +85,11 @@ class ReferenceSession(Session):
             self._each(run, stimulus.samples)
         return spikes
 
-    def _each(self, run: Callable[[int], None], samples: int) -> None:
-        ended = threading.Event()
-
+    def _each(self, run: Callable[[Memory, int], None], samples: int) -> None:
         def each(share: Iterable[int]) -> None:
+            memory = make_memory(self._network.room)
             for sample in share:
-                if not ended.is_set():
-                    run(sample)
+                run(memory, sample)
 
         if min(self._threads, samples) <= 1:
             each(range(samples))
@@ -97,10 +97,54 @@ class ReferenceSession(Session):
             count = min(SHARES * self._threads, samples)
             shares = [range(first, samples, count) for first in range(count)]
             with ThreadPoolExecutor(self._threads) as pool:
-                try:
-                    list(pool.map(each, shares))
-                finally:
-                    ended.set()  # an interrupt waits for no further sample
+                list(pool.map(each, shares))
+
+
+def run_sample(network: Network, batch: Batch, memory: Memory, sample: int) -> None:
+    """All steps of a sample, in portions, between which Python can be interrupted."""
+    group = step = 0
+    while group < len(network.rows):
+        group, step = kernels.simulate(
+            network, batch, memory, sample, group, step, PORTION
+        )
+
+
+class Memory(NamedTuple):
+    """What ``kernels.simulate`` works in; of one thread."""
+
+    q: npt.NDArray[np.int32]
+    u: npt.NDArray[np.int32]
+    v: npt.NDArray[np.int32]
+    rest: npt.NDArray[np.int8]
+    active: npt.NDArray[np.int32]
+    panel: npt.NDArray[np.uint8]
+    stage: int  # where in it pixels are padded
+    begins: npt.NDArray[np.int64]
+    dense: npt.NDArray[np.int8]
+    fired: npt.NDArray[np.uint8]
+
+
+def make_memory(room: Room) -> Memory:
+    """Memory, not set."""
+    return Memory(
+        q=aligned(room.q, np.int32),
+        u=aligned(room.state, np.int32),
+        v=aligned(room.state, np.int32),
+        rest=aligned(room.state, np.int8),
+        active=aligned(room.active, np.int32),
+        panel=aligned(room.panel + room.stage, np.uint8),
+        stage=room.panel,
+        begins=np.zeros(kernels.ROWS, np.int64),
+        dense=np.zeros(room.links, np.int8),
+        fired=aligned(kernels.ROWS * (room.chunk + kernels.LANES), np.uint8),
+    )
+
+
+def aligned(size: int, kind: type) -> npt.NDArray[Any]:
+    """An array that begins with a cache line, so that vectors cross none."""
+    memory = np.empty(size * np.dtype(kind).itemsize + CACHE_LINE, np.uint8)
+    begin = -memory.ctypes.data % CACHE_LINE
+    return memory[begin : len(memory) - CACHE_LINE + begin].view(kind)
 
 
 class Batch(NamedTuple):
@@ -119,13 +163,17 @@ class Batch(NamedTuple):
     bias: npt.NDArray[np.int32]
     bias_base: npt.NDArray[np.int64]
     bias_stride: npt.NDArray[np.int64]
+    zeros: int  # where in the raster a row without spikes begins
 
 
 def make_batch(program: Program, stimulus: Stimulus) -> Batch:
     """A Batch with its biases set and its spikes yet to be written."""
     sizes = np.array([p.size for p in members(program)], np.int64)
     base = np.cumsum([0, *sizes * stimulus.samples * stimulus.steps], dtype=np.int64)
-    words = np.empty(base[-1] // 8 + 1, np.uint64)  # every spike is written
+    zeros = int(base[-1])
+    end = zeros + int(sizes.max()) + CACHE_LINE
+    words = np.empty(end // 8 + 1, np.uint64)  # every spike is written
+    words.view(np.uint8)[zeros:] = 0
     biases = [stimulus.bias.get(p.name, p.bias).ravel() for p in program.populations]
     lengths = [0] * len(program.inputs) + [len(bias) for bias in biases]
     given = [p.name in stimulus.bias for p in members(program)]
@@ -135,9 +183,12 @@ def make_batch(program: Program, stimulus: Stimulus) -> Batch:
         words=words,
         base=base,
         sizes=sizes,
-        bias=np.concatenate([np.zeros(0, np.int32), *biases]).astype(np.int32),
+        bias=np.concatenate([*biases, np.zeros(kernels.LANES, np.int32)]).astype(
+            np.int32
+        ),
         bias_base=np.cumsum([0, *lengths], dtype=np.int64),
         bias_stride=np.where(given, sizes, 0),
+        zeros=zeros,
     )
 
 

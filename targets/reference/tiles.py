@@ -35,32 +35,42 @@ benchmarks/README.md.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...toolchain.program.arithmetic import WEIGHT_SHIFT
 from ...toolchain.program.connections import Connection
 from ...toolchain.program.program import Population, Program, SpikeInput
-from .kernels import INPUTS, LANES, LINK, TILE
-from .runs import (
-    Ints,
-    Runs,
-    blocks_of,
-    is_shared,
-    kernel_order,
-    runs_of,
-    split,
-    windows_of,
-)
+from .kernels import LINK, TILE, chosen_way
+from .kernels_neurons import LANES
+from .kernels_products import ROWS, WORD
+from .layouts import NARROW, blocks_of, is_shared, matrix_order, windows_of, words_of
+from .runs import Ints, Runs, kernel_order, runs_of, split
 
 TILE_SIZE = 8192  # neurons; q, u, v, bias and threshold of a tile are 160 KiB
 CACHE_LINE = 64  # bytes
+PANEL_GRAIN = ROWS * ROWS * WORD  # bytes that are written to a panel at a time
 # ns, fitted to timings of single links on an AMD EPYC (Zen 4); they choose between two
 # ways to the same sum, never a result.
 SPIKE_TIME, SYNAPSE_TIME = 11.0, 0.07  # few spikes: each, and each of its synapses
 NEVER = 1 << 62  # spikes
-PIXEL_TIME, BLOCK_TIME = 20.0, 2.7  # many spikes: a target pixel, and a block of it
+PIXEL_TIME, WORD_TIME = 20.0, 0.4  # many spikes: ROWS steps of a target pixel, and of
+# each of its words with NARROW channels
+CHUNK = 512  # neurons
+
+
+class Room(NamedTuple):
+    """Elements of what ``kernels.simulate`` works in."""
+
+    q: int
+    state: int
+    active: int
+    stage: int
+    panel: int
+    links: int  # of a tile
+    chunk: int  # neurons
 
 
 class Network(NamedTuple):
@@ -76,9 +86,12 @@ class Network(NamedTuple):
     starts: Ints  # source pixel → its first run
     runs: Ints  # (runs, 3): first neuron of the tile, first weight, length
     weights: Ints  # int32, as they are added to q
-    windows: Ints  # (target pixel, kernel position) → source pixel, −1 for none
-    blocks: Ints  # int16, half mantissas; see ``kernels.multiply``
-    room: Ints  # elements of state, active, wide and total in ``kernels.simulate``
+    edges: Ints  # target pixel → its first stretch
+    windows: Ints  # (stretches, 3), see ``layouts.windows_of``
+    blocks: Ints  # int8, half mantissas; see ``layouts.blocks_of``
+    rows: Ints  # steps that each group takes at a time
+    room: Room
+    way: int  # of ``kernels.WAYS``
 
 
 def members(program: Program) -> tuple[SpikeInput | Population, ...]:
@@ -113,7 +126,10 @@ def assemble(program: Program) -> Network:
         for p in group:
             tables.add(p, together=looped)
         if looped:
-            tables.end_group()
+            inner = [
+                c.delay for n in names for c in program.incoming(n) if c.source in names
+            ]
+            tables.end_group(min(ROWS, *inner))
     return tables.network()
 
 
@@ -124,6 +140,12 @@ def tile_size(neurons: int, incoming: list[Connection]) -> int:
     return max(TILE_SIZE // grain, 1) * grain
 
 
+def chunk_size(tile: int, outs: Iterable[int]) -> int:
+    """Neurons of a chunk: about CHUNK, whole pixels, and whole vectors of neurons."""
+    grain = math.lcm(LANES, *outs)
+    return min(-(-CHUNK // grain) * grain, tile)
+
+
 class _Tables:
     """The tables while they grow."""
 
@@ -132,10 +154,11 @@ class _Tables:
         self.index = {p.name: i for i, p in enumerate(members(program))}
         self.tiles, self.links = _Column(TILE), _Column(LINK)
         self.thresholds, self.groups = _Column("i4"), [0]
+        self.rows: list[int] = []
         self.state = self.most_state = 0  # neurons of the group, of the largest one
-        self.starts, self.windows = _Column("i4"), _Column("i4")
-        self.runs = _Column("i4", 3)
-        self.weights, self.blocks = _Column("i4"), _Column("i2")
+        self.starts, self.edges = _Column("i4"), _Column("i4")
+        self.runs, self.windows = _Column("i4", 3), _Column("i4", 3)
+        self.weights, self.blocks = _Column("i4"), _Column("i1")
 
     def add(self, p: Population, together: bool) -> None:
         """The tiles of a population, in one group or each in its own."""
@@ -145,9 +168,15 @@ class _Tables:
         pieces = [split(layout.runs, size, -(-p.size // size)) for layout in incoming]
         for k, first in enumerate(range(0, p.size, size)):
             tile, link = min(size, p.size - first), self.links.size
-            for layout, parts in zip(incoming, pieces):
-                if parts[k].source.size:
-                    self.links.add(layout.link(parts[k], first, tile))
+            links = [
+                layout.link(parts[k], first, tile)
+                for layout, parts in zip(incoming, pieces)
+                if parts[k].source.size
+            ]
+            panel = 0
+            for one in links:
+                one["panel"], panel = panel, panel + panel_size(one)
+                self.links.add(one)
             self.tiles.add(
                 record(
                     TILE,
@@ -156,47 +185,64 @@ class _Tables:
                     size=tile,
                     state=self.state,
                     link=link,
-                    links=self.links.size - link,
+                    links=len(links),
                     keep_u=4095 - p.decay_u,
                     keep_v=4096 - p.decay_v,
                     threshold=thresholds + first,
+                    work=tile + sum(int(one["work"][0]) for one in links),
+                    chunk=chunk_size(tile, (int(one["outs"][0]) for one in links)),
+                    current=p.decay_u < 4095,
+                    resting=p.refractory > 1,
                     rest=p.refractory - 1,
                     v_min=p.v_min,
                     v_max=p.v_max,
                 )
             )
-            self.state += tile
+            self.state += -(-tile // LANES) * LANES
             if not together:
-                self.end_group()
+                self.end_group(ROWS)
 
-    def end_group(self) -> None:
-        """What comes next takes its steps after all that is there."""
+    def end_group(self, rows: int) -> None:
+        """What comes next takes its steps, ``rows`` at a time, after all there is."""
         self.groups.append(self.tiles.size)
+        self.rows.append(rows)
         self.most_state = max(self.most_state, self.state)
         self.state = 0
 
     def network(self) -> Network:
         """The tables as they are."""
-        links = self.links.array()
-        padded = -(-links["channels"] // INPUTS) * INPUTS
-        room = (
-            self.most_state,
-            (links["pixels"] * links["channels"]).max(initial=0) + 1,
-            (links["pixels"] * padded).max(initial=0),
-            links["outs"].max(initial=0) + LANES,
+        tiles, links = self.tiles.array(), self.links.array()
+        ends = links["panel"] + panel_size(links)
+        room = Room(
+            q=ROWS * (int(tiles["size"].max()) + LANES) + LANES,
+            state=self.most_state,
+            active=int((links["pixels"] * links["channels"]).max(initial=0)) + 1,
+            stage=int(panel_size(links).max(initial=0)),
+            panel=int(ends.max(initial=0)),
+            links=int(tiles["links"].max()),
+            chunk=int(tiles["chunk"].max()),
         )
         return Network(
-            tiles=self.tiles.array(),
+            tiles=tiles,
             groups=np.array(self.groups, np.int64),
-            thresholds=self.thresholds.array(),
+            thresholds=self.thresholds.array(LANES),
             links=links,
             starts=self.starts.array(),
             runs=self.runs.array(),
             weights=self.weights.array(),
+            edges=self.edges.array(),
             windows=self.windows.array(),
             blocks=self.blocks.array(),
-            room=np.array(room, np.int64),
+            rows=np.array(self.rows, np.int64),
+            room=room,
+            way=chosen_way(),
         )
+
+
+def panel_size(links: Ints) -> Any:
+    """Bytes of the panels of these links, and a vector more."""
+    size = links["pixels"] * links["words"] * WORD * ROWS
+    return -(-size // PANEL_GRAIN) * PANEL_GRAIN + PANEL_GRAIN
 
 
 class _Layout:
@@ -207,28 +253,33 @@ class _Layout:
         self.inputs, self.outputs = connection.inputs, connection.outputs
         order = kernel_order(connection)
         self.runs = runs_of(connection, order)
-        self.windows = np.zeros((0, 0), np.int32)
-        if is_shared(connection):
-            self.windows = windows_of(connection)
         laid = connection.effective[order].transpose(1, 0, 2)
         self.weights = tables.weights.add(laid.ravel())
-        self.shared = -1  # where the blocks of all tiles begin
-        if len(self.windows) > 1:
-            self.shared = tables.blocks.add(blocks_of(connection, 0, self.outputs))
+        self.matrix = 0  # words of the kernel, where the dense way can be taken
+        self.target = self.shared = -1  # where stretches, and all tiles' blocks, begin
+        if is_shared(connection):
+            self.order = matrix_order(connection)
+            windows, starts = windows_of(connection, self.order)
+            self.target = tables.edges.add(tables.windows.add(windows) + starts)
+            self.matrix = len(self.order) * words_of(self.inputs)
+            self.windows, self.starts = windows, starts
+            if len(starts) > 2:
+                blocks = blocks_of(connection, self.order, 0, self.outputs)
+                self.shared = tables.blocks.add(blocks)
 
     def link(self, runs: Runs, first: int, neurons: int) -> Ints:
         """The link, LINK, of these runs into the ``neurons`` from ``first`` on."""
         c, tables, blocks = self.connection, self.tables, self.shared
         outs = min(self.outputs, neurons)
-        if blocks < 0 and len(self.windows):
-            blocks = tables.blocks.add(blocks_of(c, first, outs))
+        if blocks < 0 and self.matrix:
+            blocks = tables.blocks.add(blocks_of(c, self.order, first, outs))
         begin, end = int(runs.source[0]), int(runs.source[-1]) + 1
         pixel = first // self.outputs
-        windows = self.windows[pixel : pixel + neurons // outs]
         synapses = runs.length.sum() / (end - begin)  # of a source neuron
-        busy = NEVER
-        if len(windows):
-            many = dense_time(windows, self.inputs, outs)
+        busy, work = NEVER, int(runs.length.sum()) * self.inputs
+        if self.matrix:
+            part = slice(self.starts[pixel], self.starts[pixel + neurons // outs])
+            many = dense_time(self.windows[part, 2].sum(), neurons // outs, outs)
             busy = math.ceil(many / (SPIKE_TIME + SYNAPSE_TIME * synapses))
         local = np.stack([runs.target - first, runs.weight, runs.length], axis=1)
         starts = np.searchsorted(runs.source, np.arange(begin, end + 1))
@@ -243,18 +294,21 @@ class _Layout:
             weights=self.weights,
             fan=c.weight.size // self.inputs,
             busy=busy,
+            work=work,
             outs=outs,
-            positions=windows.shape[1],
-            windows=tables.windows.add(np.where(windows < 0, -1, windows - begin)),
+            words=words_of(self.inputs),
+            skipped=begin * words_of(self.inputs),
+            target=self.target + pixel,
+            matrix=self.matrix,
             blocks=blocks,
-            scale=1 << (WEIGHT_SHIFT + 1 + c.exponent),
+            shift=WEIGHT_SHIFT + 1 + c.exponent,
+            panel=0,
         )
 
 
-def dense_time(windows: Ints, inputs: int, outs: int) -> float:
-    """Estimated ns of a step of a link that goes the dense way."""
-    blocks = -(-inputs // INPUTS) * -(-outs // LANES) * np.count_nonzero(windows >= 0)
-    return PIXEL_TIME * len(windows) + BLOCK_TIME * blocks
+def dense_time(words: int, pixels: int, outs: int) -> float:
+    """Estimated ns of ROWS steps of a link that goes the dense way."""
+    return PIXEL_TIME * pixels + WORD_TIME * words * -(-outs // NARROW)
 
 
 def record(kind: np.dtype[np.void], **fields: int) -> Ints:
@@ -276,9 +330,14 @@ class _Column:
         begin, self.size = self.size, self.size + len(self.parts[-1])
         return begin
 
-    def array(self) -> Ints:
-        """All of it, from the start of a cache line on, so that vectors cross none."""
+    def array(self, spare: int = 0) -> Ints:
+        """All of it, from the start of a cache line on, so that vectors cross none.
+
+        ``spare`` zeros follow in its memory; what is returned includes them.
+        """
         kind, width = self.parts[0].dtype, self.parts[0].shape[1:]
+        if spare:
+            self.add(np.zeros(spare, kind))
         size = self.size * math.prod(width) * kind.itemsize
         memory = np.empty(size + CACHE_LINE, np.uint8)
         begin = -memory.ctypes.data % CACHE_LINE
