@@ -257,30 +257,6 @@ def find(raster, words, begin, end, active):
 
 
 @inlined
-def scatter(net, link, active, found, q):
-    """Add the weights of the neurons that spiked to q, run by run."""
-    channels = np.uint32(link.channels)
-    for a in range(found):
-        pixel = np.int64(np.uint32(active[a]) // channels)
-        channel = active[a] - pixel * link.channels
-        base = link.weights + channel * link.fan
-        row = link.row + pixel
-        for r in range(starts[row], starts[row + 1]):
-            i, k = np.int64(runs[r, 0]), base + runs[r, 1]
-            end = i + runs[r, 2]
-            while i + 16 <= end:
-                add(q, i, weights, k)
-                add(q, i + 8, weights, k + 8)
-                i, k = i + 16, k + 16
-            if i + 8 <= end:
-                add(q, i, weights, k)
-                i, k = i + 8, k + 8
-            while i < end:
-                q[i] += weights[k]
-                i, k = i + 1, k + 1
-
-
-@inlined
 def scatter(starts, runs, weights, link, active, found, q, at):
     """Add the weights of the neurons that spiked to q[at:], run by run."""
     channels = np.uint32(link.channels)

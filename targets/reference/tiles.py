@@ -55,7 +55,7 @@ PANEL_GRAIN = ROWS * ROWS * WORD  # bytes that are written to a panel at a time
 # ns, fitted to timings of single links on an AMD EPYC (Zen 4); they choose between two
 # ways to the same sum, never a result.
 SPIKE_TIME, SYNAPSE_TIME = 11.0, 0.07  # few spikes: each, and each of its synapses
-NEVER = 1 << 62  # spikes
+NEVER = 1 << 48  # spikes
 PIXEL_TIME, WORD_TIME = 20.0, 0.4  # many spikes: ROWS steps of a target pixel, and of
 # each of its words with NARROW channels
 CHUNK = 512  # neurons
