@@ -56,8 +56,7 @@ TILE = np.dtype(
         ("threshold", np.int64),  # where its thresholds begin
         ("work", np.int64),  # operations of a step, roughly
         ("chunk", np.int64),  # neurons whose sums are taken on at once, see ``block``
-        ("current", np.int64),  # whether u lives on
-        ("resting", np.int64),  # whether there are steps of rest
+        ("sort", np.int64),  # of its neurons, see ``sort_of``
         ("keep_u", np.int32),  # 4095 − δ_u
         ("keep_v", np.int32),  # 4096 − δ_v
         ("rest", np.int32),  # steps of rest after a spike, r − 1
@@ -378,8 +377,18 @@ def multiply(way, link, rows, edges, w, b, panel, first, last, q, at, stride, ke
                 break
 
 
-plain, with_current = steps_of(False, False), steps_of(True, False)
-with_rest, with_both = steps_of(False, True), steps_of(True, True)
+PLAIN, CURRENT, RESTING, ANY = range(4)
+plain, with_current = steps_of(), steps_of(current=True)
+with_rest = steps_of(resting=True)
+of_any_sort = steps_of(current=True, resting=True, other=True)
+
+
+def sort_of(decay_u: int, decay_v: int, refractory: int, bounded: bool) -> int:
+    """The loop that neurons need; ``bounded``: some cannot reach their threshold."""
+    current, resting = decay_u < 4095, refractory > 1
+    if decay_v == 0 or bounded or (current and resting):
+        return ANY
+    return CURRENT if current else RESTING if resting else PLAIN
 
 
 @inlined
@@ -389,101 +398,23 @@ def update(tile, rows, u, v, rest, s, n, q, at, stride, bias, b, theta, h, fired
     Their spikes go to ``fired``, row after row.
     """
     ku, kv, r, low, top = tile.keep_u, tile.keep_v, tile.rest, tile.v_min, tile.v_max
-    pitch = -(-n // LANES) * LANES
+    pitch, sort = -(-n // LANES) * LANES, tile.sort
     for f in range(0, n, LANES):
-        if tile.current:
-            if tile.resting:
-                with_both(
-                    u,
-                    v,
-                    rest,
-                    s + f,
-                    q,
-                    at + f,
-                    stride,
-                    bias,
-                    b + f,
-                    theta,
-                    h + f,
-                    fired,
-                    f,
-                    pitch,
-                    rows,
-                    ku,
-                    kv,
-                    r,
-                    low,
-                    top,
-                )
-            else:
-                with_current(
-                    u,
-                    v,
-                    rest,
-                    s + f,
-                    q,
-                    at + f,
-                    stride,
-                    bias,
-                    b + f,
-                    theta,
-                    h + f,
-                    fired,
-                    f,
-                    pitch,
-                    rows,
-                    ku,
-                    kv,
-                    r,
-                    low,
-                    top,
-                )
-        elif tile.resting:
-            with_rest(
-                u,
-                v,
-                rest,
-                s + f,
-                q,
-                at + f,
-                stride,
-                bias,
-                b + f,
-                theta,
-                h + f,
-                fired,
-                f,
-                pitch,
-                rows,
-                ku,
-                kv,
-                r,
-                low,
-                top,
-            )
+        k, i, c, e = s + f, at + f, b + f, h + f
+        # fmt: off
+        if sort == PLAIN:
+            plain(u, v, rest, k, q, i, stride, bias, c, theta, e, fired, f, pitch, rows,
+                  ku, kv, r, low, top)
+        elif sort == CURRENT:
+            with_current(u, v, rest, k, q, i, stride, bias, c, theta, e, fired, f,
+                         pitch, rows, ku, kv, r, low, top)
+        elif sort == RESTING:
+            with_rest(u, v, rest, k, q, i, stride, bias, c, theta, e, fired, f, pitch,
+                      rows, ku, kv, r, low, top)
         else:
-            plain(
-                u,
-                v,
-                rest,
-                s + f,
-                q,
-                at + f,
-                stride,
-                bias,
-                b + f,
-                theta,
-                h + f,
-                fired,
-                f,
-                pitch,
-                rows,
-                ku,
-                kv,
-                r,
-                low,
-                top,
-            )
+            of_any_sort(u, v, rest, k, q, i, stride, bias, c, theta, e, fired, f, pitch,
+                        rows, ku, kv, r, low, top)
+        # fmt: on
 
 
 @inlined

@@ -6,7 +6,8 @@ keep ≤ 2^12, so that a decay, ⌊|x| · keep / 4096⌋, is the upper half of 2
 product of 16-bit numbers, a shift and a sum, all of them single instructions on every
 processor, which a 32-bit product is not. Of q only the lowest 22 bits are used. Where
 δ_u = 4095 nothing of a current lives on, and u need not be kept; then |u + bias| stays
-below 2^22, and does not wrap. Where r = 1 there is no counter.
+below 2^22, and does not wrap. Where r = 1 there is no counter. Where v_max is above θ,
+what is above v_max spikes, and is 0 afterwards, whether it was clipped or not.
 
 **How.** ``advance`` takes LANES neurons through up to a panel's steps at once: u, v
 and the counter are read and written once, a step reads q and writes spikes. There is no
@@ -24,26 +25,34 @@ from numba.extending import intrinsic
 
 from .kernels_products import I8, I16, I32, I64, call, features, place, spread, vector
 
-LANES = 16  # neurons at a time
+LANES = 32  # neurons at a time
 UPPER_HALVES = (
     ("avx512bw", 32, "avx512.pmulhu.w.512"),
     ("avx2", 16, "avx2.pmulhu.w"),
     ("sse2", 8, "sse2.pmulhu.w"),
 )
-"""Feature of the processor, numbers at a time, instruction."""
+SIGNS = (
+    ("avx512f", 0, ""),
+    ("avx2", 8, "avx2.psign.d"),
+    ("ssse3", 4, "ssse3.psign.d.128"),
+)
+"""Feature of the processor, numbers at a time, instruction; the first that it has."""
 
 
-def decayed(builder, x, keep):
-    """sgn(x) · ⌊|x| · keep / 4096⌋; ``keep`` holds 8 · keep in 16-bit numbers."""
+def decayed(builder, x, keep, doubled):
+    """sgn(x) · ⌊|x| · keep / 4096⌋.
+
+    ``keep`` holds 16 · keep in 16-bit numbers, or 8 · keep where 16 might not fit, and
+    x is to be ``doubled`` for it.
+    """
     kind, halves = x.type, keep.type
     zero, sixteen = ir.Constant(kind, None), ir.Constant(kind, [16] * kind.count)
-    below = builder.icmp_signed("<", x, zero)
-    size = builder.select(below, builder.sub(zero, x), x)
-    size = builder.bitcast(builder.add(size, size), halves)
+    size = builder.select(builder.icmp_signed("<", x, zero), builder.sub(zero, x), x)
+    size = builder.add(size, size) if doubled else size
+    size = builder.bitcast(size, halves)
     high = builder.bitcast(upper_half(builder, size, keep), kind)
     low = builder.bitcast(builder.mul(size, keep), kind)
-    kept = builder.add(high, builder.lshr(low, sixteen))
-    return builder.select(below, builder.sub(zero, kept), kept)
+    return signed(builder, builder.add(high, builder.lshr(low, sixteen)), x)
 
 
 def upper_half(builder, a, b):
@@ -52,24 +61,34 @@ def upper_half(builder, a, b):
     Of plain operations LLVM makes the one instruction that x86 has for it only where it
     sees both numbers widened, which it does not once b's is done before a loop.
     """
-    count = a.type.count
-    for feature, width, name in UPPER_HALVES:
-        if feature in features():
-            kind = vector(I16, width)
-            parts = [
-                call(
-                    builder,
-                    f"llvm.x86.{name}",
-                    kind,
-                    *(part(builder, x, n, width) for x in (a, b)),
-                )
-                for n in range(0, count, width)
-            ]
-            return joined(builder, parts)
-    wide = vector(I32, count)
+    found = instruction(builder, UPPER_HALVES, a, b)
+    if found:
+        return found
+    wide = vector(I32, a.type.count)
     product = builder.mul(builder.zext(a, wide), builder.zext(b, wide))
-    sixteen = ir.Constant(wide, [16] * count)
+    sixteen = ir.Constant(wide, [16] * a.type.count)
     return builder.trunc(builder.lshr(product, sixteen), a.type)
+
+
+def signed(builder, size, x):
+    """sgn(x) · size, where x = 0 only if size is."""
+    found = instruction(builder, SIGNS, size, x)
+    zero = ir.Constant(x.type, None)
+    below = builder.icmp_signed("<", x, zero)
+    return found or builder.select(below, builder.sub(zero, size), size)
+
+
+def instruction(builder, known, a, b):
+    """What the first of these instructions that the processor has makes of a and b."""
+    _, width, name = next((k for k in known if k[0] in features()), ("", 0, ""))
+    if not width:
+        return None
+    kind = vector(a.type.element, width)
+    firsts = range(0, a.type.count, width)
+    both = ([part(builder, x, n, width) for x in (a, b)] for n in firsts)
+    return joined(
+        builder, [call(builder, f"llvm.x86.{name}", kind, *ab) for ab in both]
+    )
 
 
 def part(builder, x, first, count):
@@ -95,9 +114,9 @@ def wrapped(builder, x, spare):
     return builder.ashr(builder.shl(x, by), by)
 
 
-def steps_of(current: bool, resting: bool):
-    """The intrinsic ``advance`` for neurons with (or without) memory of their current,
-    and with steps of rest (or without).
+def steps_of(current: bool = False, resting: bool = False, other: bool = False):
+    """The intrinsic ``advance`` for neurons with memory of their current, with steps of
+    rest, and (``other``) with δ_v = 0, or a v_max that keeps some from spiking.
 
     It takes u, v, rest and where the neurons' state begins in them; q, and where it
     begins, and its stride from step to step; biases and thresholds, each with where
@@ -122,9 +141,10 @@ def steps_of(current: bool, resting: bool):
         rest = at(rest, kinds[2], s, lane8)
         bias = load(at(bias, kinds[7], b, lane32))
         theta = load(at(theta, kinds[9], h, lane32))
-        eight = ir.Constant(I32, 8)
-        keeps = [builder.trunc(builder.mul(x, eight), I16) for x in numbers[:2]]
-        keep_u, keep_v = (spread(builder, x, 2 * LANES) for x in keeps)
+        keep_u, keep_v = (
+            spread(builder, builder.trunc(builder.mul(x, I32(by)), I16), 2 * LANES)
+            for x, by in zip(numbers, (16, 8 if other else 16))
+        )
         after, v_min, v_max = (spread(builder, x, LANES) for x in numbers[2:])
         zero, one = ir.Constant(lane32, None), ir.Constant(lane32, [1] * LANES)
         state = {"v": cgutils.alloca_once_value(builder, zero)}
@@ -143,13 +163,17 @@ def steps_of(current: bool, resting: bool):
             j = wrapped(builder, load(into), 10)
             if current:
                 old = builder.load(state["u"])
-                j = wrapped(builder, builder.add(decayed(builder, old, keep_u), j), 8)
+                j = wrapped(
+                    builder, builder.add(decayed(builder, old, keep_u, False), j), 8
+                )
                 builder.store(j, state["u"])
             j = builder.add(j, bias)
             j = wrapped(builder, j, 8) if current else j
-            y = builder.add(decayed(builder, builder.load(state["v"]), keep_v), j)
+            old = builder.load(state["v"])
+            y = builder.add(decayed(builder, old, keep_v, other), j)
             y = builder.select(builder.icmp_signed("<", y, v_min), v_min, y)
-            y = builder.select(builder.icmp_signed(">", y, v_max), v_max, y)
+            if other:
+                y = builder.select(builder.icmp_signed(">", y, v_max), v_max, y)
             if resting:
                 left = builder.load(state["rest"])
                 idle = builder.icmp_signed(">", left, zero)

@@ -43,7 +43,7 @@ import numpy as np
 from ...toolchain.program.arithmetic import WEIGHT_SHIFT
 from ...toolchain.program.connections import Connection
 from ...toolchain.program.program import Population, Program, SpikeInput
-from .kernels import LINK, TILE, chosen_way
+from .kernels import LINK, TILE, chosen_way, sort_of
 from .kernels_neurons import LANES
 from .kernels_products import ROWS, WORD
 from .layouts import NARROW, blocks_of, is_shared, matrix_order, windows_of, words_of
@@ -165,6 +165,7 @@ class _Tables:
         incoming = [_Layout(c, self) for c in self.program.incoming(p.name)]
         size = tile_size(p.size, [layout.connection for layout in incoming])
         thresholds = self.thresholds.add(p.thresholds)
+        bounded = bool(p.v_max <= p.thresholds.max())
         pieces = [split(layout.runs, size, -(-p.size // size)) for layout in incoming]
         for k, first in enumerate(range(0, p.size, size)):
             tile, link = min(size, p.size - first), self.links.size
@@ -191,8 +192,7 @@ class _Tables:
                     threshold=thresholds + first,
                     work=tile + sum(int(one["work"][0]) for one in links),
                     chunk=chunk_size(tile, (int(one["outs"][0]) for one in links)),
-                    current=p.decay_u < 4095,
-                    resting=p.refractory > 1,
+                    sort=sort_of(p.decay_u, p.decay_v, p.refractory, bounded),
                     rest=p.refractory - 1,
                     v_min=p.v_min,
                     v_max=p.v_max,
