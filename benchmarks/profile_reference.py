@@ -1,10 +1,13 @@
 """Where the time of the reference target goes, beside the least it could be.
 
-The floor of a step: every byte of the neurons' state read and written once, and one
-32-bit addition for every synaptic operation, both at what a plain compiled loop
-``a[i] += b[i]`` reaches on arrays of a tile's size. One core.
+The floor of a step. State: every byte of the neurons' state read and written once, at
+what a plain compiled loop ``a[i] += b[i]`` reaches on arrays of a tile's size. Of
+synapses, for each connection the smaller of one such 32-bit addition for every synaptic
+operation, and one 8-bit multiplication for every synapse, spike or not, at the highest
+rate that the processor's instruction for it reaches from its nearest cache. One core.
 
-Run: python benchmarks/profile_reference.py [--activity 0.09]
+Run: python benchmarks/profile_reference.py [--model faces.h5 --data caltech101-faces]
+Prints a table of four networks, and what it is made of as JSON.
 """
 
 from __future__ import annotations
@@ -12,120 +15,167 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
 from measure import activity
-from networks import ACTIVITY, Case, locnet_like
+from networks import Case, autoencoder, large_locnet, locnet_like
+from trained_network import trained_locnet
 
 from snn_deploy.targets.reference import kernels
-from snn_deploy.targets.reference.target import Reference, make_batch
-from snn_deploy.targets.reference.tiles import TILE_SIZE
+from snn_deploy.targets.reference.kernels_products import ROWS, WORD
+from snn_deploy.targets.reference.target import Reference, make_batch, make_memory
+from snn_deploy.targets.reference.tiles import NEVER, TILE_SIZE
+from snn_deploy.toolchain.program.program import Program
 
 STEPS = 64
 STATE_BYTES = 3 * 8 + 2 + 2 * 4 + 1  # of a neuron: q, u, v, rest; bias and θ; spike
 ADD_BYTES = 3 * 4  # an addition of the yardstick: two numbers read, one written
 COPIED = 2**28  # bytes
+WORDS, CHANNELS = 72, 16  # of the product that is the yardstick; kernel of 3×3×32
+PARTS = ("find spikes", "make panels", "multiply", "update neurons", "write spikes")
+best_wide, best_rows = kernels.best_wide, kernels.best_rows
+LANES = kernels.LANES
 
 
 @numba.njit
 def add_all(a, b, times):
-    """The yardstick."""
+    """The yardstick of additions."""
     for _ in range(times):
         for i in range(a.size):
             a[i] += b[i]
 
 
 @numba.njit
-def find_all(net, batch, active):
-    """Every look for spikes of a sample, and nothing else; how many were found."""
-    found = 0
-    for t in range(batch.steps):
-        for link in net.links:
-            if t >= link.delay:
-                row = (
-                    batch.base[link.source]
-                    + (t - link.delay) * batch.sizes[link.source]
-                )
-                begin = row + link.first
-                end = begin + link.pixels * link.channels
-                found += kernels.find(batch.raster, batch.words, begin, end, active)
-    return found
+def multiply_all(q, spikes, windows, blocks, times):
+    """The yardstick of multiplications."""
+    shift, kept = np.int32(0), np.int32(0)
+    for _ in range(times):
+        best_wide(q, 0, 32, spikes, 0, windows, 0, 3, blocks, 0, shift, kept)
 
 
 @numba.njit
-def receive_all(net, batch, active, wide, total, q):
-    """Every look for spikes and every synaptic sum of a sample."""
+def part_of_all(net, batch, memory, part, never):
+    """One of PARTS, of all steps of a sample, and nothing else."""
+    q, begins, panel, fired = memory.q, memory.begins, memory.panel, memory.fired
     for tile in net.tiles:
-        for t in range(batch.steps):
-            kernels.receive(net, batch, 0, t, tile, active, wide, total, q[: tile.size])
-
-
-@numba.njit
-def update_all(net, batch, q, u, v, rest, fired):
-    """Every neuron update of a sample."""
-    for tile in net.tiles:
-        n, begin = tile.size, batch.bias_base[tile.population] + tile.first
-        for _ in range(batch.steps):
-            bias = batch.bias[begin : begin + n]
-            above = net.thresholds[tile.threshold : tile.threshold + n]
-            state = q[:n], u[:n], v[:n], rest[:n]
-            kernels.update(tile, above, *state, bias, fired[:n])
+        size, chunk = batch.sizes[tile.population], tile.chunk
+        b = batch.bias_base[tile.population] + tile.first
+        for t in range(0, batch.steps, ROWS):
+            rows = min(ROWS, batch.steps - t)
+            f = batch.base[tile.population] + t * size + tile.first
+            for n in range(tile.link, tile.link + tile.links):
+                link = net.links[n]
+                kernels.where(batch, 0, t, rows, link, begins)
+                if part == 0 and link.busy > 0:
+                    pixels = link.pixels * link.channels
+                    kernels.count(batch.raster, begins, rows, pixels)
+                if part == 1 and link.busy < never:
+                    kernels.fill(link, batch.raster, begins, rows, panel, memory.stage)
+            for c in range(0, tile.size, chunk):
+                neurons, pitch = min(chunk, tile.size - c), chunk + LANES
+                for n in range(tile.link, tile.link + tile.links):
+                    link = net.links[n]
+                    if part == 2 and link.busy < never:
+                        first, last = c // link.outs, (c + neurons) // link.outs
+                        # fmt: off
+                        kernels.multiply(
+                            net.way, link, rows, net.edges, net.windows, net.blocks,
+                            panel, first, last, q, 0, pitch, 0,
+                        )
+                if part == 3:
+                    kernels.update(
+                        tile,
+                        rows,
+                        memory.u,
+                        memory.v,
+                        memory.rest,
+                        tile.state + c,
+                        neurons,
+                        q,
+                        0,
+                        pitch,
+                        batch.bias,
+                        b + c,
+                        net.thresholds,
+                        tile.threshold + c,
+                        fired,
+                    )
+                    # fmt: on
+                for m in range(rows if part == 4 else 0):
+                    at = m * (-(-neurons // LANES) * LANES)
+                    kernels.copy(batch.raster, f + c + m * size, fired, at, neurons)
 
 
 def profile(case: Case, repeats: int = 20) -> dict[str, Any]:
-    """µs a step and sample: the whole, its parts, and the floor."""
+    """µs a step and sample: the whole, its parts, and the floor.
+
+    The parts are those of the dense way, whichever is taken; of a network without
+    loops, in which tiles take all their steps at once.
+    """
     stimulus = case.stimulus(1, STEPS)
     session = Reference(threads=1).load(case.program)
-    rates = activity(case.program, session.simulate(stimulus))
+    spikes = session.simulate(stimulus)
     net, batch = session._network, make_batch(case.program, stimulus)
-    kernels.simulate(net, batch, 0)  # its spikes are what the parts below find
-    active = np.empty(net.room[1], np.int32)
-    wide, total = np.empty(net.room[2], np.int16), kernels.allocate(net.room[3])
-    q, (u, v) = kernels.allocate(net.room[0]), np.zeros((2, net.room[0]), np.int32)
-    q[:] = 0
-    rest, fired = np.zeros((2, net.room[0]), np.int8)
+    memory = make_memory(net.room)
+    kernels.simulate(net, batch, memory, 0, 0, 0, NEVER)  # its spikes are found below
+    memory.q[:] = 0
     share = 1e6 / STEPS
     run = best(lambda: session.simulate(stimulus), repeats) * share
     parts = {
-        "find spikes": best(lambda: find_all(net, batch, active), repeats) * share,
-        "find and add": best(
-            lambda: receive_all(net, batch, active, wide, total, q), repeats
-        )
-        * share,
-        "update neurons": best(
-            lambda: update_all(net, batch, q, u, v, rest, fired.view(np.uint8)),
-            repeats,
-        )
-        * share,
+        name: best(partial(part_of_all, net, batch, memory, n, NEVER), repeats) * share
+        for n, name in enumerate(PARTS)
     }
-    add = yardstick(repeats)
-    neurons, synapses = case.program.neurons, rates["synaptic_operations"]
-    floor = {
-        "state": neurons * STATE_BYTES / ADD_BYTES * add / 1e3,
-        "synapses": synapses * add / 1e3,
-    }
+    yardstick = {"add_ns": adding(repeats), "macs_per_ns": multiplying(repeats)}
+    floor = floor_of(case.program, spikes, **yardstick)
     return {
         "network": case.name,
-        "neurons": neurons,
-        **rates,
-        "yardstick": {"add_ns": add, "copy_gb_s": copy_bandwidth()},
+        "neurons": case.program.neurons,
+        **activity(case.program, spikes),
+        "instruction": kernels.WAYS[net.way].name,
+        "yardstick": {**yardstick, "copy_gb_s": copy_bandwidth()},
         "floor_us": {**floor, "sum": sum(floor.values())},
-        "reference_us": {
-            "run": run,
-            **parts,
-            "rest": run - parts["find and add"] - parts["update neurons"],
-        },
+        "reference_us": {"run": run, **parts, "rest": run - sum(parts.values())},
         "times_the_floor": run / sum(floor.values()),
     }
 
 
-def yardstick(repeats: int) -> float:
+def floor_of(
+    program: Program, spikes: dict[str, Any], add_ns: float, macs_per_ns: float
+) -> dict[str, float]:
+    """µs a step of state and synapses."""
+    sparse = dense = 0.0
+    for c in program.connections:
+        operations = float(spikes[c.source].mean(axis=(0, 1)) @ c.fan_out)
+        adding, multiplying = operations * add_ns, c.fan_out.sum() / macs_per_ns
+        sparse += adding if adding < multiplying else 0.0
+        dense += multiplying if multiplying <= adding else 0.0
+    return {
+        "state": program.neurons * STATE_BYTES / ADD_BYTES * add_ns / 1e3,
+        "synapses, added": sparse / 1e3,
+        "synapses, multiplied": dense / 1e3,
+    }
+
+
+def adding(repeats: int) -> float:
     """ns of one addition to one number of a tile's state."""
     a, b = np.ones((2, TILE_SIZE), np.int32)
     return best(lambda: add_all(a, b, 100), repeats) * 1e9 / (100 * TILE_SIZE)
+
+
+def multiplying(repeats: int) -> float:
+    """Multiplications in a ns, all data in the nearest cache."""
+    spikes = np.ones(WORDS * ROWS * WORD, np.uint8)
+    blocks = np.ones(WORDS * CHANNELS * WORD, np.int8)
+    q = np.zeros(ROWS * 32, np.int32)
+    each = WORDS // 3
+    windows = np.array([[n * each, n * each, each] for n in range(3)], np.int32)
+    took = best(lambda: multiply_all(q, spikes, windows, blocks, 1000), repeats)
+    return 1000 * WORDS * WORD * CHANNELS * best_rows / (took * 1e9)
 
 
 def copy_bandwidth() -> float:
@@ -145,10 +195,28 @@ def best(run: Callable[[], object], repeats: int) -> float:
     return min(times)
 
 
+def table(found: Sequence[dict[str, Any]]) -> str:
+    """Markdown: of each network the floor, the run, and its parts."""
+    floor, parts = found[0]["floor_us"], found[0]["reference_us"]
+    head = ["network", *(f"floor: {name}" for name in floor), *parts, "run / floor"]
+    rows = [head, ["---"] * len(head)]
+    for one in found:
+        times = [*one["floor_us"].values(), *one["reference_us"].values()]
+        shown = (f"{x:.1f}" for x in [*times, one["times_the_floor"]])
+        rows.append([one["network"], *shown])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--activity", type=float, default=ACTIVITY)
-    print(json.dumps(profile(locnet_like(parser.parse_args().activity)), indent=1))
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--data", type=Path)
+    given = parser.parse_args()
+    faces = trained_locnet(given.model, given.data)
+    cases = [faces, large_locnet(), locnet_like(), autoencoder()]
+    found = [profile(case) for case in cases]
+    print(json.dumps(found, indent=1))
+    print(table(found))
 
 
 if __name__ == "__main__":

@@ -22,12 +22,9 @@ from typing import Any
 from measure import Job, Result, measure, table
 from networks import Case, autoencoder, large_locnet, locnet_like, stack
 from profile_reference import profile
+from profile_reference import table as floors
 from speed_plot import draw
-
-from snn_deploy.deploy import Steps, compile_program
-from snn_deploy.model_files import read_model
-from snn_deploy.pipeline.compilation import Settings
-from snn_deploy.tasks.task import read_task
+from trained_network import trained_locnet
 
 ROOT = Path(__file__).parent.parent
 RESULTS, PLOT = ROOT / "benchmarks/results/speed.json", ROOT / "docs/speed.png"
@@ -60,6 +57,8 @@ def main() -> None:
         name: [r for group in groups for r in shown(measure(group, **effort))]
         for name, groups in series(given.quick)
     }
+    profiles = [profile(case) for case in cases]
+    print(floors(profiles))
     found = {
         "command": " ".join(["speed.py", *(Path(a).name for a in sys.argv[1:])]),
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -69,7 +68,7 @@ def main() -> None:
         "ratios": ratios(compared),
         "targets": table(compared),
         "series": {name: table(results) for name, results in grown.items()},
-        "profile": profile(cases[0]),
+        "profiles": profiles,
     }
     given.out.parent.mkdir(parents=True, exist_ok=True)
     given.out.write_text(json.dumps(found, indent=1) + "\n")
@@ -91,17 +90,6 @@ def arguments() -> argparse.Namespace:
     if given.quick:
         given.rounds, given.turn, given.limit = 1, 0.1, 1.0
     return given
-
-
-def trained_locnet(model: Path | None, data: Path | None) -> Case:
-    """LocNet and photographs of its test part."""
-    source = read_model(model)
-    task = read_task(data, source.graph, source.metadata)
-    timed = Steps(lambda name, seconds: None)
-    settings = Settings(steps=STEPS)
-    program, _ = compile_program(source.graph, task.calibration(64), settings, timed)
-    rows, columns, _ = source.graph.input.shape
-    return Case(f"LocNet {rows}×{columns}, trained", program, task.test(32).x)
 
 
 def jobs(

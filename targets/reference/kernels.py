@@ -7,6 +7,8 @@ from __future__ import annotations
 import os
 import pickle
 from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -94,11 +96,18 @@ LINK = np.dtype(
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Machine code on first use, kept on disk wherever there is a place to write."""
+    """Machine code on first use, kept on disk wherever there is a place to write.
+
+    Numba takes what it kept for as old as the file of ``function``; what that calls is
+    in other files too, so that the key is the text of all.
+    """
     try:
         kernel = numba.njit(nogil=True, cache=True)(function)
     except RuntimeError:  # numba: no locator available
         return numba.njit(nogil=True)(function)
+    files = sorted(Path(__file__).parent.glob("kernels*.py"))
+    text = b"".join(file.read_bytes() for file in files)
+    kernel._cache._cache_file._source_stamp = sha256(text).hexdigest()
     CACHED.append(kernel)
     return kernel
 
@@ -330,6 +339,8 @@ def multiply(way, link, rows, edges, w, b, panel, first, last, q, at, stride, ke
         end = edges[link.target + pixel + 1]
         while True:
             s, words = e, 0
+            if link.matrix <= MOST_WORDS:
+                e = end
             while e < end and words + w[e, 2] <= MOST_WORDS:
                 words += w[e, 2]
                 e += 1

@@ -4,8 +4,8 @@
 bytes, and spikes are bytes of 0 or 1: the operands of the instructions that were made
 for quantised networks. Each multiplies four neighbouring bytes with four and adds:
 into 32 bits ``vpdpbusd`` (AVX-512 VNNI, AVX-VNNI) and ``sdot`` (ARM), in one step;
-into 16 bits ``vpmaddubsw`` (AVX2), pair by pair, with one more for the sum. Two products
-of a byte are at most 254, so that 129 of these sums fit 16 bits before they must go on
+into 16 bits ``vpmaddubsw`` (AVX2), pair by pair, with one more for the sum. Two
+products are at most 254, so that 129 of their sums fit 16 bits before they must go on
 into 32: MOST_WORDS is a round number below.
 
 **How.** Everything is counted in *words*: four spikes of one pixel and step, four

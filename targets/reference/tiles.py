@@ -51,13 +51,18 @@ from .runs import Ints, Runs, kernel_order, runs_of, split
 
 TILE_SIZE = 8192  # neurons; q, u, v, bias and threshold of a tile are 160 KiB
 CACHE_LINE = 64  # bytes
-PANEL_GRAIN = ROWS * ROWS * WORD  # bytes that are written to a panel at a time
-# ns, fitted to timings of single links on an AMD EPYC (Zen 4); they choose between two
-# ways to the same sum, never a result.
-SPIKE_TIME, SYNAPSE_TIME = 11.0, 0.07  # few spikes: each, and each of its synapses
+PANEL_GRAIN = ROWS * ROWS * WORD  # bytes that are written to it at a time
+# ns, fitted to timings of single links on an AMD EPYC (Zen 3, AVX2); they choose
+# between two ways to the same sum, never a result.
+SPIKE_TIME, RUN_TIME, SYNAPSE_TIME = (
+    8.0,
+    5.0,
+    0.1,
+)  # few spikes: each, its runs, synapses
 NEVER = 1 << 48  # spikes
-PIXEL_TIME, WORD_TIME = 20.0, 0.4  # many spikes: ROWS steps of a target pixel, and of
-# each of its words with NARROW channels
+# Many spikes, ROWS steps: a target pixel, a word of it with NARROW channels, and a word
+# of a panel.
+PIXEL_TIME, WORD_TIME, FILL_TIME = 25.0, 1.8, 1.2
 CHUNK = 512  # neurons
 
 
@@ -279,8 +284,12 @@ class _Layout:
         busy, work = NEVER, int(runs.length.sum()) * self.inputs
         if self.matrix:
             part = slice(self.starts[pixel], self.starts[pixel + neurons // outs])
-            many = dense_time(self.windows[part, 2].sum(), neurons // outs, outs)
-            busy = math.ceil(many / (SPIKE_TIME + SYNAPSE_TIME * synapses))
+            words = int(self.windows[part, 2].sum())
+            many = dense_time(words, neurons // outs, outs)
+            many += FILL_TIME * (end - begin) * words_of(self.inputs)
+            pieces = runs.source.size / (end - begin)  # of a source neuron
+            few = SPIKE_TIME + RUN_TIME * pieces + SYNAPSE_TIME * synapses
+            busy = math.ceil(many / few)
         local = np.stack([runs.target - first, runs.weight, runs.length], axis=1)
         starts = np.searchsorted(runs.source, np.arange(begin, end + 1))
         return record(
