@@ -55,7 +55,7 @@ from snn_deploy.toolchain.program.program import (  # noqa: E402
 RESULTS = ROOT / "benchmarks/results/soak_reference.json"
 DENSITIES = (0.0, 0.003, 0.02, 0.08, 0.3, 0.7, 1.0)  # spikes an input and step
 CHANNELS = (1, 2, 3, 4, 5, 8, 8, 12, 16, 16, 23, 32, 40)
-PLAIN_SHARE = 3e5  # neuron-steps of a network that the plain definition runs at most
+PLAIN_SHARE = 5e4  # neuron-steps of a network that the plain definition runs at most
 LARGEST = 30_000  # neurons of a population
 Random = np.random.Generator
 WAYS: dict[
@@ -222,7 +222,7 @@ def network(rng: Random) -> tuple[Program, Stimulus]:
         timing=Timing(dt=0.001, steps=64),
     )
     program.check()
-    samples, steps = int(rng.integers(1, 4)), int(rng.integers(1, 150))
+    samples, steps = int(rng.integers(1, 9)), int(rng.integers(1, 200))
     density = rng.choice(DENSITIES)
     spikes = rng.random((samples, steps, int(np.prod(shape)))) < density
     return program, Stimulus(

@@ -74,6 +74,7 @@ def ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
     if dense_time is not None:
         monkeypatch.setattr(tiles, "WORD_TIME", dense_time)
         monkeypatch.setattr(tiles, "PIXEL_TIME", dense_time)
+        monkeypatch.setattr(tiles, "FILL_TIME", dense_time)
 
 
 @pytest.mark.usefixtures("ways")

@@ -1,40 +1,64 @@
-"""The compiled loops of the reference target: all steps of one sample in one call."""
+"""The compiled loops of the reference target: all steps of one sample in one call.
+
+**What was known.** ``program.step`` says in 64 bits what must come out. Of q only the
+lowest 22 bits are used, so sums may wrap around at 32, and nothing here is wider. Spike
+by spike, 8 additions of 32 bits at a time, a synaptic operation took 0.25 to 0.3 ns,
+and a neuron's step 1.5 ns (Zen 3). But mantissas are even and their halves signed
+bytes, spikes are bytes too, and processors multiply 32 or 64 such pairs and add them in
+one instruction (``kernels_products``): then a synapse costs 0.007 ns, spike or not, and
+few spikes by themselves are cheaper only below some 1 to 3 %.
+
+**Two ways to one sum.** For few spikes each adds its weights, run by run (``scatter``).
+For many, the steps' spikes and the kernel are multiplied as matrices (``multiply``).
+The spikes of a link are counted first, and ``busy`` says from how many on the second is
+taken (``tiles`` estimates it). It is the same integer either way, and tests draw
+networks at random for which it must be (tests/test_reference.py).
+
+**How.** ROWS steps at a time, since without a loop all spikes that reach a tile are
+there before its first step: their words are interleaved (``fill``), so that one load of
+weights serves all steps, and sums stay in registers over a whole window. Then ROWS
+steps of the neurons follow, their state in registers (``kernels_neurons``), while the
+sums are still in the nearest cache: chunk by chunk. In a loop as many steps are taken
+at a time as its shortest delay allows, mostly one; the product is then of one row.
+There is no allocation in the loop over steps, and no Python, so that threads run
+samples side by side. A call ends after about ``most`` operations and is taken up again,
+so that Python can be interrupted.
+
+What compiled code calls is compiled once and joined with it by LLVM, which optimises
+every layer of calls anew: hence two layers, and few arguments that are many arrays.
+
+**What was measured** (benchmarks/README.md, ``profile_reference.py``; AMD EPYC, Zen 3,
+AVX2, a busy machine). 140 to 155 · 10⁹ multiplications a second by vpmaddubsw in
+registers, 60 to 125 in layers: a target pixel costs some 25 ns of ROWS steps beside its
+words, which are 33 ns in a 3×3 kernel from 8 to 8 channels. Compiled to pmullw and
+shuffles LLVM's own operations reached 15, by masks 45 to 54 (``Pairs``): no less than
+16-bit pairs had. A step of a neuron takes 0.24 ns without, 0.35 with memory of its
+current, 32 neurons at a time; 16 at a time 0.28 and 0.35; before that decays in two
+32-bit products, and state through the cache at every step, 1.5. Spikes written row by
+row of a chunk, not 16 neurons by 8 rows, saved a third of the first layer: rows whose
+distance is a multiple of 4 KiB share a set of the cache.
+
+**What is doubtful.** All times are of one processor; elsewhere the switch may be wrong,
+which costs time and no spike. vpdpbusd was compiled for Sapphire Rapids and Alder Lake
+and read as assembly, but never run, and sdot neither: no such processor was at hand.
+With one or two channels out most lanes multiply zeros (8 → 1 channels: 10 · 10⁹ a
+second); several target pixels in one vector would help. ``find`` reads bytes as words:
+little-endian machines only.
+"""
 
 # mypy: ignore-errors
 # Numba types these functions when they are called; mypy has no say in them.
 from __future__ import annotations
 
 import os
-import pickle
-from collections.abc import Callable
-from hashlib import sha256
-from pathlib import Path
-from typing import Any
 
-import numba
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.core.caching import NullCache
-from numba.extending import intrinsic
 
+from .kernels_compiled import compiled, inlined
+from .kernels_memory import add, clear, copy, interleave, lowest, ones
 from .kernels_neurons import LANES, steps_of
-from .kernels_products import (
-    I8,
-    I32,
-    I64,
-    MOST_WORDS,
-    ROWS,
-    WORD,
-    call,
-    place,
-    product,
-    vector,
-    ways,
-)
+from .kernels_products import MOST_WORDS, ROWS, WORD, product, ways
 
-DISABLED = bool(numba.config.DISABLE_JIT)
 WAYS = ways()  # the instructions that are in the code: the best, and the next best
 BEST, NEXT = WAYS[0], WAYS[-1]
 best_rows, next_rows = (
@@ -47,195 +71,10 @@ def chosen_way() -> int:
     return 1 if os.environ.get("SNN_DEPLOY_VNNI") == "0" else 0
 
 
-TILE = np.dtype(
-    [
-        ("population", np.int64),
-        ("first", np.int64),  # its first neuron in the population
-        ("size", np.int64),  # neurons
-        ("state", np.int64),  # where its state begins
-        ("link", np.int64),  # its first incoming link
-        ("links", np.int64),  # how many it has
-        ("threshold", np.int64),  # where its thresholds begin
-        ("work", np.int64),  # operations of a step, roughly
-        ("chunk", np.int64),  # neurons whose sums are taken on at once, see ``block``
-        ("sort", np.int64),  # of its neurons, see ``sort_of``
-        ("keep_u", np.int32),  # 4095 − δ_u
-        ("keep_v", np.int32),  # 4096 − δ_v
-        ("rest", np.int32),  # steps of rest after a spike, r − 1
-        ("v_min", np.int32),
-        ("v_max", np.int32),
-    ],
-    align=True,
-)
-"""Neurons of one population that are stepped together."""
-
-LINK = np.dtype(
-    [
-        ("source", np.int64),  # population
-        ("delay", np.int64),  # steps
-        ("first", np.int64),  # first neuron of the source that reaches the tile
-        ("channels", np.int64),  # of the source
-        ("pixels", np.int64),  # of the source, from ``first`` on
-        ("row", np.int64),  # where its pixels begin in ``starts``
-        ("weights", np.int64),  # where its weights begin
-        ("fan", np.int64),  # weights of one channel of the source
-        ("busy", np.int64),  # spikes of ROWS steps from which the dense way is faster
-        ("work", np.int64),  # operations of a step, roughly
-        ("outs", np.int64),  # neurons of the tile in one target pixel
-        ("words", np.int64),  # of one source pixel
-        ("skipped", np.int64),  # words of the source before ``first``
-        ("target", np.int64),  # where its target pixels begin in ``edges``
-        ("matrix", np.int64),  # words of the whole kernel
-        ("blocks", np.int64),  # where its weights begin in ``blocks``
-        ("shift", np.int64),  # of the weights in ``blocks``
-        ("panel", np.int64),  # where its panel begins
-    ],
-    align=True,
-)
-"""One connection into one tile."""
-
-
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Machine code on first use, kept on disk wherever there is a place to write.
-
-    Numba takes what it kept for as old as the file of ``function``; what that calls is
-    in other files too, so that the key is the text of all.
-    """
-    try:
-        kernel = numba.njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # numba: no locator available
-        return numba.njit(nogil=True)(function)
-    files = sorted(Path(__file__).parent.glob("kernels*.py"))
-    text = b"".join(file.read_bytes() for file in files)
-    kernel._cache._cache_file._source_stamp = sha256(text).hexdigest()
-    CACHED.append(kernel)
-    return kernel
-
-
-inlined = numba.njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
-"""Machine code that compiled code calls, and Python cannot."""
-
-CACHED: list[Any] = []
-CACHE_FAILURES = (OSError, EOFError, pickle.UnpicklingError, ValueError, ImportError)
-"""What Numba raises where the files of its cache are damaged, or their disk is full."""
-
-
-def without_cache() -> None:
-    """Compile all anew on next use, and keep nothing."""
-    for kernel in CACHED:
-        kernel._cache = NullCache()
-
-
-@intrinsic
-def lowest(typingctx, mask):
-    """Number of the lowest bit that is set in a uint64."""
-
-    def code(context, builder, signature, arguments):
-        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
-
-    return types.intp(types.uint64), code
-
-
-@intrinsic
-def ones(typingctx, raster, i):
-    """How many of raster[i : i + 8] are 1."""
-
-    def code(context, builder, signature, arguments):
-        at = place(context, builder, signature.args[0], *arguments)
-        word = builder.load(builder.bitcast(at, I64.as_pointer()), align=1)
-        return call(builder, "llvm.ctpop.i64", I64, word)
-
-    return types.int64(raster, types.intp), code
-
-
-@intrinsic
-def copy(typingctx, target, i, source, k, size):
-    """target[i : i + size] = source[k : k + size], bytes."""
-
-    def code(context, builder, signature, arguments):
-        kinds = signature.args
-        to = place(context, builder, kinds[0], *arguments[:2])
-        what = place(context, builder, kinds[2], *arguments[2:4])
-        cgutils.raw_memcpy(builder, to, what, arguments[4], 1)
-        return context.get_dummy_value()
-
-    p = types.intp
-    return types.void(target, p, source, p, p), code
-
-
-@intrinsic
-def clear(typingctx, array, size):
-    """array[:size] = 0."""
-
-    def code(context, builder, signature, arguments):
-        array, size = arguments
-        to = place(context, builder, signature.args[0], array, I64(0))
-        width = context.get_abi_sizeof(to.type.pointee)
-        to = builder.bitcast(to, I8.as_pointer())
-        cgutils.memset(builder, to, builder.mul(size, I64(width)), 0)
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp), code
-
-
-@intrinsic
-def interleave(typingctx, source, begins, i, panel, k):
-    """panel[k + 32 n + 4 m] = source[begins[m] + i + 4 n], words, n and m < ROWS."""
-
-    def code(context, builder, signature, arguments):
-        kinds = signature.args
-        source, begins, i, panel, k = arguments
-        row = vector(I32, ROWS)
-        begins = place(context, builder, kinds[1], begins, I64(0))
-        held = []
-        for m in range(ROWS):
-            begin = builder.load(builder.gep(begins, [I64(m)]))
-            at = place(context, builder, kinds[0], source, builder.add(begin, i))
-            at = builder.bitcast(at, row.as_pointer())
-            held.append(builder.load(at, align=1))
-        for width in (1, 2, 4):  # of a square matrix's blocks that change places
-            turned = list(held)
-            for m in (m for m in range(ROWS) if not m & width):
-                for part in (0, 1):
-                    order = [
-                        n - width * (1 - part) + ROWS if n & width else n + width * part
-                        for n in range(ROWS)
-                    ]
-                    mask = ir.Constant(vector(I32, ROWS), order)
-                    both = held[m], held[m + width]
-                    turned[m + width * part] = builder.shuffle_vector(*both, mask)
-            held = turned
-        into = place(context, builder, kinds[3], panel, k)
-        into = builder.bitcast(into, row.as_pointer())
-        for n, column in enumerate(held):
-            builder.store(column, builder.gep(into, [I64(n)]), align=1)
-        return context.get_dummy_value()
-
-    p = types.intp
-    return types.void(source, begins, p, panel, p), code
-
-
 best_wide, best_narrow = product(BEST, best_rows, 16), product(BEST, ROWS, 8)
 next_wide, next_narrow = product(NEXT, next_rows, 16), product(NEXT, ROWS, 8)
 best_single, next_single = product(BEST, 1, 16), product(NEXT, 1, 16)
 best_last, next_last = product(BEST, 1, 8), product(NEXT, 1, 8)
-
-
-@intrinsic
-def add(typingctx, q, i, weights, k):
-    """q[i : i + 8] += weights[k : k + 8], int32, as one vector operation."""
-
-    def code(context, builder, signature, arguments):
-        vector = ir.VectorType(I32, 8).as_pointer()
-        kinds = signature.args
-        into = place(context, builder, kinds[0], *arguments[:2])
-        what = place(context, builder, kinds[2], *arguments[2:])
-        into, what = (builder.bitcast(place, vector) for place in (into, what))
-        total = builder.add(builder.load(into, align=4), builder.load(what, align=4))
-        builder.store(total, into, align=4)
-        return context.get_dummy_value()
-
-    return types.void(q, types.intp, weights, types.intp), code
 
 
 @inlined
@@ -348,40 +187,26 @@ def multiply(way, link, rows, edges, w, b, panel, first, last, q, at, stride, ke
             for o in range(0, link.outs, 16):
                 wide = link.outs - o > 8
                 step = 1 if rows == 1 else best_rows if way == 0 else next_rows
-                step = step if wide else ROWS
-                for m in range(0, rows, step):
+                # fmt: off
+                for m in range(0, rows, step if wide else ROWS):
                     to, j = i + m * stride, origin + m * WORD
-                    if rows == 1:
-                        if wide:
-                            if way == 0:
-                                best_single(
-                                    q, to, stride, panel, j, w, s, e, b, k, shift, held
-                                )
-                            else:
-                                next_single(
-                                    q, to, stride, panel, j, w, s, e, b, k, shift, held
-                                )
-                        elif way == 0:
-                            best_last(
-                                q, to, stride, panel, j, w, s, e, b, k, shift, held
-                            )
-                        else:
-                            next_last(
-                                q, to, stride, panel, j, w, s, e, b, k, shift, held
-                            )
+                    if rows == 1 and wide and way == 0:
+                        best_single(q, to, stride, panel, j, w, s, e, b, k, shift, held)
+                    elif rows == 1 and wide:
+                        next_single(q, to, stride, panel, j, w, s, e, b, k, shift, held)
+                    elif rows == 1 and way == 0:
+                        best_last(q, to, stride, panel, j, w, s, e, b, k, shift, held)
+                    elif rows == 1:
+                        next_last(q, to, stride, panel, j, w, s, e, b, k, shift, held)
+                    elif wide and way == 0:
+                        best_wide(q, to, stride, panel, j, w, s, e, b, k, shift, held)
                     elif wide:
-                        if way == 0:
-                            best_wide(
-                                q, to, stride, panel, j, w, s, e, b, k, shift, held
-                            )
-                        else:
-                            next_wide(
-                                q, to, stride, panel, j, w, s, e, b, k, shift, held
-                            )
+                        next_wide(q, to, stride, panel, j, w, s, e, b, k, shift, held)
                     elif way == 0:
                         best_narrow(q, to, stride, panel, j, w, s, e, b, k, shift, held)
                     else:
                         next_narrow(q, to, stride, panel, j, w, s, e, b, k, shift, held)
+                # fmt: on
                 i, k = i + 16, k + link.matrix * WORD * 16
             held = np.int32(-1)
             if e >= end:

@@ -2,8 +2,7 @@
 
 For few spikes as *runs*: neighbours that one spike reaches are neighbours in memory,
 and with the kernel laid out in the order in which it reaches them, a row of it is one
-addition of adjacent weights to adjacent neurons. For many as *blocks*, the kernel as a
-matrix, with the *windows* of source pixels that each target pixel sees.
+addition of adjacent weights to adjacent neurons. For many see ``layouts``.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from ...toolchain.program.arithmetic import MAX_BIAS
 from ...toolchain.program.host import BoolArray, Stimulus
 from ...toolchain.program.program import Program
 from ..contract import Session, Target
-from . import kernels
+from . import kernels, kernels_compiled
 from .tiles import CACHE_LINE, Network, Room, assemble, members
 
 SHARES = 8
@@ -50,7 +50,7 @@ class Reference(Target):
         Raises:
             TargetUnavailable: Numba was told to compile nothing.
         """
-        if kernels.DISABLED:
+        if kernels_compiled.DISABLED:
             raise TargetUnavailable(
                 "Target 'reference': NUMBA_DISABLE_JIT is set, and it runs compiled "
                 "code; unset it"
@@ -80,8 +80,8 @@ class ReferenceSession(Session):
         run = partial(run_sample, self._network, batch)
         try:
             self._each(run, stimulus.samples)
-        except kernels.CACHE_FAILURES:
-            kernels.without_cache()
+        except kernels_compiled.CACHE_FAILURES:
+            kernels_compiled.without_cache()
             self._each(run, stimulus.samples)
         return spikes
 

@@ -13,23 +13,23 @@ sample. Spikes are a byte each, of all steps, and the only thing that is kept.
 
 **Why these tables.** Compiled code reads flat arrays of records; the objects of a
 Program would be Python's. Weights are stored twice: as *runs*, in the order in which
-one source neuron meets target neurons, for few spikes; as *blocks* of pairs, for the
+one source neuron meets target neurons, for few spikes; as *blocks* of bytes, for the
 matrix product. A convolution's are shared by all pixels in both, so that the tables
-grow with the kernel and not with the picture. ``runs`` explains how they lie.
+grow with the kernel and not with the picture. ``runs`` and ``layouts`` explain how they
+lie.
 
 **How it is cut.** Tiles hold whole pixels of every connection (``tile_size``), since
-the dense way adds up pixel by pixel. Populations come in order of flow, and those that
-form a loop are one group (``flow``). Which way a link goes is decided in every step, by
+the dense way adds up pixel by pixel; they are cut into chunks of about CHUNK neurons
+whose sums fit the nearest cache. Populations come in order of flow, and those that form
+a loop are one group (``flow``). Which way a link goes is decided every few steps, by
 the spikes that were counted: a layer's activity rises from rest. From how many spikes
-on the dense way is faster, ``busy``, follows from four constants in ns, which were
+on the dense way is faster, ``busy``, follows from six constants in ns, which were
 fitted to timings of single links.
 
 **What is doubtful.** Those constants, on any processor but the one they were fitted on
-(AMD EPYC, Zen 4): a wrong one makes it slower and changes no spike. TILE_SIZE suits its
-caches likewise. Two things are slow by nature: a first layer that fires much with few
-synapses a spike (LocNet 64×96: 3,155 spikes a step, 18 synapses each), and fewer than
-16 small samples, where starting threads takes as long as they save. Figures:
-benchmarks/README.md.
+(AMD EPYC, Zen 3): a wrong one makes it slower and changes no spike. TILE_SIZE and CHUNK
+suit its caches likewise. Slow by nature are fewer than 16 small samples, where starting
+threads takes as long as they save. Figures: benchmarks/README.md.
 """
 
 from __future__ import annotations
@@ -43,10 +43,11 @@ import numpy as np
 from ...toolchain.program.arithmetic import WEIGHT_SHIFT
 from ...toolchain.program.connections import Connection
 from ...toolchain.program.program import Population, Program, SpikeInput
-from .kernels import LINK, TILE, chosen_way, sort_of
+from .kernels import chosen_way, sort_of
 from .kernels_neurons import LANES
 from .kernels_products import ROWS, WORD
 from .layouts import NARROW, blocks_of, is_shared, matrix_order, windows_of, words_of
+from .records import LINK, TILE
 from .runs import Ints, Runs, kernel_order, runs_of, split
 
 TILE_SIZE = 8192  # neurons; q, u, v, bias and threshold of a tile are 160 KiB
