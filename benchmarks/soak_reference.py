@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import platform
 import sys
 import time
@@ -55,7 +56,8 @@ from snn_deploy.toolchain.program.program import (  # noqa: E402
 RESULTS = ROOT / "benchmarks/results/soak_reference.json"
 DENSITIES = (0.0, 0.003, 0.02, 0.08, 0.3, 0.7, 1.0)  # spikes an input and step
 CHANNELS = (1, 2, 3, 4, 5, 8, 8, 12, 16, 16, 23, 32, 40)
-PLAIN_SHARE = 5e4  # neuron-steps of a network that the plain definition runs at most
+PLAIN_SHARE = 1e5  # neuron-steps of a network that the plain definition runs at most
+FAN_IN = 150  # synapses of a neuron; more of them one time in ten, since they take long
 LARGEST = 30_000  # neurons of a population
 Random = np.random.Generator
 WAYS: dict[
@@ -156,12 +158,17 @@ def connected(rng: Random, source: str, shape: Shape, target: str) -> Connection
         size = int(np.prod(shape))
         if draw < 0.7 and len(shape) == 3:
             made = window(rng, source, shape, target)
-        elif draw < 0.9 and size < 4000:
+        elif draw < 0.9 and size < 3000:
             made = dense(rng, source, shape, target, int(rng.integers(1, 300)))
         else:
             into = (int(rng.integers(1, 40)), int(rng.integers(1, 40)), 8)
             made = sparse(rng, source, shape, target, into)
-        if 1 <= min(made.target_shape) and np.prod(made.target_shape) <= LARGEST:
+        reached = made.target_shape
+        if min(reached) < 1 or math.prod(reached) > LARGEST:
+            continue
+        fan_in = made.fan_out.sum() / math.prod(reached)
+        few = fan_in < FAN_IN or isinstance(made, DenseConnection)
+        if few or rng.random() < 0.1:
             return made
 
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from random_programs import identity, programs, simulate_oracle, stimuli
 
 from snn_deploy.targets.contract import find_target
-from snn_deploy.targets.reference import tiles
+from snn_deploy.targets.reference import target, tiles
 from snn_deploy.targets.reference.target import Reference
 from snn_deploy.toolchain.errors import DataError
 from snn_deploy.toolchain.program.arithmetic import IntArray
@@ -161,6 +161,27 @@ def test_samples_are_independent_of_batch_order_threads_and_run(
     for n in backwards:
         alone = session.simulate(only(stimulus, [n]))
         assert_equal(alone, {name: s[[n]] for name, s in together.items()})
+
+
+@settings(examples, max_examples=20)
+@given(data=st.data(), portion=st.integers(0, 5000))
+def test_work_in_portions_is_the_same_work(data: st.DataObject, portion: int) -> None:
+    """Compiled code returns to Python now and then, and goes on where it was."""
+    program = data.draw(programs(recurrent=True, delays=True))
+    stimulus = data.draw(stimuli(program))
+    session = Reference(threads=1).load(program)
+    whole = session.simulate(stimulus)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(target, "PORTION", portion)
+        assert_equal(session.simulate(stimulus), whole)
+
+
+def test_vnni_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = Reference().load(between(dense("in", "out")))
+    assert session._network.way == 0
+    monkeypatch.setenv("SNN_DEPLOY_VNNI", "0")
+    session = Reference().load(between(dense("in", "out")))
+    assert session._network.way == 1
 
 
 def only(stimulus: Stimulus, samples: Sequence[int]) -> Stimulus:
