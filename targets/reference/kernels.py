@@ -21,7 +21,7 @@ steps of the neurons follow, their state in registers (``kernels_neurons``), whi
 sums are still in the nearest cache: chunk by chunk. In a loop as many steps are taken
 at a time as its shortest delay allows, mostly one; the product is then of one row.
 There is no allocation in the loop over steps, and no Python, so that threads run
-samples side by side. A call ends after about ``most`` operations and is taken up again,
+samples side by side. A call ends after work of about ``most`` and is taken up again,
 so that Python can be interrupted.
 
 What compiled code calls is compiled once and joined with it by LLVM, which optimises
@@ -269,7 +269,7 @@ def simulate(net, batch, memory, sample, g, t, most):
     """Steps of one sample, from step t of group g on: the next group and step.
 
     Group after group of tiles, see ``tiles.Network``, until the sample has ended, g is
-    the number of groups, or about ``most`` operations are done. Chunk by chunk: sums
+    the number of groups, or work of about ``most`` is done. Chunk by chunk: sums
     that were just made are taken on while they are in the nearest cache.
     """
     q, u, v, rest, dense = memory.q, memory.u, memory.v, memory.rest, memory.dense

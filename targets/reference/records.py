@@ -13,7 +13,7 @@ TILE = np.dtype(
         ("link", np.int64),  # its first incoming link
         ("links", np.int64),  # how many it has
         ("threshold", np.int64),  # where its thresholds begin
-        ("work", np.int64),  # operations of a step, roughly
+        ("work", np.int64),  # time of a step, roughly, in 1/20 ns
         ("chunk", np.int64),  # neurons whose sums are taken on at once, see ``block``
         ("sort", np.int64),  # of its neurons, see ``sort_of``
         ("keep_u", np.int32),  # 4095 − δ_u
@@ -37,7 +37,7 @@ LINK = np.dtype(
         ("weights", np.int64),  # where its weights begin
         ("fan", np.int64),  # weights of one channel of the source
         ("busy", np.int64),  # spikes of ROWS steps from which the dense way is faster
-        ("work", np.int64),  # operations of a step, roughly
+        ("work", np.int64),  # time of a step, roughly, in 1/20 ns
         ("outs", np.int64),  # neurons of the tile in one target pixel
         ("words", np.int64),  # of one source pixel
         ("skipped", np.int64),  # words of the source before ``first``

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from threading import Event
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,7 +27,7 @@ SHARES = 8
 network's run of a sample; several, since samples take longer and shorter."""
 
 
-PORTION = 1 << 30  # operations after which compiled code returns to Python: about 0.2 s
+PORTION = 1 << 28  # 1/20 ns of work after which compiled code returns to Python
 
 
 class Reference(Target):
@@ -65,6 +66,7 @@ class ReferenceSession(Session):
         super().__init__(target, program)
         self._threads = target.threads
         self._network = assemble(program)
+        self._idle: list[Memory] = []  # as many as threads ran at a time
 
     def simulate(self, stimulus: Stimulus) -> Mapping[str, BoolArray]:
         """Population → spikes (samples, steps, neurons).
@@ -85,25 +87,36 @@ class ReferenceSession(Session):
             self._each(run, stimulus.samples)
         return spikes
 
-    def _each(self, run: Callable[[Memory, int], None], samples: int) -> None:
+    def _each(self, run: Callable[[Memory, int, Event], None], samples: int) -> None:
+        stop = Event()
+
         def each(share: Iterable[int]) -> None:
-            memory = make_memory(self._network.room)
+            try:
+                memory = self._idle.pop()
+            except IndexError:
+                memory = make_memory(self._network.room)
             for sample in share:
-                run(memory, sample)
+                run(memory, sample, stop)
+            self._idle.append(memory)
 
         if min(self._threads, samples) <= 1:
             each(range(samples))
-        else:
-            count = min(SHARES * self._threads, samples)
-            shares = [range(first, samples, count) for first in range(count)]
-            with ThreadPoolExecutor(self._threads) as pool:
+            return
+        count = min(SHARES * self._threads, samples)
+        shares = [range(first, samples, count) for first in range(count)]
+        with ThreadPoolExecutor(self._threads) as pool:
+            try:
                 list(pool.map(each, shares))
+            finally:  # of all, or interrupted
+                stop.set()
 
 
-def run_sample(network: Network, batch: Batch, memory: Memory, sample: int) -> None:
+def run_sample(
+    network: Network, batch: Batch, memory: Memory, sample: int, stop: Event
+) -> None:
     """All steps of a sample, in portions, between which Python can be interrupted."""
     group = step = 0
-    while group < len(network.rows):
+    while group < len(network.rows) and not stop.is_set():
         group, step = kernels.simulate(
             network, batch, memory, sample, group, step, PORTION
         )

@@ -196,7 +196,7 @@ class _Tables:
                     keep_u=4095 - p.decay_u,
                     keep_v=4096 - p.decay_v,
                     threshold=thresholds + first,
-                    work=tile + sum(int(one["work"][0]) for one in links),
+                    work=16 * tile + sum(int(one["work"][0]) for one in links),
                     chunk=chunk_size(tile, (int(one["outs"][0]) for one in links)),
                     sort=sort_of(p.decay_u, p.decay_v, p.refractory, bounded),
                     rest=p.refractory - 1,
@@ -282,7 +282,7 @@ class _Layout:
         begin, end = int(runs.source[0]), int(runs.source[-1]) + 1
         pixel = first // self.outputs
         synapses = runs.length.sum() / (end - begin)  # of a source neuron
-        busy, work = NEVER, int(runs.length.sum()) * self.inputs
+        busy, work = NEVER, int(runs.length.sum()) * self.inputs // 4
         if self.matrix:
             part = slice(self.starts[pixel], self.starts[pixel + neurons // outs])
             words = int(self.windows[part, 2].sum())
