@@ -46,8 +46,9 @@ import tensorflow as tf
 from ...toolchain.errors import DataError
 from ...toolchain.passes.quantize.layers import Layer
 from ...toolchain.program.arithmetic import WEIGHT_SHIFT
+from .compiled.counts import countable, counts
 from .core_neurons import Rate, core_rate, core_spikes, trained_spikes
-from .currents import constant, currents, late, mean_current, through_time, together
+from .currents import biases, constant, currents, late, mean_current, through_time, together
 from .hybrid import HybridNetwork
 from .hybrid_neurons import filtered, float_rate, float_spikes
 
@@ -75,7 +76,7 @@ Run = tuple[dict[str, tf.Tensor], dict[str, tf.Tensor], dict[str, tf.Tensor]]
 """Values of the populations that are read, all rates and all spikes."""
 
 
-def loihi(net: HybridNetwork, x: tf.Tensor, steps: int) -> Run:
+def loihi(net: HybridNetwork, x: tf.Tensor, steps: int, record: bool) -> Run:
     """The core's own integers, ``toolchain.arithmetic``.
 
     Spike for spike what every target gives after ``quantize(net.to_graph(), …,
@@ -90,6 +91,8 @@ def loihi(net: HybridNetwork, x: tf.Tensor, steps: int) -> Run:
     values, rates, trains = _sent(net, x, steps)
     if net.graph.loop:
         return _looped(net, x, steps, values, rates, trains)
+    if not record and countable(net):
+        return _counted_spikes(net, x, steps, values, rates, trains)
     read = {}
     for layer in net.layers:
         name = layer.population.name
@@ -117,6 +120,35 @@ def loihi(net: HybridNetwork, x: tf.Tensor, steps: int) -> Run:
             now = tf.tensordot(_window(net, 0, steps), trains[name], 1) / net.dt
             read[name] = _worth(layer, now + soft) if net.delays[name] else values[name]
     return read, rates, trains
+
+
+def _counted_spikes(
+    net: HybridNetwork,
+    x: tf.Tensor,
+    steps: int,
+    values: dict[str, tf.Tensor],
+    rates: dict[str, tf.Tensor],
+    trains: dict[str, tf.Tensor],
+) -> Run:
+    """``loihi`` where nobody asks for spikes: only how many there were is worked out.
+
+    The same numbers, to the last bit (tests/test_compiled.py).
+    """
+    drives = [biases(net, layer, x) for layer in net.layers]
+    halves = [
+        tf.stop_gradient(net.half_mantissas(layer, s))
+        for layer in net.layers
+        for s in layer.synapses
+    ]
+    events = trains.get(net.start)
+    found = counts(net, steps, [bias for _, bias in drives], halves, events)
+    for layer, (current, _) in zip(net.layers, drives):
+        name = layer.population.name
+        twin = _twin(net, layer)(mean_current(net, layer, current, values))
+        soft = twin - tf.stop_gradient(twin)
+        rates[name] = found[name].count / (steps * net.dt) + soft
+        values[name] = _worth(layer, found[name].mean / net.dt + soft)
+    return {name: values[name] for name in net.reads}, rates, {}
 
 
 def _looped(
@@ -151,7 +183,7 @@ def _looped(
     return read, rates, trains
 
 
-def rate(net: HybridNetwork, x: tf.Tensor, steps: int) -> Run:
+def rate(net: HybridNetwork, x: tf.Tensor, steps: int, record: bool) -> Run:
     """The ANN that the core's integers amount to: rounded weights, and rate twins.
 
     It knows of the hard reset and of whole numbers of spikes, not of time. Training it
@@ -168,7 +200,7 @@ def rate(net: HybridNetwork, x: tf.Tensor, steps: int) -> Run:
     return {name: values[name] for name in net.reads}, rates, {}
 
 
-def float_(net: HybridNetwork, x: tf.Tensor, steps: int) -> Run:
+def float_(net: HybridNetwork, x: tf.Tensor, steps: int, record: bool) -> Run:
     """Nengo's neurons and synapses, ``toolchain.interpret``, in float32.
 
     Backward through the rate twin at every step, and through the synapses.
@@ -196,14 +228,14 @@ def float_(net: HybridNetwork, x: tf.Tensor, steps: int) -> Run:
     return read, rates, spikes
 
 
-SEMANTICS: dict[str, Callable[[HybridNetwork, tf.Tensor, int], Run]] = {
+SEMANTICS: dict[str, Callable[[HybridNetwork, tf.Tensor, int, bool], Run]] = {
     "loihi": loihi,
     "float": float_,
     "rate": rate,
 }
 
 
-def find_semantics(name: str) -> Callable[[HybridNetwork, tf.Tensor, int], Run]:
+def find_semantics(name: str) -> Callable[[HybridNetwork, tf.Tensor, int, bool], Run]:
     """The forward pass of this name.
 
     Raises:
@@ -239,7 +271,7 @@ def forward(
             than are run, or no step is left to be read.
         DoesNotFit: there are not enough steps to reach the last layer.
     """
-    value, rates, spikes = find_semantics(semantics)(net, x, steps)
+    value, rates, spikes = find_semantics(semantics)(net, x, steps, record)
     output = net.host(net.graph.output.name, value, tf.float32)
     return Activity(output, rates, spikes if record else {})
 
