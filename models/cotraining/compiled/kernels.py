@@ -16,7 +16,8 @@ Sums may wrap around in 32 bits, since the core keeps 22 of them (``program.step
 Spikes are counted in float32 in the order of the steps, as TensorFlow counts them, so
 that training is the same to the last bit (tests/test_compiled.py).
 
-**What is doubtful.** Bytes are read as words: little-endian machines only.
+**What is doubtful.** Bits of a byte are taken in the order that little-endian machines
+have.
 """
 
 # mypy: ignore-errors
@@ -27,6 +28,7 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 DISABLED = bool(numba.config.DISABLE_JIT)
@@ -127,80 +129,126 @@ def put(typingctx, listed, i, order, k, base):
 @compiled
 def scatter(link, entries, spikes, weights, sums):
     """Add the weights of the neurons that spiked to the sums."""
+    first, rows, length, stride = link.entry, link.rows, link.length, link.stride
     for a in range(spikes.size):
-        entry = link.entry + spikes[a]
+        entry = first + spikes[a]
         i, k = np.int64(entries[entry, 0]), np.int64(entries[entry, 1])
-        for _ in range(link.rows):
-            for r in range(0, link.length, LANES):
+        for _ in range(rows):
+            for r in range(0, length, LANES):
                 add(sums, i + r, weights, k + r)
-            i, k = i + link.stride, k + link.length
+            i, k = i + stride, k + length
+
+
+def _stepped(lasting, leaky):
+    """``program.step`` of eight neurons, as vector operations of LLVM.
+
+    Args:
+        lasting: whether currents last, or neurons rest; else u and rest are left alone.
+        leaky: whether potentials decay.
+    """
+
+    @intrinsic
+    def step(typingctx, p, i, threshold, q, u, v, rest, bias):
+        """Step neurons i … i + 7; a byte, a bit for each that spiked. q is cleared."""
+
+        def code(context, builder, signature, arguments):
+            kinds, i32 = signature.args, ir.IntType(32)
+            vector = ir.VectorType(i32, LANES)
+
+            def spread(x):
+                one = builder.insert_element(ir.Constant(vector, ir.Undefined), x, i32(0))
+                order = ir.Constant(vector, [0] * LANES)
+                return builder.shuffle_vector(one, one, order)
+
+            def number(x):
+                return ir.Constant(vector, [x] * LANES)
+
+            def wrap(x, spare):
+                return builder.ashr(builder.shl(x, number(spare)), number(spare))
+
+            def decay(x, keep):
+                low = number(4095)
+                below = builder.icmp_signed("<", x, number(0))
+                size = builder.select(below, builder.neg(x), x)
+                upper = builder.and_(builder.lshr(size, number(12)), low)
+                lower = builder.mul(builder.and_(size, low), keep)
+                kept = builder.add(
+                    builder.mul(upper, keep), builder.lshr(lower, number(12))
+                )
+                return builder.select(below, builder.neg(kept), kept)
+
+            constants = cgutils.unpack_tuple(builder, arguments[0])
+            keep_u, keep_v, pause, v_min, v_max = map(spread, constants)
+            keep_u, keep_v = (builder.and_(x, number(8191)) for x in (keep_u, keep_v))
+            above, to_q, to_u, to_v, to_rest, drive = (
+                _vector(context, builder, kinds[n], arguments[n], arguments[1])
+                for n in range(2, 8)
+            )
+
+            def load(place):
+                return builder.load(place, align=4)
+
+            current = wrap(load(to_q), 10)
+            builder.store(number(0), to_q, align=4)
+            if lasting:
+                current = builder.add(decay(load(to_u), keep_u), current)
+                current = wrap(current, 8)
+                builder.store(current, to_u, align=4)
+            y = load(to_v)
+            y = builder.add(
+                decay(y, keep_v) if leaky else y,
+                wrap(builder.add(current, load(drive)), 8),
+            )
+            y = builder.select(builder.icmp_signed("<", y, v_min), v_min, y)
+            y = builder.select(builder.icmp_signed(">", y, v_max), v_max, y)
+            if lasting:
+                left = load(to_rest)
+                resting = builder.icmp_signed(">", left, number(0))
+                y = builder.select(resting, number(0), y)
+            fired = builder.icmp_signed(">", y, load(above))
+            builder.store(builder.select(fired, number(0), y), to_v, align=4)
+            if lasting:
+                left = builder.select(resting, builder.sub(left, number(1)), left)
+                builder.store(builder.select(fired, pause, left), to_rest, align=4)
+            byte = builder.bitcast(fired, ir.IntType(8))
+            return builder.zext(byte, ir.IntType(64))
+
+        arrays = threshold, q, u, v, rest, bias
+        return types.intp(p, types.intp, *arrays), code
+
+    return step
+
+
+step_any = _stepped(lasting=True, leaky=True)
+step_leaky = _stepped(lasting=False, leaky=True)
+step_whole = _stepped(lasting=False, leaky=False)
 
 
 @compiled
-def decay(x, keep):
-    """sgn(x) · ⌊|x| · keep / 4096⌋ without leaving 32 bits; |x| ≤ 2^23, keep ≤ 2^12."""
-    size = np.int32(abs(x))
-    high = np.int32(np.int32(size >> 12) * keep)
-    low = np.int32(np.int32(size & 4095) * keep)
-    kept = np.int32(high + np.int32(low >> 12))
-    return np.int32(-kept) if x < 0 else kept
+def update(p, threshold, q, u, v, rest, bias, listed, found):
+    """One step of a population; its spikes are listed from listed[found] on.
 
+    Where its currents do not last, no neuron rests, or none leaks, less is done.
 
-@compiled
-def wrap(x, spare):
-    """x as a signed number of 32 − ``spare`` bits."""
-    return np.int32(np.int32(x << spare) >> spare)
-
-
-@compiled
-def update(p, threshold, q, u, v, rest, bias, fired):
-    """One step of ``program.step``; q is cleared for the next."""
-    keep_u, keep_v, after = p.keep_u, p.keep_v, np.int32(p.rest)
-    v_min, v_max = p.v_min, p.v_max
-    for i in range(fired.size):
-        current = wrap(np.int32(decay(u[i], keep_u) + wrap(q[i], 10)), 8)
-        q[i] = 0
-        u[i] = current
-        j = wrap(np.int32(current + bias[i]), 8)
-        y = np.int32(decay(v[i], keep_v) + j)
-        y = min(max(y, v_min), v_max)
-        y = np.int32(0) if rest[i] > 0 else y
-        spike = y > threshold[i]
-        v[i] = np.int32(0) if spike else y
-        rest[i] = after if spike else max(np.int32(rest[i] - 1), np.int32(0))
-        fired[i] = spike
-
-
-@compiled
-def update_plain(p, threshold, q, v, bias, fired):
-    """``update`` where no current lasts and no neuron rests."""
-    keep_v, v_min, v_max = p.keep_v, p.v_min, p.v_max
-    if keep_v == 4096:
-        for i in range(fired.size):
-            y = np.int32(v[i] + wrap(np.int32(wrap(q[i], 10) + bias[i]), 8))
-            q[i] = 0
-            y = min(max(y, v_min), v_max)
-            spike = y > threshold[i]
-            v[i] = np.int32(0) if spike else y
-            fired[i] = spike
+    Returns:
+        Where the list ends.
+    """
+    constants = p.keep_u, p.keep_v, p.rest, p.v_min, p.v_max
+    if p.keep_u or p.rest:
+        for i in range(0, p.size, LANES):
+            byte = step_any(constants, i, threshold, q, u, v, rest, bias)
+            put(listed, found, ORDER, byte * LANES, np.int32(i))
+            found += ONES[byte]
+    elif p.keep_v < 4096:
+        for i in range(0, p.size, LANES):
+            byte = step_leaky(constants, i, threshold, q, u, v, rest, bias)
+            put(listed, found, ORDER, byte * LANES, np.int32(i))
+            found += ONES[byte]
     else:
-        for i in range(fired.size):
-            j = wrap(np.int32(wrap(q[i], 10) + bias[i]), 8)
-            y = np.int32(decay(v[i], keep_v) + j)
-            q[i] = 0
-            y = min(max(y, v_min), v_max)
-            spike = y > threshold[i]
-            v[i] = np.int32(0) if spike else y
-            fired[i] = spike
-
-
-@compiled
-def collect(words, order, listed, found):
-    """List the bytes of ``words`` that are 1 from listed[found] on; where it ends."""
-    for n in range(words.size):
-        byte = (words[n] * np.uint64(0x0102040810204080)) >> np.uint64(56)
-        put(listed, found, order, np.int64(byte) * LANES, np.int32(n * LANES))
-        found += ONES[byte]
+        for i in range(0, p.size, LANES):
+            byte = step_whole(constants, i, threshold, q, u, v, rest, bias)
+            put(listed, found, ORDER, byte * LANES, np.int32(i))
+            found += ONES[byte]
     return found
 
 
@@ -251,8 +299,6 @@ def simulate(net, weights, biases, windows, events, mean, total, samples, first,
     sums = np.zeros(net.room, np.int32)
     u, v, rest = np.zeros((3, most), np.int32)
     drive = np.zeros(most, np.int32)
-    words = np.zeros(most // 8, np.uint64)
-    fired = words.view(np.uint8)
     work = np.zeros((2, most), np.float32)
     listed = np.empty(places * steps + LANES * net.populations.size, np.int32)
     starts = np.zeros((net.populations.size, steps + 1), np.int64)
@@ -271,15 +317,10 @@ def simulate(net, weights, biases, windows, events, mean, total, samples, first,
             for i in range(p.neurons):
                 drive[net.places[p.first + i]] = biases[into + i]
             above = net.thresholds[p.place : p.place + n]
-            plain = p.keep_u == 0 and p.rest == 0
             mine[0] = found
             for t in range(steps):
                 receive(net, p, t, starts, listed, weights, sums)
-                if plain:
-                    update_plain(p, above, q, v[:n], drive[:n], fired[:n])
-                else:
-                    update(p, above, q, u[:n], v[:n], rest[:n], drive[:n], fired[:n])
-                found = collect(words[: n // 8], ORDER, listed, found)
+                found = update(p, above, q, u, v, rest, drive, listed, found)
                 mine[t + 1] = found
             window = windows[number]
             count(
