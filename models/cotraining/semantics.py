@@ -50,7 +50,7 @@ from .compiled.counts import countable, counts
 from .core_neurons import Rate, core_rate, core_spikes, trained_spikes
 from .currents import biases, constant, currents, late, mean_current, through_time, together
 from .hybrid import HybridNetwork
-from .hybrid_neurons import filtered, float_rate, float_spikes
+from .hybrid_neurons import filtered, float_rate, float_spikes, through_rate
 
 FLOAT_SIGMA = 0.005  # of the float neurons' soft LIF twin (arXiv 2303.12738, 3.1)
 
@@ -132,22 +132,27 @@ def _counted_spikes(
 ) -> Run:
     """``loihi`` where nobody asks for spikes: only how many there were is worked out.
 
-    The same numbers, to the last bit (tests/test_compiled.py).
+    The same numbers to the last bit, and the same gradients (tests/test_compiled.py),
+    which take of the rate twins their slope alone. What is rounded to biases is float64,
+    as the host has it, and what gradients pass through is float32.
     """
-    drives = [biases(net, layer, x) for layer in net.layers]
+    drives = [tf.stop_gradient(biases(net, layer, x)[1]) for layer in net.layers]
     halves = [
         tf.stop_gradient(net.half_mantissas(layer, s))
         for layer in net.layers
         for s in layer.synapses
     ]
-    events = trains.get(net.start)
-    found = counts(net, steps, [bias for _, bias in drives], halves, events)
-    for layer, (current, _) in zip(net.layers, drives):
+    found = counts(net, steps, drives, halves, trains.get(net.start))
+    for layer in net.layers:
         name = layer.population.name
-        twin = _twin(net, layer)(mean_current(net, layer, current, values))
-        soft = twin - tf.stop_gradient(twin)
-        rates[name] = found[name].count / (steps * net.dt) + soft
-        values[name] = _worth(layer, found[name].mean / net.dt + soft)
+        current = constant(net, layer, x, tf.float32)
+        carry = net.once((name, steps, "carried"), partial(_carried, net, layer))
+        rates[name], mean = carry(
+            mean_current(net, layer, current, values),
+            found[name].count / (steps * net.dt),
+            found[name].mean / net.dt,
+        )
+        values[name] = _worth(layer, mean)
     return {name: values[name] for name in net.reads}, rates, {}
 
 
@@ -334,6 +339,24 @@ def _float(net: HybridNetwork, layer: Layer, steps: int) -> Any:
     """The float population's recursion, compiled."""
     twin = float_rate(layer.population, FLOAT_SIGMA)
     return float_spikes(layer.population, twin, steps, net.dt, net.compiled)
+
+
+def _carried(net: HybridNetwork, layer: Layer) -> Any:
+    """(J̄, rate, mean rate) → both rates, with the gradient of the rate twin at J̄."""
+    slope = tf.function(
+        partial(through_rate, _twin(net, layer)),
+        jit_compile=net.compiled,
+        autograph=False,
+    )
+
+    @tf.custom_gradient
+    def carried(current: tf.Tensor, rate: tf.Tensor, mean: tf.Tensor) -> Any:
+        def backward(*upstream: tf.Tensor) -> tuple[tf.Tensor | None, ...]:
+            return slope(current, tf.add_n(upstream)), None, None
+
+        return (rate, mean), backward
+
+    return carried
 
 
 def _twin(net: HybridNetwork, layer: Layer) -> Rate:

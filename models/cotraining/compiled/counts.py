@@ -72,7 +72,7 @@ def counts(
         halves: of each connection, half of its mantissas.
         events: (steps, samples, neurons), 1 for a spike, of an Input that sends them.
     """
-    run = net.once(("counts", steps), lambda: Counter(net, steps))
+    run = net.once(("", steps, "counts"), lambda: Counter(net, steps))
     given = tf.zeros((steps, 0, 0)) if events is None else events
     sizes = [math.prod(layer.shape) for layer in net.layers]
     kinds = [tf.float32] * (2 * len(sizes))
