@@ -48,7 +48,15 @@ from ...toolchain.passes.quantize.layers import Layer
 from ...toolchain.program.arithmetic import WEIGHT_SHIFT
 from .compiled.counts import countable, counts
 from .core_neurons import Rate, core_rate, core_spikes, trained_spikes
-from .currents import biases, constant, currents, late, mean_current, through_time, together
+from .currents import (
+    biases,
+    constant,
+    currents,
+    late,
+    mean_current,
+    through_time,
+    together,
+)
 from .hybrid import HybridNetwork
 from .hybrid_neurons import filtered, float_rate, float_spikes, through_rate
 
@@ -133,8 +141,8 @@ def _counted_spikes(
     """``loihi`` where nobody asks for spikes: only how many there were is worked out.
 
     The same numbers to the last bit, and the same gradients (tests/test_compiled.py),
-    which take of the rate twins their slope alone. What is rounded to biases is float64,
-    as the host has it, and what gradients pass through is float32.
+    which take of the rate twins their slope alone. What is rounded to biases is
+    float64, as the host has it, and what gradients pass through is float32.
     """
     drives = [tf.stop_gradient(biases(net, layer, x)[1]) for layer in net.layers]
     halves = [

@@ -156,7 +156,9 @@ def _stepped(lasting, leaky):
             vector = ir.VectorType(i32, LANES)
 
             def spread(x):
-                one = builder.insert_element(ir.Constant(vector, ir.Undefined), x, i32(0))
+                one = builder.insert_element(
+                    ir.Constant(vector, ir.Undefined), x, i32(0)
+                )
                 order = ir.Constant(vector, [0] * LANES)
                 return builder.shuffle_vector(one, one, order)
 
@@ -323,6 +325,4 @@ def simulate(net, weights, biases, windows, events, mean, total, samples, first,
                 found = update(p, above, q, u, v, rest, drive, listed, found)
                 mine[t + 1] = found
             window = windows[number]
-            count(
-                net, number, sample, samples, window, mine, listed, work, mean, total
-            )
+            count(net, number, sample, samples, window, mine, listed, work, mean, total)

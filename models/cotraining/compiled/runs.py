@@ -108,7 +108,7 @@ class Runs:
 
     Attributes:
         at: neuron of the source → its first run's place in the sums, (neurons,).
-        weights: neuron of the source → where its weights begin in ``picks``, (neurons,).
+        weights: neuron of the source → where its weights begin in ``picks``.
         picks: number of each weight in the kernel, in C order; −1 for 0.
         rows: runs of a spike.
         length: of a run.
@@ -175,6 +175,4 @@ def runs_of(s: Synapses, places: Places) -> Runs:
     base = down.base[:, None] * places.width + across.base * lanes + places.begin
     at = np.broadcast_to(base[..., None], weights.shape)
     length = columns * lanes
-    return Runs(
-        at.ravel(), weights.ravel(), picks.ravel(), rows, length, places.width
-    )
+    return Runs(at.ravel(), weights.ravel(), picks.ravel(), rows, length, places.width)
