@@ -147,15 +147,18 @@ def tables(net: HybridNetwork) -> tuple[Network, list[Array]]:
     if net.sends_events:
         places[net.start] = Places(1, 1, math.prod(net.graph.input.shape))
     order = list(places)
-    links, entries, picks = [], [np.zeros((0, 2), np.int32)], []
-    rows, thresholds, link_of, seen, taken = [], [], {}, 0, 0
+    links: list[tuple[int, ...]] = []
+    entries: list[Array] = [np.zeros((0, 2), np.int32)]
+    picks: list[Array] = []
+    thresholds: list[Array] = []
+    rows, link_of, seen, taken = [], {}, 0, 0
     for layer in net.layers:
         link_of[layer.population.name] = len(links), len(layer.synapses)
         for s in layer.synapses:
             runs = runs_of(s, places[layer.population.name])
-            begin = sum(map(len, entries))
+            begin = sum(len(each) for each in entries)
             links.append(_link(order.index(s.source), s.delay, begin, runs))
-            entries.append(_entries(places[s.source], runs, sum(map(len, picks))))
+            entries.append(_entries(places[s.source], runs, sum(len(p) for p in picks)))
             picks.append(np.where(runs.picks < 0, -1, runs.picks + taken))
             taken += s.node.weight.size
     for name, each in places.items():
@@ -163,7 +166,8 @@ def tables(net: HybridNetwork) -> tuple[Network, list[Array]]:
         if name in net.populations:
             above[each.of_neurons()] = net.populations[name].thresholds
         row = _row(net, name, each, link_of.get(name, (0, 0)))
-        rows.append((row[0], seen, *row[1:4], sum(map(len, thresholds)), *row[4:]))
+        begin = sum(len(each) for each in thresholds)
+        rows.append((row[0], seen, *row[1:4], begin, *row[4:]))
         seen += row[0]
         thresholds.append(above.astype(np.int32))
     network = Network(
