@@ -14,6 +14,7 @@ from snn_deploy.toolchain.graph import nodes as n
 from snn_deploy.toolchain.graph.graph import Graph
 from snn_deploy.toolchain.passes.legalize.legalize import legalize
 from snn_deploy.toolchain.passes.quantize.quantize import scales_of
+from snn_deploy.toolchain.program.host import SpikeEncoder
 
 tf = pytest.importorskip("tensorflow", reason="hybrid networks are TensorFlow's")
 from snn_deploy.models.cotraining.compiled.counts import countable  # noqa: E402
@@ -95,6 +96,8 @@ def test_events():
     )
     legal = legalize(graph, input_spikes=True)
     events = (rng.random((3, 24, 12)) < 0.3).astype(np.float64)
-    net = HybridNetwork(legal, scales_of(legal, events.mean(1)))
+    sends = SpikeEncoder(population="x")
+    scales = scales_of(legal, events.mean(1), encoder=sends)
+    net = HybridNetwork(legal, scales, compiled=False)
     assert countable(net)
     assert_same(net, events, 24)
