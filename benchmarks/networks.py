@@ -116,10 +116,18 @@ def random_case(
     *,
     tau_ref: float = 0.0,
     tau_syn: float = 0.0,
+    min_voltage: float = 0.0,
 ) -> Case:
-    """Random weights, with which every layer fires at ``activity`` spikes a step."""
+    """Random weights, with which every layer fires at ``activity`` spikes a step.
+
+    ``min_voltage``: in thresholds, of every neuron.
+    """
     samples = np.random.default_rng(0).random((4, *shape))
-    nodes = tuple(draw(shape, layers, samples[:CALIBRATION], activity, tau_ref))
+    drawn = draw(shape, layers, samples[:CALIBRATION], activity, tau_ref)
+    nodes = tuple(
+        replace(node, min_voltage=min_voltage) if isinstance(node, LIF) else node
+        for node in drawn
+    )
     graph = Graph((*nodes, Output("out", (nodes[-1].name,))))
     legal = legalize(graph, tau_syn)
     return Case(name, quantize(legal, samples, steps=64, dt=DT), samples)

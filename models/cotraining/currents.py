@@ -20,14 +20,17 @@ from .host_layers import linear
 from .hybrid import HybridNetwork
 
 
-def constant(net: HybridNetwork, layer: Layer, x: tf.Tensor) -> tf.Tensor:
-    """Constant part of J in float64, (samples or 1, neurons)."""
+def constant(
+    net: HybridNetwork, layer: Layer, x: tf.Tensor, dtype: tf.DType = tf.float64
+) -> tf.Tensor:
+    """Constant part of J, (samples or 1, neurons)."""
+    bias = tf.cast(net.bias(layer), dtype)
     if layer.host is None:
-        return net.bias(layer)
-    start = {net.graph.input.name: tf.cast(x, tf.float64)}
-    host = net.host(layer.host, start, tf.float64)
+        return bias
+    start = {net.graph.input.name: tf.cast(x, dtype)}
+    host = net.host(layer.host, start, dtype)
     share = tf.reshape(host, (-1, math.prod(layer.shape)))
-    return share + net.bias(layer) if layer.synapses else share
+    return share + bias if layer.synapses else share
 
 
 def currents(
@@ -51,7 +54,11 @@ def biases(
     current = constant(net, layer, x)
     scales = net.scales[layer.population.name]
     bias = tf.stop_gradient(current) * scales.spread(scales.current, current.shape[1])
-    return tf.cast(current, tf.float32), round_bias(bias)
+    rounded = net.once(
+        ("", 0, "biases"),
+        lambda: tf.function(round_bias, jit_compile=net.compiled, autograph=False),
+    )
+    return tf.cast(current, tf.float32), rounded(bias)
 
 
 def late(train: tf.Tensor, delay: int) -> tf.Tensor:

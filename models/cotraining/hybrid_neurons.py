@@ -41,7 +41,7 @@ def float_spikes(
         tf.function(function, jit_compile=compiled, autograph=False)
         for function in (
             partial(_recursion, population, steps, dt),
-            partial(_through_rate, rate),
+            partial(through_rate, rate),
         )
     )
 
@@ -57,7 +57,7 @@ def float_spikes(
     return spikes
 
 
-def _through_rate(rate: Rate, current: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
+def through_rate(rate: Rate, current: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
     """dL/dr · dr/dJ."""
     with tf.GradientTape() as tape:
         tape.watch(current)

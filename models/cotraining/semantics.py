@@ -46,10 +46,19 @@ import tensorflow as tf
 from ...toolchain.errors import DataError
 from ...toolchain.passes.quantize.layers import Layer
 from ...toolchain.program.arithmetic import WEIGHT_SHIFT
+from .compiled.counts import countable, counts
 from .core_neurons import Rate, core_rate, core_spikes, trained_spikes
-from .currents import constant, currents, late, mean_current, through_time, together
+from .currents import (
+    biases,
+    constant,
+    currents,
+    late,
+    mean_current,
+    through_time,
+    together,
+)
 from .hybrid import HybridNetwork
-from .hybrid_neurons import filtered, float_rate, float_spikes
+from .hybrid_neurons import filtered, float_rate, float_spikes, through_rate
 
 FLOAT_SIGMA = 0.005  # of the float neurons' soft LIF twin (arXiv 2303.12738, 3.1)
 
@@ -75,7 +84,7 @@ Run = tuple[dict[str, tf.Tensor], dict[str, tf.Tensor], dict[str, tf.Tensor]]
 """Values of the populations that are read, all rates and all spikes."""
 
 
-def loihi(net: HybridNetwork, x: tf.Tensor, steps: int) -> Run:
+def loihi(net: HybridNetwork, x: tf.Tensor, steps: int, record: bool) -> Run:
     """The core's own integers, ``toolchain.arithmetic``.
 
     Spike for spike what every target gives after ``quantize(net.to_graph(), …,
@@ -90,6 +99,8 @@ def loihi(net: HybridNetwork, x: tf.Tensor, steps: int) -> Run:
     values, rates, trains = _sent(net, x, steps)
     if net.graph.loop:
         return _looped(net, x, steps, values, rates, trains)
+    if not record and countable(net):
+        return _counted_spikes(net, x, steps, values, rates, trains)
     read = {}
     for layer in net.layers:
         name = layer.population.name
@@ -117,6 +128,40 @@ def loihi(net: HybridNetwork, x: tf.Tensor, steps: int) -> Run:
             now = tf.tensordot(_window(net, 0, steps), trains[name], 1) / net.dt
             read[name] = _worth(layer, now + soft) if net.delays[name] else values[name]
     return read, rates, trains
+
+
+def _counted_spikes(
+    net: HybridNetwork,
+    x: tf.Tensor,
+    steps: int,
+    values: dict[str, tf.Tensor],
+    rates: dict[str, tf.Tensor],
+    trains: dict[str, tf.Tensor],
+) -> Run:
+    """``loihi`` where nobody asks for spikes: only how many there were is worked out.
+
+    The same numbers to the last bit, and the same gradients (tests/test_compiled.py),
+    which take of the rate twins their slope alone. What is rounded to biases is
+    float64, as the host has it, and what gradients pass through is float32.
+    """
+    drives = [tf.stop_gradient(biases(net, layer, x)[1]) for layer in net.layers]
+    halves = [
+        tf.stop_gradient(net.half_mantissas(layer, s))
+        for layer in net.layers
+        for s in layer.synapses
+    ]
+    found = counts(net, steps, drives, halves, trains.get(net.start))
+    for layer in net.layers:
+        name = layer.population.name
+        current = constant(net, layer, x, tf.float32)
+        carry = net.once((name, steps, "carried"), partial(_carried, net, layer))
+        rates[name], mean = carry(
+            mean_current(net, layer, current, values),
+            found[name].count / (steps * net.dt),
+            found[name].mean / net.dt,
+        )
+        values[name] = _worth(layer, mean)
+    return {name: values[name] for name in net.reads}, rates, {}
 
 
 def _looped(
@@ -151,7 +196,7 @@ def _looped(
     return read, rates, trains
 
 
-def rate(net: HybridNetwork, x: tf.Tensor, steps: int) -> Run:
+def rate(net: HybridNetwork, x: tf.Tensor, steps: int, record: bool) -> Run:
     """The ANN that the core's integers amount to: rounded weights, and rate twins.
 
     It knows of the hard reset and of whole numbers of spikes, not of time. Training it
@@ -168,7 +213,7 @@ def rate(net: HybridNetwork, x: tf.Tensor, steps: int) -> Run:
     return {name: values[name] for name in net.reads}, rates, {}
 
 
-def float_(net: HybridNetwork, x: tf.Tensor, steps: int) -> Run:
+def float_(net: HybridNetwork, x: tf.Tensor, steps: int, record: bool) -> Run:
     """Nengo's neurons and synapses, ``toolchain.interpret``, in float32.
 
     Backward through the rate twin at every step, and through the synapses.
@@ -196,14 +241,14 @@ def float_(net: HybridNetwork, x: tf.Tensor, steps: int) -> Run:
     return read, rates, spikes
 
 
-SEMANTICS: dict[str, Callable[[HybridNetwork, tf.Tensor, int], Run]] = {
+SEMANTICS: dict[str, Callable[[HybridNetwork, tf.Tensor, int, bool], Run]] = {
     "loihi": loihi,
     "float": float_,
     "rate": rate,
 }
 
 
-def find_semantics(name: str) -> Callable[[HybridNetwork, tf.Tensor, int], Run]:
+def find_semantics(name: str) -> Callable[[HybridNetwork, tf.Tensor, int, bool], Run]:
     """The forward pass of this name.
 
     Raises:
@@ -239,7 +284,7 @@ def forward(
             than are run, or no step is left to be read.
         DoesNotFit: there are not enough steps to reach the last layer.
     """
-    value, rates, spikes = find_semantics(semantics)(net, x, steps)
+    value, rates, spikes = find_semantics(semantics)(net, x, steps, record)
     output = net.host(net.graph.output.name, value, tf.float32)
     return Activity(output, rates, spikes if record else {})
 
@@ -302,6 +347,24 @@ def _float(net: HybridNetwork, layer: Layer, steps: int) -> Any:
     """The float population's recursion, compiled."""
     twin = float_rate(layer.population, FLOAT_SIGMA)
     return float_spikes(layer.population, twin, steps, net.dt, net.compiled)
+
+
+def _carried(net: HybridNetwork, layer: Layer) -> Any:
+    """(J̄, rate, mean rate) → both rates, with the gradient of the rate twin at J̄."""
+    slope = tf.function(
+        partial(through_rate, _twin(net, layer)),
+        jit_compile=net.compiled,
+        autograph=False,
+    )
+
+    @tf.custom_gradient
+    def carried(current: tf.Tensor, rate: tf.Tensor, mean: tf.Tensor) -> Any:
+        def backward(*upstream: tf.Tensor) -> tuple[tf.Tensor | None, ...]:
+            return slope(current, tf.add_n(upstream)), None, None
+
+        return (rate, mean), backward
+
+    return carried
 
 
 def _twin(net: HybridNetwork, layer: Layer) -> Rate:

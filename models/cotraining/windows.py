@@ -40,6 +40,8 @@ def convolved(node: Conv2D, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 def transposed(node: ConvTranspose2D, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """A transposed convolution's sums, likewise."""
     kernel = _spread(kernel, node.dilation, axis=0)
+    if node.groups == 1 and min(map(min, node.padding)) >= 0:
+        return _adjoint(x, kernel, node.stride, node.padding)
     if node.groups == 1:
         y = _adjoint(x, kernel, node.stride)
     elif kernel.shape[3] == node.groups:
@@ -95,15 +97,24 @@ def _conv(x: tf.Tensor, kernel: tf.Tensor, stride: Pair, padding: Padding) -> tf
     return tf.nn.conv2d(x, kernel, (down, across), [[0, 0], *padding, [0, 0]])
 
 
-def _adjoint(x: tf.Tensor, kernel: tf.Tensor, stride: Pair) -> tf.Tensor:
-    """Of one group, without padding."""
-    size = _reached(x, kernel, stride)
+def _adjoint(
+    x: tf.Tensor,
+    kernel: tf.Tensor,
+    stride: Pair,
+    padding: Padding = ((0, 0), (0, 0)),
+) -> tf.Tensor:
+    """Of one group; padding is what is left out of each side."""
+    size = [
+        reached - sum(sides)
+        for reached, sides in zip(_reached(x, kernel, stride), padding)
+    ]
     down, across = stride
     if x.shape[2] == 1:
         across = 1
     shape = (tf.shape(x)[0], *size, kernel.shape[3])
     swapped = tf.transpose(kernel, (0, 1, 3, 2))
-    y = tf.nn.conv2d_transpose(x, swapped, shape, (down, across), "VALID")
+    sides = [[0, 0], *map(list, padding), [0, 0]]
+    y = tf.nn.conv2d_transpose(x, swapped, shape, (down, across), sides)
     return tf.ensure_shape(y, (None, *size, kernel.shape[3]))
 
 

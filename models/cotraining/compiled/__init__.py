@@ -1,0 +1,1 @@
+"""Spikes of a minibatch, counted in compiled code: training's forward pass."""
