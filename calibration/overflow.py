@@ -111,7 +111,10 @@ def _overflow(
     at_once = max(1, _CHUNK // (recording.steps * population.size))
     for start in range(0, recording.samples, at_once):
         chosen = slice(start, start + at_once)
-        q = sum(synaptic_sums(c, recording.spikes[c.source][chosen]) for c in incoming)
+        arrive = (
+            synaptic_sums(c, recording.spikes[c.source][chosen]) for c in incoming
+        )
+        q = sum(arrive, next(arrive))
         held = q if _fits(q, core.Q_BITS) else core.wrap(q, core.Q_BITS)
         peak, wrapped = _currents(population, held)
         peak_q, peak_u = max(peak_q, _largest(q)), max(peak_u, peak)

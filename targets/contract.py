@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, entry_points, version
 from typing import ClassVar
 
-import numpy as np
-
 from ..toolchain.errors import DataError, DoesNotFit, TargetUnavailable
-from ..toolchain.graph.nodes import IF, FloatArray
+from ..toolchain.graph.interpret import Sliced
+from ..toolchain.graph.nodes import IF, Array
 from ..toolchain.memory import demand_memory
 from ..toolchain.passes.place.limits import Limits
 from ..toolchain.passes.place.place import Placement
 from ..toolchain.program.host import BoolArray, Decoder, Stimulus, decode, encode
 from ..toolchain.program.program import Program
-from ..toolchain.program.recording import Recording, join
+from ..toolchain.program.recording import Recording, counted, join
 from . import GROUP as GROUP
 from .reading import Reading
 
 RASTER_BYTES = 512 << 20  # of spikes held at once where only counts are asked for
+PORTION_BYTES = 64 << 20  # likewise where only tallies are; a cache's worth is faster
+PORTION = 256  # samples of them at most
 Utilization = Mapping[str, Mapping[str, tuple[int, int]]]
 """Population, or ``CHIP`` → resource → (used, max)."""
 
@@ -75,7 +76,14 @@ class Session(ABC):
         """
 
     def run(
-        self, samples: FloatArray, steps: int | None = None, record: str = "spikes"
+        self,
+        samples: Sliced,
+        steps: int | None = None,
+        record: str = "spikes",
+        *,
+        first: int = 0,
+        workers: int = 1,
+        tell: Callable[[int], None] = lambda done: None,
     ) -> Recording:
         """Run samples (samples, …), each from a fresh state.
 
@@ -84,10 +92,15 @@ class Session(ABC):
             steps: steps per sample; the Program's where None.
             record: "spikes", or "counts" to drop the spikes after counting them; then
                 so many samples run at a time that their spikes take up to 512 MiB (one
-                sample at least).
+                sample at least); or "tally", which takes no more room for more samples
+                but their answers.
+            first: number of the first sample, for messages.
+            workers: processes that share a tally's portions.
+            tell: told how many samples of a tally are done.
 
         Raises:
             DataError: the samples or the steps are not what the Program takes.
+            TargetUnavailable: a worker died, or cannot be.
         """
         timing = self.program.timing
         steps = timing.steps if steps is None else steps
@@ -96,12 +109,21 @@ class Session(ABC):
         size, neurons = len(samples), sum(p.size for p in self.program.members)
         if record == "counts":
             size = max(1, RASTER_BYTES // (steps * neurons))
+        if record == "tally":
+            size = min(max(1, PORTION_BYTES // (steps * neurons)), PORTION)
         self.demand_room(min(size, len(samples)), steps)
-        parts = [
-            self._run(samples[start : start + size], steps, record, start)
-            for start in range(0, max(len(samples), 1), max(size, 1))
-        ]
-        return parts[0] if len(parts) == 1 else join(parts)
+        if workers > 1 and len(samples) > size:
+            from .workers import shared
+
+            return _joined(shared(self, samples, steps, size, workers), tell)
+        starts = range(0, max(len(samples), 1), max(size, 1))
+        parts = (
+            self._run(samples[start : start + size], steps, record, first + start)
+            for start in starts
+        )
+        if record == "tally":
+            return _joined((part.tallied() for part in parts), tell)
+        return next(parts) if len(starts) == 1 else join(parts)
 
     def demand_room(self, samples: int, steps: int) -> None:
         """Raise DataError where the spikes of so many samples take too much memory."""
@@ -113,9 +135,7 @@ class Session(ABC):
             "run fewer steps or samples, or a smaller network",
         )
 
-    def _run(
-        self, samples: FloatArray, steps: int, record: str, number: int
-    ) -> Recording:
+    def _run(self, samples: Array, steps: int, record: str, number: int) -> Recording:
         """Run samples at once; ``number`` is the first one's, for messages."""
         program, decoder = self.program, self.decoder
         dt = program.timing.dt
@@ -128,11 +148,24 @@ class Session(ABC):
             kind=self.target.kind,
             dt=dt,
             steps=steps,
-            counts={n: s.sum(axis=1, dtype=np.int64) for n, s in spikes.items()},
+            counts={n: counted(s) for n, s in spikes.items()},
             spikes=spikes if record == "spikes" else {},
             output=decode(decoder, spikes, dt),
             wall_time=wall_time,
         )
+
+
+def _joined(parts: Iterable[Recording], tell: Callable[[int], None]) -> Recording:
+    """One of them all, ``tell`` told of each."""
+
+    def told() -> Iterator[Recording]:
+        done = 0
+        for part in parts:
+            done += part.samples
+            tell(done)
+            yield part
+
+    return join(told())
 
 
 class Target(ABC):

@@ -217,16 +217,20 @@ def encode(
 
 def _biases(encoder: BiasEncoder, current: FloatArray, number: int) -> IntArray:
     """Rounded biases, (samples, neurons), of currents J of the same shape."""
-    flat = current * np.resize(encoder.scale, current.shape[1])
-    peaks = np.rint(np.abs(flat)).max(axis=1)
-    if peaks.max() > MAX_BIAS:
-        raise DataError(
-            f"sample {number + peaks.argmax()}: it drives population "
-            f"{encoder.population!r} with a bias of {peaks.max():.0f}, the core "
-            f"holds {MAX_BIAS}; "
-            "calibrate with samples of this range (build --data)"
-        )
-    return round_bias(flat)
+    scale = np.resize(encoder.scale, current.shape[1])
+    biases = np.empty(current.shape, np.int32)
+    for i, row in enumerate(current):
+        flat = row * scale
+        peak = np.rint(max(flat.max(), -flat.min()))
+        if peak > MAX_BIAS:
+            raise DataError(
+                f"sample {number + i}: it drives population "
+                f"{encoder.population!r} with a bias of {peak:.0f}, the core "
+                f"holds {MAX_BIAS}; "
+                "calibrate with samples of this range (build --data)"
+            )
+        biases[i] = round_bias(flat)
+    return biases
 
 
 def _apply(graph: Graph, samples: FloatArray) -> FloatArray:
