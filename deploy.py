@@ -46,6 +46,7 @@ from .showing import (
 )
 from .starting import fitting, read, start_of
 from .targets.contract import Target, find_target
+from .targets.workers import run_all
 from .tasks.agreement import float_name
 from .tasks.reading import check_reading
 from .tasks.task import Task
@@ -173,7 +174,7 @@ def build(
         recording = shown
         if len(test) > few:
             tell = Progress(len(test), steps.progress)
-            recording = session.run(test.x, record="tally", workers=workers, tell=tell)
+            recording = run_all(session, test.x, workers=workers, tell=tell)
     answers = {network_on(place): recording.output}
     taken = task.question.taken(source.graph, test.x)
     if not source.scales:  # a fine-tuned network's rates are no answer of their own

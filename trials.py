@@ -16,6 +16,7 @@ from .pipeline.changes import Change, longer, rebuilt
 from .progress import Progress
 from .showing import figured, guilt_where_cheap, made_by, read_off
 from .targets.contract import Target, find_target
+from .targets.workers import run_all
 from .tasks.built import Built, read_built
 from .tasks.predictions import check_predictions, save_predictions
 from .toolchain.files import sha256_of
@@ -74,13 +75,8 @@ def run(
         shown = session.run(few.x, steps)
         recording = shown
         if len(examples) > len(few):
-            recording = session.run(
-                examples.x,
-                steps,
-                record="tally",
-                workers=workers,
-                tell=Progress(len(examples), announce),
-            )
+            tell = Progress(len(examples), announce)
+            recording = run_all(session, examples.x, steps, workers=workers, tell=tell)
         utilization = session.utilization
     if predictions is not None:
         save_predictions(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, entry_points, version
 from typing import ClassVar
@@ -22,8 +22,6 @@ from . import GROUP as GROUP
 from .reading import Reading
 
 RASTER_BYTES = 512 << 20  # of spikes held at once where only counts are asked for
-PORTION_BYTES = 64 << 20  # likewise where only tallies are; a cache's worth is faster
-PORTION = 256  # samples of them at most
 Utilization = Mapping[str, Mapping[str, tuple[int, int]]]
 """Population, or ``CHIP`` → resource → (used, max)."""
 
@@ -82,8 +80,6 @@ class Session(ABC):
         record: str = "spikes",
         *,
         first: int = 0,
-        workers: int = 1,
-        tell: Callable[[int], None] = lambda done: None,
     ) -> Recording:
         """Run samples (samples, …), each from a fresh state.
 
@@ -92,37 +88,28 @@ class Session(ABC):
             steps: steps per sample; the Program's where None.
             record: "spikes", or "counts" to drop the spikes after counting them; then
                 so many samples run at a time that their spikes take up to 512 MiB (one
-                sample at least); or "tally", which takes no more room for more samples
-                but their answers.
+                sample at least); or "tally" to drop the counts too, once they are added
+                up (``workers.run_all`` is for many samples).
             first: number of the first sample, for messages.
-            workers: processes that share a tally's portions.
-            tell: told how many samples of a tally are done.
 
         Raises:
             DataError: the samples or the steps are not what the Program takes.
-            TargetUnavailable: a worker died, or cannot be.
         """
         timing = self.program.timing
         steps = timing.steps if steps is None else steps
         if steps < 1:
             raise DataError(f"steps is {steps}; at least 1 is needed")
         size, neurons = len(samples), sum(p.size for p in self.program.members)
-        if record == "counts":
+        if record != "spikes":
             size = max(1, RASTER_BYTES // (steps * neurons))
-        if record == "tally":
-            size = min(max(1, PORTION_BYTES // (steps * neurons)), PORTION)
         self.demand_room(min(size, len(samples)), steps)
-        if workers > 1 and len(samples) > size:
-            from .workers import shared
-
-            return _joined(shared(self, samples, steps, size, workers), tell)
         starts = range(0, max(len(samples), 1), max(size, 1))
         parts = (
             self._run(samples[start : start + size], steps, record, first + start)
             for start in starts
         )
         if record == "tally":
-            return _joined((part.tallied() for part in parts), tell)
+            return join(part.tallied() for part in parts)
         return next(parts) if len(starts) == 1 else join(parts)
 
     def demand_room(self, samples: int, steps: int) -> None:
@@ -153,19 +140,6 @@ class Session(ABC):
             output=decode(decoder, spikes, dt),
             wall_time=wall_time,
         )
-
-
-def _joined(parts: Iterable[Recording], tell: Callable[[int], None]) -> Recording:
-    """One of them all, ``tell`` told of each."""
-
-    def told() -> Iterator[Recording]:
-        done = 0
-        for part in parts:
-            done += part.samples
-            tell(done)
-            yield part
-
-    return join(told())
 
 
 class Target(ABC):

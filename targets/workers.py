@@ -1,49 +1,85 @@
-"""Workers: samples shared out among processes, each with a session of its own.
+"""Workers: many samples, portion by portion, by one process or by several.
 
 A sample's spikes depend on nothing but the sample, and what is counted of them are
-whole numbers, added up in the samples' order: the same bits, whoever ran them.
+whole numbers, added up in the samples' order: the same bits, whoever ran them. No more
+than a portion of spikes is held at a time, and of all samples nothing but their answers
+and how many spikes each took.
 """
 
 from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
-from typing import TYPE_CHECKING
 
 from ..toolchain.errors import TargetUnavailable
 from ..toolchain.graph.interpret import Sliced
 from ..toolchain.graph.nodes import Array
 from ..toolchain.program.program import Program
-from ..toolchain.program.recording import Recording
+from ..toolchain.program.recording import Recording, join
+from .contract import Session, find_target
 
-if TYPE_CHECKING:
-    from .contract import Session
-
+PORTION_BYTES = 64 << 20  # of spikes that a worker holds; less fits its caches better
+PORTION = 256  # samples of a portion at most
 AHEAD = 2  # portions a worker that wait for it, or to be taken
 _session: Session | None = None  # of this process
 
 
-def shared(
-    session: Session, samples: Sliced, steps: int, size: int, workers: int
-) -> Iterator[Recording]:
-    """Recordings of portions in order, tallied.
+def run_all(
+    session: Session,
+    samples: Sliced,
+    steps: int | None = None,
+    *,
+    workers: int = 1,
+    tell: Callable[[int], None] = lambda done: None,
+) -> Recording:
+    """Run any number of samples → their Recording, with tallies alone.
 
     Args:
         session: of the target and Program that run.
-        samples: (samples, …); a portion of them is read when it is sent.
-        steps: per sample.
-        size: samples of a portion.
-        workers: processes, 2 or more.
+        samples: (samples, …); a portion of them is read when it is needed.
+        steps: per sample; the Program's where None.
+        workers: processes that run them; 1: this one.
+        tell: told how many samples are done.
 
     Raises:
-        TargetUnavailable: the target is a board, of which there is one, or a worker
-            died.
-        SnnDeployError: as the session's own run.
+        TargetUnavailable: workers are asked of a board, or one died.
+        SnnDeployError: as ``Session.run``.
     """
+    program = session.program
+    steps = program.timing.steps if steps is None else steps
+    spikes = max(steps, 1) * sum(p.size for p in program.members)
+    size = min(max(1, PORTION_BYTES // spikes), PORTION)
+    if workers > 1 and len(samples) > size:
+        parts = _shared(session, samples, steps, size, workers)
+    else:
+        parts = _alone(session, samples, steps, size)
+
+    def told() -> Iterator[Recording]:
+        done = 0
+        for part in parts:
+            done += part.samples
+            tell(done)
+            yield part
+
+    return join(told())
+
+
+def _alone(
+    session: Session, samples: Sliced, steps: int, size: int
+) -> Iterator[Recording]:
+    for start in range(0, max(len(samples), 1), size):
+        part = samples[start : start + size]
+        yield session.run(part, steps, record="tally", first=start)
+
+
+def _shared(
+    session: Session, samples: Sliced, steps: int, size: int, workers: int
+) -> Iterator[Recording]:
+    """In order; a few portions more than there are workers are read ahead."""
     target = session.target
     if target.kind == "hardware":
         raise TargetUnavailable(
@@ -78,8 +114,6 @@ def _open(target: str, program: Program, threads: int) -> None:
     """In a worker: its session."""
     global _session
     os.environ["OMP_NUM_THREADS"] = str(threads)  # which the reference heeds
-    from .contract import find_target
-
     _session = find_target(target).load(program)
 
 
