@@ -20,7 +20,7 @@ class Progress:
 
     samples: int
     announce: Callable[[str], None]
-    start: float = field(default_factory=time.monotonic)
+    start: float = field(default_factory=lambda: time.monotonic())
     told: float = 0.0  # s after the start
 
     def __call__(self, done: int) -> None:
