@@ -71,17 +71,17 @@ def calibrate(bundle: Path, data: Path | None, samples: int = SAMPLES) -> Calibr
     examples, others = apart(drawn, samples)
     program, exam = built.program, exam_of_built(built, asked, examples)
     with find_target("reference").load(program) as session:
-        recording = session.run(examples.x)
+        recording = session.run(examples.held)
     metric, score = _judge(built, exam)
     scales = scales_of(built)
     ways = [_once(way) for way in rebuilt(program, others, scales, built.settings)]
     trained = ways[0].make() if scales else None
-    guilt = find_guilt(program, examples.x, recording, simulated, score, trained)
+    guilt = find_guilt(program, examples.held, recording, simulated, score, trained)
     scores, findings = exam.judged(program, recording, INTEGER)
     few = exam_of_built(built, asked, examples.first(EXAMINED))
     if not scales:
         easy = _programs(ways[:EASY])
-        guilt = with_remedies(guilt, easy, examples.x, simulated)
+        guilt = with_remedies(guilt, easy, examples.held, simulated)
     if findings:
         findings = mended(findings, program, ways, few)
     return Calibration(

@@ -179,7 +179,9 @@ def _asked(
 def ann_scores(task: Task, graph: Graph) -> tuple[Score, ...]:
     """How well the ANN does on all test samples, to stand beside what becomes of it."""
     test = task.test(None)
-    answers = {"ANN before fine-tuning": evaluate(graph, task.question.still(test.x))}
+    answers = {
+        "ANN before fine-tuning": evaluate(graph, task.question.still(test.held))
+    }
     return tuple(s for s in task.scores(test, answers) if s.name in answers)
 
 

@@ -35,6 +35,7 @@ from .pipeline.compilation import (
     compiled,
     find_pass,
 )
+from .progress import Progress
 from .showing import (
     figured,
     guilt_where_cheap,
@@ -45,6 +46,7 @@ from .showing import (
 )
 from .starting import fitting, read, start_of
 from .targets.contract import Target, find_target
+from .targets.workers import run_all
 from .tasks.agreement import float_name
 from .tasks.reading import check_reading
 from .tasks.task import Task
@@ -115,6 +117,7 @@ def build(
     rewrites: Mapping[str, str] | None = None,
     command: str = "",
     second_opinion: bool = False,
+    workers: int = 1,
 ) -> Build:
     """A trained network → a Program that has run on a target, and its Report.
 
@@ -134,6 +137,7 @@ def build(
         rewrites: what of it to rewrite as what, ``toolchain.passes.rewrite``.
         command: that the user typed, for the report.
         second_opinion: whether SANA-FE is asked what it takes, too.
+        workers: processes that share the test samples.
 
     Raises:
         SnnDeployError: something of the above is not in order; nothing was written.
@@ -167,7 +171,10 @@ def build(
     with session, steps(f"run {len(test)} samples"):
         few = fitting(SHOWN, source.graph, settings)
         shown = session.run(test.x[:few])
-        recording = shown if len(test) <= few else session.run(test.x, record="counts")
+        recording = shown
+        if len(test) > few:
+            tell = Progress(len(test), steps.progress)
+            recording = run_all(session, test.x, workers=workers, tell=tell)
     answers = {network_on(place): recording.output}
     taken = task.question.taken(source.graph, test.x)
     if not source.scales:  # a fine-tuned network's rates are no answer of their own
@@ -277,7 +284,7 @@ def _bundle(program: Program, source: Model, task: Task, settings: Settings) -> 
         "labels": labels,
         "classes": list(stored.classes),
     }
-    return Bundle(program=program, metadata=metadata, samples=stored.x)
+    return Bundle(program=program, metadata=metadata, samples=stored.held)
 
 
 def passes_for(scales: Mapping[str, Scales] | None) -> tuple[Pass, ...]:

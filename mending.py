@@ -13,6 +13,7 @@ from .calibration.findings.findings import find
 from .calibration.report.report import Score
 from .model_files import Model, checked
 from .models.data.dataset import Dataset
+from .models.data.samples import Samples
 from .pipeline.changes import Change
 from .targets.contract import find_target
 from .tasks.agreement import float_name
@@ -49,7 +50,7 @@ class Exam:
     """
 
     examples: Examples
-    taken: Array
+    taken: Array | Samples
     scores: Callable[[Mapping[str, Array]], tuple[Score, ...]]
     trivial: str | None
     network: Graph | None
@@ -108,7 +109,9 @@ def exam_of(
     )
 
 
-def _taken(question: Question, network: Graph | None, examples: Examples) -> Array:
+def _taken(
+    question: Question, network: Graph | None, examples: Examples
+) -> Array | Samples:
     """Samples as the float network takes them, if there is one."""
     return examples.x if network is None else question.taken(network, examples.x)
 
@@ -144,7 +147,7 @@ def apart(examples: Examples, count: int) -> tuple[Examples, Array]:
     those that a build has seen flatter it. The same where there are not so many.
     """
     judged, others = examples.first(count), examples.x[count : 2 * count]
-    return judged, others if len(others) == len(judged) else judged.x
+    return judged, others if len(others) == len(judged) else judged.held
 
 
 def scales_of(built: Built) -> Mapping[str, Scales] | None:

@@ -73,13 +73,13 @@ def pack(
         samples = min(most, len(asked))
     examples, program = built.examples(asked, samples), built.program
     with find_target("reference").load(program) as session:
-        golden = session.run(examples.x, steps)
-    sent = encode(program.encoder, examples.x, golden.steps, golden.dt)
+        golden = session.run(examples.held, steps)
+    sent = encode(program.encoder, examples.held, golden.steps, golden.dt)
     labels = None if examples.y is None else np.asarray(examples.y).tolist()
     packed = replace(
         held,
         metadata={**held.metadata, "labels": labels},
-        samples=examples.x,
+        samples=examples.held,
         golden=golden.spikes,
         acceptance=Acceptance(
             bias=sent.bias,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +13,10 @@ from .calibration.report.report import Report, Score
 from .deploy import SHOWN, network_on
 from .mending import EXAMINED, apart, exam_of_built, mended, scales_of
 from .pipeline.changes import Change, longer, rebuilt
+from .progress import Progress
 from .showing import figured, guilt_where_cheap, made_by, read_off
 from .targets.contract import Target, find_target
+from .targets.workers import run_all
 from .tasks.built import Built, read_built
 from .tasks.predictions import check_predictions, save_predictions
 from .toolchain.files import sha256_of
@@ -37,6 +39,8 @@ def run(
     predictions: Path | None = None,
     command: str = "",
     second_opinion: bool = False,
+    workers: int = 1,
+    announce: Callable[[str], None] = lambda words: None,
 ) -> Report:
     """Run samples through a built Program on a target → its Report.
 
@@ -50,6 +54,8 @@ def run(
         predictions: file for the answers, .csv or .npz.
         command: that the user typed, for the report.
         second_opinion: whether SANA-FE is asked what it takes, too.
+        workers: processes that share the samples.
+        announce: told how a long run stands.
 
     Raises:
         SnnDeployError: something of the above is not in order; nothing was written.
@@ -69,7 +75,8 @@ def run(
         shown = session.run(few.x, steps)
         recording = shown
         if len(examples) > len(few):
-            recording = session.run(examples.x, steps, record="counts")
+            tell = Progress(len(examples), announce)
+            recording = run_all(session, examples.x, steps, workers=workers, tell=tell)
         utilization = session.utilization
     if predictions is not None:
         save_predictions(
@@ -90,7 +97,7 @@ def run(
     source, judge = f"samples in {data or bundle}", built.judged(asked, few)
     guilt = None
     if not scales_of(built):
-        guilt = guilt_where_cheap(built.program, few.x, shown, judge)
+        guilt = guilt_where_cheap(built.program, few.held, shown, judge)
     report = measure(
         built.program,
         recording,
@@ -100,7 +107,7 @@ def run(
         utilization=utilization,
         findings=findings,
         placement=session.placement,
-        shown=Shown.of(few.x, shown),
+        shown=Shown.of(few.held, shown),
         opinion=second_opinion,
         confusion=built.confusion(examples, recording.output),
         provenance=made_by(
@@ -160,7 +167,7 @@ def compare(
     places = [_place(target) for target in targets]
     built = read_built(bundle)
     exam = built.examples(built.stored, samples)
-    program, given = built.program, exam.x
+    program, given = built.program, exam.held
     recordings = []
     for place in places:
         with place.load(program) as session:

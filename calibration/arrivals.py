@@ -10,14 +10,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_array
 
 from ..toolchain.passes.place.place import Placement
 from ..toolchain.program.connections import Connection
 from ..toolchain.program.program import Program
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 Counts = npt.NDArray[np.int64]
 ROWS_BYTES = 64 << 20  # of sums that are held at once
@@ -75,6 +78,8 @@ def reach(connection: Connection, home: Counts, cores: int) -> csr_array:
         home: core of each target neuron, (target neurons,).
         cores: how many there are.
     """
+    from scipy.sparse import csr_array
+
     outputs, taps = connection.outputs, connection.taps
     targets = math.prod(connection.target_shape) // outputs
     sources = math.prod(connection.source_shape) // connection.inputs

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_matrix
 
 from ..toolchain.errors import DataError, DoesNotFit
-from ..toolchain.graph.nodes import Conv2D, ConvTranspose2D, Dense, FloatArray
-from ..toolchain.passes.legalize.compose import Weighted, apply
+from ..toolchain.graph.nodes import Array, Conv2D, ConvTranspose2D, Dense, FloatArray
+from ..toolchain.graph.operations import apply
+from ..toolchain.passes.legalize.compose import Weighted
 from ..toolchain.program import arithmetic as core
 from ..toolchain.program.arithmetic import IntArray
 from ..toolchain.program.connections import (
@@ -107,15 +108,17 @@ def _overflow(
     bound_u = core.worst_current(worst, population.decay_u) + bias
     peak_q = peak_u = 0
     overflows = False
-    for sample in range(recording.samples):
-        q = np.zeros((recording.steps, population.size), np.int64)
-        for c in incoming:
-            q += synaptic_sums(c, recording.spikes[c.source][sample])
-        held = core.wrap(q, core.Q_BITS)
+    at_once = max(1, _CHUNK // (recording.steps * population.size))
+    for start in range(0, recording.samples, at_once):
+        chosen = slice(start, start + at_once)
+        arrive = (
+            synaptic_sums(c, recording.spikes[c.source][chosen]) for c in incoming
+        )
+        q = sum(arrive, next(arrive))
+        held = q if _fits(q, core.Q_BITS) else core.wrap(q, core.Q_BITS)
         peak, wrapped = _currents(population, held)
-        peak_q = max(peak_q, int(np.abs(q).max()))
-        peak_u = max(peak_u, peak)
-        overflows |= wrapped or not np.array_equal(held, q)
+        peak_q, peak_u = max(peak_q, _largest(q)), max(peak_u, peak)
+        overflows |= wrapped or held is not q
     return Overflow(
         population=population.name,
         peak_q=peak_q,
@@ -127,62 +130,94 @@ def _overflow(
 
 
 def _currents(population: Population, q: IntArray) -> tuple[int, bool]:
-    """Largest |u| or |u + bias| that q (steps, neurons) leads to; whether one wrapped.
+    """Largest |u| or |u + bias| that q leads to; whether one wrapped.
 
     The bias is the population's own, 0 where the host sets it.
+
+    Args:
+        population: whose.
+        q: (samples, steps, neurons), within its bits.
     """
-    u = np.zeros(population.size, np.int64)
-    bias = population.bias.astype(np.int64)
+    bias, keep = population.bias.astype(np.int64), 4095 - population.decay_u
+    if keep == 0:  # u is q, which is narrower
+        sums = np.stack([q.min(axis=(0, 1)), q.max(axis=(0, 1))])
+        added = sums + bias
+        return max(_largest(sums), _largest(added)), not _fits(added, core.U_BITS)
+    u = np.zeros((len(q), population.size))
     peak, wrapped = 0, False
-    for arriving in q:
-        wide = core.decay(u, 4095 - population.decay_u) + arriving
-        u = core.wrap(wide, core.U_BITS)
-        for sums in (wide, u + bias):
-            peak = max(peak, int(np.abs(sums).max()))
-            wrapped |= not np.array_equal(core.wrap(sums, core.U_BITS), sums)
+    for arriving in q.swapaxes(0, 1):
+        # as core.decay; products are below 2^36 and exact in float64
+        wide = np.trunc(u * (keep / 4096)) + arriving
+        u = wide if _fits(wide, core.U_BITS) else core.wrap(wide, core.U_BITS)
+        added = u + bias if bias.any() else u
+        peak = max(peak, _largest(wide), _largest(added))
+        wrapped |= u is not wide or not _fits(added, core.U_BITS)
     return peak, wrapped
 
 
-def synaptic_sums(connection: Connection, spikes: BoolArray) -> IntArray:
-    """What arrives in each step: (steps, source neurons) → (steps, target neurons).
+def _largest(x: IntArray) -> int:
+    """The largest |x|."""
+    return int(max(-x.min(), x.max()))
 
-    Sums of integers below 2^53 are exact in float64, in any order.
+
+def _fits(x: IntArray, bits: int) -> bool:
+    """Whether no x would wrap around."""
+    return bool(-(1 << bits) <= x.min() and x.max() < 1 << bits)
+
+
+def synaptic_sums(connection: Connection, spikes: BoolArray) -> IntArray:
+    """What arrives in each step: (…, steps, source neurons) → (…, target neurons).
+
+    Sums of integers below 2^53 are exact in float64, in any order, and those below 2^24
+    in float32.
     """
-    steps = len(spikes)
-    sums = np.zeros((steps, math.prod(connection.target_shape)), np.int64)
-    arrive = summing(connection)
+    steps, size = spikes.shape[-2], math.prod(connection.target_shape)
+    waiting = min(connection.delay, steps)
+    sent = spikes[..., : steps - waiting, :]
+    rows = sent.reshape(-1, spikes.shape[-1])
+    narrow = connection.worst_q.max(initial=0) < 1 << 24
+    arrive = summing(connection, np.float32 if narrow else np.float64)
+    arrived = np.empty((len(rows), size), np.int32 if narrow else np.int64)
     visited = connection.taps.source.size * connection.inputs
-    chunk = max(1, _CHUNK // max(1, visited))
-    for start in range(0, steps - connection.delay, chunk):
-        stop = min(start + chunk, steps - connection.delay)
-        arrived = arrive(spikes[start:stop].astype(np.float64))
-        sums[start + connection.delay : stop + connection.delay] = arrived.reshape(
-            stop - start, -1
-        )
+    at_once = max(1, _CHUNK // max(1, visited))
+    for start in range(0, len(rows), at_once):
+        part = arrive(rows[start : start + at_once])
+        arrived[start : start + at_once] = part.reshape(-1, size)
+    sums = np.zeros((*spikes.shape[:-1], size), np.int64)
+    sums[..., waiting:, :] = arrived.reshape(*sent.shape[:-1], size)
     return sums
 
 
-def summing(c: Connection) -> Callable[[FloatArray], FloatArray]:
-    """(steps, source neurons) → what arrives, (steps, …) in the targets' order."""
+def summing(
+    c: Connection, kind: type[np.floating[Any]] = np.float64
+) -> Callable[[Array], FloatArray]:
+    """(steps, source neurons) → what arrives, (steps, …) in the targets' order.
+
+    Args:
+        c: the connection.
+        kind: of numbers to add up with.
+    """
     if isinstance(c, SparseConnection):
+        from scipy.sparse import csr_matrix
+
         source, target, _ = (index.ravel() for index in c.synapses())
         size = math.prod(c.source_shape), math.prod(c.target_shape)
-        weight = c.effective_weight.astype(np.float64)
+        weight = c.effective_weight.astype(kind)
         matrix = csr_matrix((weight, (source, target)), size)
-        return lambda sent: np.asarray(sent @ matrix)
-    node = _as_node(c)
+        return lambda sent: np.asarray(sent.astype(kind) @ matrix)
+    node = _as_node(c, kind)
     shape = (-1,) if isinstance(node, Dense) else c.source_shape
-    return lambda sent: apply(node, sent.reshape(len(sent), *shape))
+    return lambda sent: apply(node, sent.astype(kind).reshape(len(sent), *shape))
 
 
-def _as_node(c: Connection) -> Weighted:
+def _as_node(c: Connection, kind: type[np.floating[Any]]) -> Weighted:
     """The connection as a node of a Graph, its weights the integers added to q."""
-    weight = c.effective_weight.astype(np.float64)
-    bias = np.zeros(weight.shape[-1])
+    weight = c.effective_weight.astype(kind)
+    bias = np.zeros(weight.shape[-1], kind)
     if not isinstance(c, WindowConnection):
         return Dense("c", weight=weight, bias=bias)
-    kind = Conv2D if isinstance(c, ConvConnection) else ConvTranspose2D
-    return kind(
+    node = Conv2D if isinstance(c, ConvConnection) else ConvTranspose2D
+    return node(
         "c",
         weight=weight,
         bias=bias,

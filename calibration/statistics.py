@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..toolchain.errors import DataError
 from ..toolchain.program.connections import Connection
 from ..toolchain.program.host import BiasEncoder, parts_of
 from ..toolchain.program.program import Population, Program, SpikeInput
 from ..toolchain.program.recording import Recording
+from ..toolchain.program.tally import Counts, Tally, beside
 from .operations import macs
 
 SATURATED = 0.95
@@ -26,8 +26,6 @@ SATURATED = 0.95
 A neuron of the core fires at 1/r, 1/(r + 1), … spikes a step, so the next lower rate
 is r/(r + 1) of the highest; the 5 % leave room for the onset.
 """
-
-Counts = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,14 +126,14 @@ def total_statistics(program: Program, recording: Recording) -> LayerStatistics:
     """
     layers = layer_statistics(program, recording)
     latency = _latency(program)
-    counts = [_counts(recording, p) for p in program.populations]
+    tallies = [_tally(recording, p) for p in program.populations]
     most = [_most_spikes(p, recording.steps, latency) for p in program.populations]
     known = [p.macs for p in program.populations]
     received = [layer.incoming_operations or 0.0 for layer in layers]
     effective = [layer.effective_operations or 0.0 for layer in layers]
     return _row(
         "total",
-        np.concatenate(counts, axis=1),
+        beside(tallies),
         np.repeat(most, [p.size for p in program.populations]),
         recording,
         synapses=sum(layer.synapses for layer in layers),
@@ -169,30 +167,30 @@ def _layer(
     population: Population | SpikeInput,
     latency: dict[str, int],
 ) -> LayerStatistics:
-    counts = _counts(recording, population)
+    tally = _tally(recording, population)
     incoming = program.incoming(population.name)
     outgoing = program.outgoing(population.name)
     steps = recording.steps if isinstance(population, Population) else 0  # on the core
     return _row(
         population.name,
-        counts,
+        tally,
         _most_spikes(population, recording.steps, latency),
         recording,
         synapses=sum(_synapses(c) for c in outgoing),
-        synaptic_operations=_operations(counts, outgoing),
+        synaptic_operations=_operations(tally, outgoing),
         incoming_operations=_arriving(program, recording, incoming, "fan_out"),
         effective_operations=_arriving(program, recording, incoming, "nonzero_fan_out"),
         incoming_synapses=sum(_synapses(c) for c in incoming),
         nonzero_synapses=sum(c.nonzero for c in incoming),
         macs=population.macs if isinstance(population, Population) else 0,
         neuron_updates=population.size * steps,
-        active_updates=float(np.minimum(counts, steps).sum() / len(counts)),
+        active_updates=tally.active / tally.samples if steps else 0.0,
     )
 
 
 def _row(
     name: str,
-    counts: Counts,
+    tally: Tally,
     most_spikes: int | Counts,
     recording: Recording,
     *,
@@ -206,22 +204,21 @@ def _row(
     neuron_updates: int,
     active_updates: float,
 ) -> LayerStatistics:
-    per_step = counts.mean(axis=0) / recording.steps
-    spikes = counts.sum(axis=1)
+    per_step = tally.sums / tally.samples / recording.steps
 
     def rate(value: np.floating[Any]) -> Rate:
         return Rate(hz=float(value / recording.dt), per_step=float(value))
 
     return LayerStatistics(
         name=name,
-        neurons=counts.shape[1],
+        neurons=tally.neurons,
         mean_rate=rate(per_step.mean()),
         median_rate=rate(np.median(per_step)),
         p99_rate=rate(np.percentile(per_step, 99)),
-        silent=float((counts.max(axis=0) == 0).mean()),
-        saturated=float((counts.max(axis=0) >= SATURATED * most_spikes).mean()),
-        spikes=float(spikes.mean()),
-        spikes_std=float(spikes.std()),
+        silent=float((tally.most == 0).mean()),
+        saturated=float((tally.most >= SATURATED * most_spikes).mean()),
+        spikes=float(tally.spikes.mean()),
+        spikes_std=float(tally.spikes.std()),
         synapses=synapses,
         synaptic_operations=synaptic_operations,
         spikes_per_synapse=synaptic_operations / synapses if synapses else None,
@@ -236,7 +233,9 @@ def _row(
     )
 
 
-def _counts(recording: Recording, population: Population | SpikeInput) -> Counts:
+def _tally(recording: Recording, population: Population | SpikeInput) -> Tally:
+    if population.name in recording.tallies:
+        return recording.tallies[population.name]
     counts = recording.counts.get(population.name)
     if counts is None or counts.ndim != 2 or counts.shape[1] != population.size:
         found = "none" if counts is None else f"an array {counts.shape}"
@@ -250,16 +249,15 @@ def _counts(recording: Recording, population: Population | SpikeInput) -> Counts
             f"Recording of {recording.target!r}: {len(counts)} samples of "
             f"{recording.steps} steps; at least one of each is needed"
         )
-    return counts
+    return Tally.of(counts, recording.steps)
 
 
 def _synapses(connection: Connection) -> int:
     return int(connection.fan_out.sum())
 
 
-def _operations(counts: Counts, outgoing: list[Connection]) -> float:
-    total = counts.sum(axis=0)
-    return sum(int(total @ c.fan_out) for c in outgoing) / len(counts)
+def _operations(tally: Tally, outgoing: list[Connection]) -> float:
+    return sum(int(tally.sums @ c.fan_out) for c in outgoing) / tally.samples
 
 
 def _arriving(
@@ -268,8 +266,8 @@ def _arriving(
     """Σ spikes · fan-out over connections into a population, an inference."""
     total = 0
     for c in incoming:
-        counts = _counts(recording, program[c.source])
-        total += int(counts.sum(axis=0) @ getattr(c, fan_out))
+        sums = _tally(recording, program[c.source]).sums
+        total += int(sums @ getattr(c, fan_out))
     return total / recording.samples
 
 

@@ -22,6 +22,7 @@ from .options import (
     REWRITE,
     TARGET,
     WEIGHT,
+    WORKERS,
     CountOrAuto,
     command_line,
     consoles,
@@ -80,6 +81,7 @@ def defaults(command: click.Command, options: Mapping[str, str]) -> dict[str, st
     type=COUNT,
     help="To test.  [default: all of the test part on reference, else 8]",
 )
+@WORKERS
 @click.option(
     "--steps",
     type=CountOrAuto(),
@@ -163,6 +165,7 @@ def build(
     rewrites: dict[str, str],
     out: Path | None,
     samples: int | None,
+    workers: int,
     force: bool,
     last: str | None,
     device: str,
@@ -201,6 +204,7 @@ def build(
         force=force,
         command=command_line(),
         second_opinion=second_opinion,
+        workers=workers,
         **how,
     )
     deploy.write(made, folder)

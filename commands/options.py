@@ -212,6 +212,13 @@ MODEL_OUT = click.option(
     required=True,
     help="Keras .h5 to write, or .keras (TensorFlow 2.16 or newer).",
 )
+WORKERS = click.option(
+    "--workers",
+    type=COUNT,
+    default=1,
+    show_default=True,
+    help="Processes that share the samples; the same figures to the last bit.",
+)
 FORCE = click.option(
     "--force", is_flag=True, help="Exit with 0 though the answers are worth nothing."
 )

@@ -18,6 +18,7 @@ from .options import (
     PATH,
     STEPS,
     TARGET,
+    WORKERS,
     command_line,
     consoles,
     end,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 @click.option(
     "--samples", type=COUNT, help="[default: all of --data, else 16 of the bundle's]"
 )
+@WORKERS
 @click.option(
     "--predictions", type=PATH, help="File to write the answers to, .csv or .npz."
 )
@@ -66,6 +68,7 @@ def run(
     predictions: Path | None,
     out: Path | None,
     recording: Path | None,
+    workers: int,
     force: bool,
     as_json: bool,
     wide: bool,
@@ -80,6 +83,11 @@ def run(
 
     stdout, stderr = consoles()
     there = taken_where(choices)
+    if there is not None and workers > 1:
+        raise click.UsageError(
+            "--workers are processes of this machine; leave it out where the run is "
+            "elsewhere"
+        )
     if recording is not None:
         others = (choices["data"], choices["samples"], choices["steps"])
         if (*others, predictions, out) != (None,) * 5:
@@ -90,7 +98,12 @@ def run(
         return _record(bundle, target, recording, there)
     if out is not None:
         folders.check_folder(out)
-    asked = {**choices, "predictions": predictions, "command": command_line()}
+    asked = {
+        **choices,
+        "workers": workers,
+        "predictions": predictions,
+        "command": command_line(),
+    }
     report = _report(bundle, target, there, asked)
     if out is not None:
         folders.write_into(out, report_files(report))
@@ -111,7 +124,7 @@ def _report(
         from .. import trials
 
         with stderr.status(f"running on {target}"):
-            return trials.run(bundle, target, **asked)
+            return trials.run(bundle, target, announce=partial(say, stderr), **asked)
     from .. import elsewhere
 
     return elsewhere.report_from(

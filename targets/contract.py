@@ -9,16 +9,15 @@ from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, entry_points, version
 from typing import ClassVar
 
-import numpy as np
-
 from ..toolchain.errors import DataError, DoesNotFit, TargetUnavailable
-from ..toolchain.graph.nodes import IF, FloatArray
+from ..toolchain.graph.interpret import Sliced
+from ..toolchain.graph.nodes import IF, Array
 from ..toolchain.memory import demand_memory
 from ..toolchain.passes.place.limits import Limits
 from ..toolchain.passes.place.place import Placement
 from ..toolchain.program.host import BoolArray, Decoder, Stimulus, decode, encode
 from ..toolchain.program.program import Program
-from ..toolchain.program.recording import Recording, join
+from ..toolchain.program.recording import Recording, counted, join
 from . import GROUP as GROUP
 from .reading import Reading
 
@@ -75,7 +74,12 @@ class Session(ABC):
         """
 
     def run(
-        self, samples: FloatArray, steps: int | None = None, record: str = "spikes"
+        self,
+        samples: Sliced,
+        steps: int | None = None,
+        record: str = "spikes",
+        *,
+        first: int = 0,
     ) -> Recording:
         """Run samples (samples, …), each from a fresh state.
 
@@ -84,7 +88,9 @@ class Session(ABC):
             steps: steps per sample; the Program's where None.
             record: "spikes", or "counts" to drop the spikes after counting them; then
                 so many samples run at a time that their spikes take up to 512 MiB (one
-                sample at least).
+                sample at least); or "tally" to drop the counts too, once they are added
+                up (``workers.run_all`` is for many samples).
+            first: number of the first sample, for messages.
 
         Raises:
             DataError: the samples or the steps are not what the Program takes.
@@ -94,14 +100,17 @@ class Session(ABC):
         if steps < 1:
             raise DataError(f"steps is {steps}; at least 1 is needed")
         size, neurons = len(samples), sum(p.size for p in self.program.members)
-        if record == "counts":
+        if record != "spikes":
             size = max(1, RASTER_BYTES // (steps * neurons))
         self.demand_room(min(size, len(samples)), steps)
-        parts = [
-            self._run(samples[start : start + size], steps, record, start)
-            for start in range(0, max(len(samples), 1), max(size, 1))
-        ]
-        return parts[0] if len(parts) == 1 else join(parts)
+        starts = range(0, max(len(samples), 1), max(size, 1))
+        parts = (
+            self._run(samples[start : start + size], steps, record, first + start)
+            for start in starts
+        )
+        if record == "tally":
+            return join(part.tallied() for part in parts)
+        return next(parts) if len(starts) == 1 else join(parts)
 
     def demand_room(self, samples: int, steps: int) -> None:
         """Raise DataError where the spikes of so many samples take too much memory."""
@@ -113,9 +122,7 @@ class Session(ABC):
             "run fewer steps or samples, or a smaller network",
         )
 
-    def _run(
-        self, samples: FloatArray, steps: int, record: str, number: int
-    ) -> Recording:
+    def _run(self, samples: Array, steps: int, record: str, number: int) -> Recording:
         """Run samples at once; ``number`` is the first one's, for messages."""
         program, decoder = self.program, self.decoder
         dt = program.timing.dt
@@ -128,7 +135,7 @@ class Session(ABC):
             kind=self.target.kind,
             dt=dt,
             steps=steps,
-            counts={n: s.sum(axis=1, dtype=np.int64) for n, s in spikes.items()},
+            counts={n: counted(s) for n, s in spikes.items()},
             spikes=spikes if record == "spikes" else {},
             output=decode(decoder, spikes, dt),
             wall_time=wall_time,

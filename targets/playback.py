@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from ..toolchain.errors import DataError
-from ..toolchain.graph.nodes import Array, FloatArray
+from ..toolchain.graph.nodes import Array
 from ..toolchain.passes.place.limits import CONNECTIONS, Limits
 from ..toolchain.program.host import BoolArray, Stimulus, decode
 from ..toolchain.program.program import Program
-from ..toolchain.program.recording import Recording
+from ..toolchain.program.recording import Recording, counted
 from .contract import Session, Target
 from .reading import Reading
 
@@ -82,9 +80,7 @@ class PlaybackSession(Session):
         """
         raise DataError(f"Recording of {self.target.name!r}: it cannot be run again")
 
-    def _run(
-        self, samples: FloatArray, steps: int, record: str, number: int
-    ) -> Recording:
+    def _run(self, samples: Array, steps: int, record: str, number: int) -> Recording:
         part = slice(number, number + len(samples))
         spikes = {name: array[part] for name, array in self.target.spikes.items()}
         whole = next(iter(self.target.spikes.values())).shape
@@ -99,7 +95,7 @@ class PlaybackSession(Session):
             kind=self.target.kind,
             dt=dt,
             steps=steps,
-            counts={n: s.sum(axis=1, dtype=np.int64) for n, s in spikes.items()},
+            counts={n: counted(s) for n, s in spikes.items()},
             spikes=spikes if record == "spikes" else {},
             output=decode(self.decoder, spikes, dt),
             wall_time=self.target.wall_time * len(samples) / whole[0],

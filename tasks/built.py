@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ import numpy as np
 from ..calibration.report.figures.curve import Judge
 from ..calibration.report.figures.predictions import Predictions
 from ..calibration.report.report import Confusion, Score
-from ..models.data.dataset import Dataset
+from ..models.data.dataset import Dataset, IndexArray
 from ..models.data.formats.formats import read_data
 from ..models.data.formats.labels import Labels, labels_of
 from ..models.data.formats.reading import Reading, completed
 from ..models.data.formats.rows import row_names, rows
+from ..models.data.samples import samples_of
 from ..toolchain.bundle.bundle import load_bundle
 from ..toolchain.errors import BundleError, DataError
 from ..toolchain.graph.graph import Graph
@@ -74,7 +76,7 @@ class Built:
         if question.steps:
             question = in_steps(question, data, question.steps)
         return Examples(
-            x=question.read(data, chosen).astype(np.float64),
+            x=samples_of(chosen, partial(_sent, question, data)),
             y=None if data.answers is None else data.answers[chosen],
             unit=tuple(data.names[i] for i in chosen),
             whole=np.ones(len(chosen), bool),
@@ -169,6 +171,11 @@ def read_built(path: Path) -> Built:
         network=_mapping(bundle.metadata.get("model")),
         settings=_mapping(bundle.metadata.get("settings")),
     )
+
+
+def _sent(question: Question, data: Dataset, chosen: IndexArray) -> Array:
+    """Samples as they are sent."""
+    return question.read(data, chosen).astype(np.float64)
 
 
 def _mapping(noted: object) -> Mapping[str, Any]:

@@ -23,6 +23,7 @@ from ..models.data.dataset import Dataset, IndexArray
 from ..models.data.formats.formats import read_data
 from ..models.data.formats.reading import Reading
 from ..models.data.parts import Parts
+from ..models.data.samples import Samples
 from ..toolchain.errors import DataError
 from ..toolchain.graph.graph import Graph
 from ..toolchain.graph.nodes import Array, FloatArray, Shape
@@ -65,9 +66,11 @@ class Question:
         demand_events(x)
         return x.astype(bool)
 
-    def taken(self, graph: Graph, x: Array) -> Array:
+    def taken(self, graph: Graph, x: Array | Samples) -> Array | Samples:
         """Samples as this float network takes them: a spiking one takes events."""
-        return x if graph.is_spiking else self.still(x)
+        if graph.is_spiking:
+            return x
+        return x.mapped(self.still) if isinstance(x, Samples) else self.still(x)
 
     def still(self, x: Array) -> FloatArray:
         """Samples as a network of rates takes them, float64: of events the mean."""
@@ -79,14 +82,15 @@ class Examples:
     """Samples, their answers, and what they are part of.
 
     Attributes:
-        x: (samples, …), as they are sent: float64, events bool.
+        x: (samples, …), as they are sent: float64, events bool; of very many, what
+            reads them a slice at a time.
         y: (samples, …), the kind's own form of answers; None without labels.
         unit: of each sample, what a split deals with as one (a volume; itself).
         whole: whether all samples of its unit are among these, (samples,).
         classes: names of the classes, where there are such.
     """
 
-    x: Array
+    x: Array | Samples
     y: Array | None
     unit: tuple[str, ...]
     whole: Array
@@ -95,6 +99,11 @@ class Examples:
     def __len__(self) -> int:
         """Number of samples."""
         return len(self.x)
+
+    @property
+    def held(self) -> Array:
+        """All samples, in memory."""
+        return self.x[:]
 
     def first(self, count: int) -> Examples:
         """The first ``count`` of them."""

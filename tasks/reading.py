@@ -50,7 +50,7 @@ def check_reading(
             are of another size than it was trained with; and ``force`` was not given.
     """
     examples = task.training(SAMPLES)
-    x = task.question.taken(graph, examples.x)
+    x = task.question.taken(graph, examples.held)[:]
     doubts = () if graph.is_spiking else _spread(graph, x)
     better = None
     trivial = task.constant
@@ -87,7 +87,7 @@ def _better(
     """The reading that halves what is missing to the best score, if there is one."""
     scores = {}
     for name, reading in READINGS.items():
-        changed = reading(examples.x)
+        changed = reading(examples.held)
         if changed.shape[-1] > 1 or "channels" not in name:
             assert examples.y is not None
             scores[name] = metric.of(evaluate(graph, changed, steps), examples.y)

@@ -20,6 +20,7 @@ from ..models.data.dataset import Dataset, IndexArray
 from ..models.data.formats.formats import AS_NAMED, read_data
 from ..models.data.formats.reading import Reading, completed
 from ..models.data.parts import Parts, parts_of
+from ..models.data.samples import samples_of
 from ..toolchain.errors import DataError
 from ..toolchain.graph.graph import Graph
 from ..toolchain.graph.nodes import Argmax, Array, FloatArray, Sigmoid, Softmax
@@ -215,7 +216,7 @@ class Task:
         left = {units[i] for i in set(range(len(units))) - set(indices.tolist())}
         mine = tuple(units[i] for i in indices)
         return Examples(
-            x=self._sent(indices),
+            x=samples_of(indices, self._sent),
             y=None if answers is None else answers[indices],
             unit=mine,
             whole=np.array([unit not in left for unit in mine], bool),

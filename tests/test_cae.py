@@ -183,7 +183,9 @@ def test_the_command_line_trains_and_builds_on_a_folder(data, tmp_path, monkeypa
 
     monkeypatch.chdir(tmp_path)
     write_pictures(tmp_path / "cells", data)
-    words = "train cae --data cells --out cae.h5 --size 16 24 1 --epochs 2".split()
+    words = (
+        "train cae --data cells --out cae.h5 --size 16 24 1 --channels 4,6 --epochs 2"
+    ).split()
     done = CliRunner().invoke(cli, words)
     assert done.exit_code == 0, done.output
     scores = read_metadata("cae.h5")["scores"]

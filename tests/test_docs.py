@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import multiprocessing.context
 import pkgutil
 import re
 import shlex
@@ -68,7 +69,12 @@ def missing(error: ImportError) -> str:
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_docstring(name):
+def test_docstring(name, monkeypatch):
+    # Lava chooses at its import how processes start, which cannot be done twice: a test
+    # that spawned a process before has chosen, too.
+    monkeypatch.setattr(
+        multiprocessing.context._default_context, "_actual_context", None
+    )
     try:
         module = importlib.import_module(name)
     except ImportError as error:

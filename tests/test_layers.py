@@ -182,18 +182,26 @@ def test_every_file_lies_in_a_package():
         assert (path.parent / "__init__.py").exists(), name_of(path)
 
 
-def test_help_loads_no_framework():
-    code = (
-        "import sys\n"
-        "from snn_deploy.__main__ import main\n"
-        "sys.argv = ['snn-deploy', '--help']\n"
-        "try:\n"
-        "    main()\n"
-        "finally:\n"
-        "    print(*sys.modules, file=sys.stderr)\n"
+HEAVY = {*FRAMEWORKS, "matplotlib", "scipy", "h5py", "nibabel"}
+
+
+def loaded_by(code: str) -> set[str]:
+    """Packages that a Python has loaded after this, whatever it ends with."""
+    code = f"import sys\ntry:\n    {code}\nfinally:\n    print('\\n', *sys.modules)\n"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    return {name.split(".")[0] for name in done.stdout.splitlines()[-1].split()}
+
+
+@pytest.mark.parametrize("words", ["--help", "--version", "build --unknown"])
+def test_what_needs_no_network_loads_nothing_heavy(words):
+    loaded = loaded_by(
+        f"sys.argv = 'snn-deploy {words}'.split(); "
+        "from snn_deploy.__main__ import main; main()"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    loaded = {name.split(".")[0] for name in done.stderr.split()}
-    assert not loaded & {*FRAMEWORKS, "matplotlib", "scipy", "h5py", "nibabel"}
+    assert "click" in loaded and not loaded & {*HEAVY, "numpy", "rich"}
+
+
+def test_a_build_loads_what_it_uses_when_it_uses_it():
+    """No sparse matrices, plots or compiled code before there is a network for them."""
+    loaded = loaded_by("import snn_deploy.deploy, snn_deploy.trials")
+    assert "numpy" in loaded and not loaded & HEAVY - {"jinja2"}

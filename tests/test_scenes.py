@@ -35,9 +35,7 @@ def test_boxes_are_exact():
     """The aircraft painted alone fills its box to the last pixel, and no more."""
     width, height = 480, 320
     for i in range(50):
-        rng = np.random.default_rng(i)
-        outlines = module._seen(module._aircraft(rng), rng)
-        parts, box = module._placed(outlines, width / height, rng)
+        parts, box, _ = module.Scene(0, i, width / height).layout()
         mask = Image.new("1", (width, height))
         for part in parts:
             ImageDraw.Draw(mask).polygon([tuple(p) for p in part * (width, height)], 1)
@@ -45,6 +43,18 @@ def test_boxes_are_exact():
         np.testing.assert_allclose(
             painted, np.multiply(box, [width, height] * 2), atol=1.01
         )
+
+
+def test_scenes_laid_out_at_once_are_those_laid_out_alone():
+    """To the last bit; and chance stands where ``uniform`` would have left it."""
+    data = module.scene_data(20, 5, (32, 48, 1))
+    for i, box in enumerate(data.boxes):
+        _, alone, rng = module.Scene(5, i, 48 / 32).layout()
+        np.testing.assert_array_equal(box, alone)
+        other = np.random.default_rng([5, i])
+        other.uniform(0.08, 0.14)
+        other.uniform(size=module.CHANCES - 1)
+        assert other.random() == rng.random()
 
 
 def test_the_aircraft_stands_out_from_what_is_around_it():

@@ -151,7 +151,7 @@ def _silence(program: Program, recording: Recording) -> _Figure:
     if recording.kind == FLOAT:
         return _Figure(None, "its neurons may spike several times in a step")
     places = recording.samples * recording.steps * program.neurons
-    spikes = sum(int(recording.counts[p.name].sum()) for p in program.populations)
+    spikes = sum(int(recording.tally(p.name).sums.sum()) for p in program.populations)
     return _Figure(1 - spikes / places, "neurons and steps without a spike, the core's")
 
 
@@ -161,7 +161,7 @@ def _host_macs(
     if samples is None:
         why = "the samples that ran are not known here, so their zeros are not"
         return _Figure(None, why)
-    read = [recording.counts[name] for name, _ in program.decoder.reads]
+    read = [recording.tally(name).first for name, _ in program.decoder.reads]
     rates = np.concatenate(read, axis=1)[: len(samples)].astype(np.float64)
     shape = program.decoder.graph.input.shape
     given = {"encoder": samples, "decoder": rates.reshape(-1, *shape)}

@@ -92,8 +92,8 @@ def traffic(program: Program, recording: Recording, placement: Placement) -> Tra
     sent, received = np.zeros(len(place)), np.zeros(len(place))
     rows = []
     for member in program.members:
-        spikes = recording.counts[member.name].sum(axis=0).astype(np.float64)
-        spikes /= len(recording.counts[member.name])
+        tally = recording.tally(member.name)
+        spikes = tally.sums.astype(np.float64) / tally.samples
         sums = np.zeros(5)
         for c in program.outgoing(member.name):
             from_to = _messages(c, spikes, home.get(c.source), placement, first)

@@ -93,7 +93,7 @@ def chip_time(
         samples = len(next(iter(recording.spikes.values())))
         how = EVERY_STEP.format(samples)
     else:
-        spikes = {name: c.sum(axis=0)[None] for name, c in recording.counts.items()}
+        spikes = {p.name: recording.tally(p.name).sums[None] for p in program.members}
         steps, how = recording.samples * recording.steps, EVEN
     work = core_work(program, spikes, placement)
     updates, synapses = _bands(work, placement, times, steps)

@@ -27,7 +27,7 @@ def on_answers(
     recording, program = evidence.recording, evidence.program
     run = f"{recording.samples} samples of {recording.steps} steps"
     reads = [name for name, _ in program.decoder.reads]
-    if not any(recording.counts[name].any() for name in reads):
+    if not any(recording.tally(name).most.any() for name in reads):
         yield Finding(
             id="no-output-spikes",
             severity="error",
@@ -114,8 +114,8 @@ def _all_same(evidence: Evidence) -> bool:
         return False
     if not _picks(evidence):
         return True
-    counts = (recording.counts[name] for name, _ in evidence.program.decoder.reads)
-    return not any(np.ptp(each, axis=0).any() for each in counts)
+    read = (recording.tally(name) for name, _ in evidence.program.decoder.reads)
+    return not any((each.most > each.least).any() for each in read)
 
 
 def _picks(evidence: Evidence) -> bool:

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
 from ...toolchain.graph.graph import Graph
-from ...toolchain.graph.interpret import recorded
-from ...toolchain.graph.nodes import Array, FloatArray, Neurons
+from ...toolchain.graph.interpret import Sliced, recorded
+from ...toolchain.graph.nodes import FloatArray, Neurons
 from ...toolchain.program.program import Program
 from ...toolchain.program.recording import Recording
+from ...toolchain.program.tally import KEPT, Tally
 
-FEW = 16  # samples whose rates are held to the float network's
+FEW = KEPT  # samples whose rates are held to the float network's
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -47,7 +45,7 @@ class Evidence:
         cls,
         program: Program,
         recording: Recording,
-        samples: Array,
+        samples: Sliced,
         outputs: FloatArray | None,
     ) -> Evidence:
         """A run, and the Program's float network on the same samples.
@@ -63,10 +61,12 @@ class Evidence:
             known = _floats(program.graph, samples, recording.steps, outputs)
         return cls(program=program, recording=recording, float=known)
 
-    def counts(self, name: str) -> npt.NDArray[np.int64]:
+    def tally(self, name: str) -> Tally:
         """Spikes of a population, of the samples whose float rates are known."""
-        counts = self.recording.counts[name]
-        return counts if self.float is None else counts[: self.known]
+        tally = self.recording.tally(name)
+        if self.float is None:
+            return tally
+        return Tally.of(tally.first[: self.known], self.recording.steps)
 
     def expected(self, name: str) -> FloatArray | None:
         """Spikes a presentation by the float network's rates, (samples, neurons)."""
@@ -81,7 +81,7 @@ class Evidence:
         return len(next(iter(self.float.rates.values())))
 
 
-def _floats(graph: Graph, samples: Array, steps: int, outputs: FloatArray) -> Float:
+def _floats(graph: Graph, samples: Sliced, steps: int, outputs: FloatArray) -> Float:
     """A float network on the first of the samples, whose answers are known."""
     few = samples[:FEW]
     nodes = [node for node in graph.nodes if isinstance(node, Neurons)]

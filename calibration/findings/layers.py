@@ -24,9 +24,9 @@ def on_layers(evidence: Evidence, margin: float = 0.0) -> Iterator[Finding]:
 
 
 def _silence(evidence: Evidence, name: str, most: float) -> Iterator[Finding]:
-    counts, expected = evidence.counts(name), evidence.expected(name)
-    run = f"{len(counts)} samples of {evidence.recording.steps} steps"
-    fires = counts.any(axis=0)
+    tally, expected = evidence.tally(name), evidence.expected(name)
+    run = f"{tally.samples} samples of {evidence.recording.steps} steps"
+    fires = tally.most > 0
     meant = np.ones_like(fires) if expected is None else (expected > 0).any(axis=0)
     if not fires.any() and meant.any():
         yield Finding(
@@ -50,11 +50,13 @@ def _silence(evidence: Evidence, name: str, most: float) -> Iterator[Finding]:
 
 
 def _saturation(evidence: Evidence, name: str, most: float) -> Iterator[Finding]:
-    counts, expected = evidence.counts(name), evidence.expected(name)
-    full = counts >= saturating(evidence.program, name, evidence.recording.steps)
+    tally, expected = evidence.tally(name), evidence.expected(name)
+    enough = saturating(evidence.program, name, evidence.recording.steps)
+    full = tally.most >= enough
     if expected is not None:
-        full &= np.abs(counts - expected) > OFF * np.maximum(expected, 1)
-    share = float(full.any(axis=0).mean())
+        wrong = np.abs(tally.first - expected) > OFF * np.maximum(expected, 1)
+        full = ((tally.first >= enough) & wrong).any(axis=0)
+    share = float(full.mean())
     if share > most:
         yield Finding(
             id="saturated-layer",

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
 from ...toolchain.passes.place.place import Placement
 from ...toolchain.program.program import Program
-from ...toolchain.program.recording import Recording
+from ...toolchain.program.recording import Recording, counted
 from ..counts.footprint import Footprint
 from ..counts.traffic import Traffic, traffic
 from ..energy.chip_time import TIMED, ChipTime, chip_time
@@ -90,7 +88,7 @@ def _consistent(shown: Recording) -> Recording:
     samples = len(next(iter(shown.spikes.values())))
     return replace(
         shown,
-        counts={n: s.sum(axis=1, dtype=np.int64) for n, s in shown.spikes.items()},
+        counts={n: counted(s) for n, s in shown.spikes.items()},
         output=shown.output[:samples],
     )
 

@@ -140,7 +140,7 @@ def blank_figure() -> Iterator[Figure]:
 def _draw(
     figure: Figure, recording: Recording, sample: int, answers: Answers | None
 ) -> None:
-    names = list(recording.counts)
+    names = list(recording.tallies or recording.counts)
     below: Any = figure
     heights = [1.0 + 0.5 * len(names)]  # inches
     if answers is not None:
@@ -191,7 +191,8 @@ def _draw_rates(
     axis: Axes, recording: Recording, names: Sequence[str], colours: Sequence[Any]
 ) -> None:
     rates = [
-        float(recording.counts[name].mean()) / (recording.steps * recording.dt)
+        recording.tally(name).sums.mean()
+        / (recording.samples * recording.steps * recording.dt)
         for name in names
     ]
     middle = np.arange(len(names)) + 0.5
@@ -205,7 +206,7 @@ def _draw_rates(
 
 def _name_bands(axis: Axes, recording: Recording, names: Sequence[str]) -> None:
     """One band of the y axis for each population, the first one on top."""
-    labels = [f"{name}\n{recording.counts[name].shape[1]}" for name in names]
+    labels = [f"{name}\n{recording.tally(name).neurons}" for name in names]
     axis.set_yticks(np.arange(len(names)) + 0.5, labels)
     axis.tick_params(axis="y", length=0)
     axis.set_ylim(len(names), 0)

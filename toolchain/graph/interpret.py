@@ -6,7 +6,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Protocol, cast
 
 import numpy as np
 
@@ -85,7 +85,17 @@ def interpret(
     return _simulate(graph, x, steps, dt, record, sent or {})
 
 
-def evaluate(graph: Graph, samples: Array, steps: int | None = None) -> FloatArray:
+class Sliced(Protocol):
+    """Samples (samples, …): an array, or what reads them a slice at a time."""
+
+    def __len__(self) -> int:
+        """Number of samples."""
+
+    def __getitem__(self, part: slice, /) -> Array:
+        """Some of them."""
+
+
+def evaluate(graph: Graph, samples: Sliced, steps: int | None = None) -> FloatArray:
     """What the Graph answers to any number of samples, which are taken a few at a time.
 
     Args:
@@ -99,7 +109,7 @@ def evaluate(graph: Graph, samples: Array, steps: int | None = None) -> FloatArr
 
 
 def recorded(
-    graph: Graph, samples: Array, names: Collection[str], steps: int | None = None
+    graph: Graph, samples: Sliced, names: Collection[str], steps: int | None = None
 ) -> dict[str, FloatArray]:
     """Values of nodes likewise, node name → (samples, *shape); their mean over the
     steps in spiking mode.

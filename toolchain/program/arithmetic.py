@@ -57,8 +57,12 @@ def round_bias(bias: npt.NDArray[np.float64]) -> IntArray:
     [4095, 4096, -524160]
     """
     limited = np.clip(bias, -MAX_BIAS, MAX_BIAS)
-    size = np.maximum(np.abs(np.rint(limited)) / MAX_BIAS_MANTISSA, 1.0)
-    step = np.exp2(np.ceil(np.log2(size)))
+    size = np.abs(np.rint(limited))
+    if size.max(initial=0) <= MAX_BIAS_MANTISSA:  # as most are
+        small: IntArray = np.rint(limited).astype(np.int32)
+        return small
+    share, exponent = np.frexp(np.maximum(size / MAX_BIAS_MANTISSA, 1.0))
+    step = np.ldexp(1.0, exponent - (share == 0.5))  # the next power of two
     mantissa = np.clip(np.rint(limited / step), -MAX_BIAS_MANTISSA, MAX_BIAS_MANTISSA)
     held: IntArray = (mantissa * step).astype(np.int32)
     return held

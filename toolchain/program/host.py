@@ -91,6 +91,7 @@ def parts_of(encoder: Encoder) -> tuple[BiasEncoder | SpikeEncoder, ...]:
     return encoder.parts if isinstance(encoder, BiasEncoders) else (encoder,)
 
 
+MOST = 1 << 23  # spikes that are made numbers at once
 CODINGS = ("rate", "latency", "events")
 ENCODERS = ("bias", "spikes", "events")
 """How a sample enters, as users say it."""
@@ -217,16 +218,20 @@ def encode(
 
 def _biases(encoder: BiasEncoder, current: FloatArray, number: int) -> IntArray:
     """Rounded biases, (samples, neurons), of currents J of the same shape."""
-    flat = current * np.resize(encoder.scale, current.shape[1])
-    peaks = np.rint(np.abs(flat)).max(axis=1)
-    if peaks.max() > MAX_BIAS:
-        raise DataError(
-            f"sample {number + peaks.argmax()}: it drives population "
-            f"{encoder.population!r} with a bias of {peaks.max():.0f}, the core "
-            f"holds {MAX_BIAS}; "
-            "calibrate with samples of this range (build --data)"
-        )
-    return round_bias(flat)
+    scale = np.resize(encoder.scale, current.shape[1])
+    biases = np.empty(current.shape, np.int32)
+    for i, row in enumerate(current):
+        flat = row * scale
+        peak = np.rint(max(flat.max(), -flat.min()))
+        if peak > MAX_BIAS:
+            raise DataError(
+                f"sample {number + i}: it drives population "
+                f"{encoder.population!r} with a bias of {peak:.0f}, the core "
+                f"holds {MAX_BIAS}; "
+                "calibrate with samples of this range (build --data)"
+            )
+        biases[i] = round_bias(flat)
+    return biases
 
 
 def _apply(graph: Graph, samples: FloatArray) -> FloatArray:
@@ -277,15 +282,21 @@ def _spikes(
 ) -> BoolArray:
     if encoder.graph is not None:
         samples = _apply(encoder.graph, samples)
-    x = np.clip(samples.reshape(len(samples), 1, -1), 0.0, 1.0)
-    t = np.arange(steps)[:, None]
+    x = np.clip(samples.reshape(len(samples), -1), 0.0, 1.0)
+    sent: BoolArray = np.empty((len(x), steps, x.shape[1]), np.bool_)
     if encoder.coding == "latency":
-        first: BoolArray = (np.rint((1 - x) * (steps - 1)) == t) & (x > 0)
-        return first
-    phase = np.random.default_rng(encoder.seed).random(x.shape[2])
+        first = np.where(x > 0, np.rint((1 - x) * (steps - 1)), -1)
+        for t in range(steps):
+            sent[:, t] = first == t
+        return sent
+    phase = np.random.default_rng(encoder.seed).random(x.shape[1])
     rate = x * min(encoder.max_rate * dt, 1.0)  # spikes a step
-    crossed: BoolArray = np.floor((t + 1) * rate + phase) > np.floor(t * rate + phase)
-    return crossed
+    before = np.floor(0 * rate + phase)
+    for t in range(steps):
+        after = np.floor((t + 1) * rate + phase)
+        sent[:, t] = after > before
+        before = after
+    return sent
 
 
 def decode(decoder: Decoder, spikes: Mapping[str, BoolArray], dt: float) -> FloatArray:
@@ -296,10 +307,21 @@ def decode(decoder: Decoder, spikes: Mapping[str, BoolArray], dt: float) -> Floa
     for name, amplitude in decoder.reads:
         sent = spikes[name]
         weights = readout_weights(decoder.settle, decoder.tau_syn, sent.shape[1], dt)
-        rate = np.stack([weights @ s.astype(np.float64) for s in sent]) / dt  # Hz
+        rate = np.stack([_weighed(weights, s) for s in sent]) / dt  # Hz
         values.append(decoder.gain * amplitude * rate)
     value = values[0] if len(values) == 1 else np.concatenate(values, axis=1)
     return _apply(decoder.graph, value.reshape(-1, *decoder.graph.input.shape))
+
+
+def _weighed(weights: FloatArray, spikes: BoolArray) -> FloatArray:
+    """Sum over the steps, (steps, neurons) → (neurons,); of very many neurons some at a
+    time, since they become numbers."""
+    neurons = max(MOST // len(weights), 1)
+    parts = [
+        weights @ spikes[:, first : first + neurons].astype(np.float64)
+        for first in range(0, spikes.shape[1], neurons)
+    ]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _integrated(

@@ -36,7 +36,7 @@ def rate_histograms(
     """One for each population and spike input, all with the same edges."""
     duration = recording.steps * recording.dt
     rates = {
-        member.name: recording.counts[member.name].mean(axis=0) / duration
+        member.name: recording.tally(member.name).sums / recording.samples / duration
         for member in program.members
     }
     top = max([float(rate.max()) for rate in rates.values()])

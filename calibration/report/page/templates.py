@@ -5,10 +5,20 @@ from __future__ import annotations
 import base64
 import json
 import struct
+import sys
+from contextlib import suppress
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined, UndefinedError
+from jinja2 import (
+    Environment,
+    FileSystemBytecodeCache,
+    FunctionLoader,
+    StrictUndefined,
+    UndefinedError,
+)
+from jinja2.bccache import Bucket
 from markupsafe import Markup, escape
 
 from ....toolchain.errors import DataError
@@ -57,10 +67,26 @@ def source_of(name: str) -> str:
     return (files(__package__) / "templates" / name).read_text(encoding="utf-8")
 
 
+class Compiled(FileSystemBytecodeCache):
+    """Compiled templates, kept beside their texts as Python keeps its own, where there
+    is a place to write: compiling takes as long as filling them ten times."""
+
+    def __init__(self) -> None:
+        super().__init__(str(Path(__file__).parent / "templates" / "__pycache__"))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep one, if that can be."""
+        if not sys.dont_write_bytecode:
+            with suppress(OSError):
+                Path(self.directory).mkdir(exist_ok=True)
+                super().dump_bytecode(bucket)
+
+
 def environment() -> Environment:
     """Everything is escaped, whatever a report holds; nothing undefined is silent."""
     made = Environment(
         loader=FunctionLoader(source_of),
+        bytecode_cache=Compiled(),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

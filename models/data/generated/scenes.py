@@ -21,6 +21,7 @@ FINENESS = 2  # drawn this much finer than asked for, then averaged
 SMALLEST, LARGEST = 0.25, 0.75  # larger side of the box, as a fraction of its side
 NOISE = 2.0, 16.0  # standard deviation, grey levels of 255, in pictures of …
 NOISE_PIXELS = 32 * 48  # … and more in finer ones, so that it averages to the same
+CHANCES = 14  # numbers at random that lay a scene out
 THICKNESS = 0.03  # of wings and tail; an aircraft is 2 long
 
 
@@ -37,10 +38,11 @@ def scene_data(count: int, seed: int, size: Size) -> BoxData:
     """The scenes as a data set for pictures of this shape, drawn when asked for."""
     aspect = size[1] / size[0]
     drawn = tuple(Scene(seed, i, aspect) for i in range(count))
+    chances = np.array([scene.chance()[0] for scene in drawn]).reshape(count, CHANCES)
     return BoxData(
         tuple(f"scene_{i:05d}" for i in range(count)),
         drawn,
-        np.array([scene.layout()[1] for scene in drawn]).reshape(count, 4),
+        _placed(_seen(chances), aspect, chances)[1],
         tuple(f"scene {i} of seed {seed}" for i in range(count)),
     )
 
@@ -53,10 +55,19 @@ class Scene:
     index: int
     aspect: float  # width / height of its pictures
 
+    def chance(self) -> tuple[FloatArray, np.random.Generator]:
+        """(CHANCES,) numbers from 0 to 1 that lay it out, and where chance stands then.
+
+        ``rng.uniform(a, b)`` is a + (b − a) of the next one (``_between``).
+        """
+        rng = np.random.default_rng([self.seed, self.index])
+        return rng.random(CHANCES), rng
+
     def layout(self) -> tuple[list[FloatArray], FloatArray, np.random.Generator]:
         """Outlines of the aircraft's parts, its box, and where chance stands then."""
-        rng = np.random.default_rng([self.seed, self.index])
-        return *_placed(_seen(_aircraft(rng), rng), self.aspect, rng), rng
+        chance, rng = self.chance()
+        parts, boxes = _placed(_seen(chance[None]), self.aspect, chance[None])
+        return [_hull(part[0]) for part in parts], boxes[0], rng
 
     def digest(self) -> str:
         """Of what it is drawn from."""
@@ -75,59 +86,93 @@ class Scene:
         for part, shade in zip(parts, rng.uniform(0.6, 1.4, len(parts))):
             outline = [(x * columns, y * rows) for x, y in part]
             draw.polygon(outline, _rgb(sky, contrast * shade))
-        fine = np.asarray(picture, np.float64)
-        pixels = fine.reshape(height, FINENESS, width, FINENESS, 3).mean((1, 3))
+        pixels = _averaged(np.asarray(picture))
         noise = rng.uniform(*NOISE) * math.sqrt(width * height / NOISE_PIXELS)
         pixels += rng.normal(0, noise, (height, width, 1))
         return Image.fromarray(np.clip(np.rint(pixels), 0, 255).astype(np.uint8))
 
 
+def _averaged(fine: ImageArray) -> FloatArray:
+    """Means of FINENESS × FINENESS pixels, which are whole numbers: exact."""
+    every = [
+        fine[i::FINENESS, j::FINENESS].astype(np.float64)
+        for i in range(FINENESS)
+        for j in range(FINENESS)
+    ]
+    mean: FloatArray = sum(every[1:], every[0]) / FINENESS**2
+    return mean
+
+
 def _rgb(colour: FloatArray, brighter: float = 0.0) -> tuple[int, ...]:
-    return tuple(np.clip(np.rint(colour + brighter), 0, 255).astype(int).tolist())
+    return tuple(int(min(max(round(c), 0), 255)) for c in (colour + brighter).tolist())
 
 
-def _aircraft(rng: np.random.Generator) -> list[FloatArray]:
-    """Convex parts, each (points, 3): x forward, y to the left, z up."""
-    radius = rng.uniform(0.08, 0.14)
-    span, chord, sweep = rng.uniform((0.6, 0.25, 0.0), (1.1, 0.45, 0.6))
-    tail, fin = rng.uniform(0.25, 0.45, 2)
+def _between(low: float, high: float, chance: FloatArray) -> FloatArray:
+    """``rng.uniform(low, high)`` to its last bit."""
+    found: FloatArray = low + (high - low) * chance
+    return found
+
+
+def _aircraft(chances: FloatArray) -> list[FloatArray]:
+    """Convex parts, each (scenes, points, 3): x forward, y to the left, z up.
+
+    Args:
+        chances: (scenes, CHANCES), of which the first six are these.
+    """
+    limits = ((0.08, 0.14), (0.6, 1.1), (0.25, 0.45), (0.0, 0.6), *2 * [(0.25, 0.45)])
+    radius, span, chord, sweep, tail, fin = (
+        _between(*limit, chances[:, i]) for i, limit in enumerate(limits)
+    )
     angles = np.arange(8) * (np.pi / 4)
-    ring = np.stack([0 * angles, np.cos(angles), np.sin(angles)], axis=1) * radius
+    ring = np.stack([0 * angles, np.cos(angles), np.sin(angles)], axis=1)
+    rings = ring * radius[:, None, None]
     stations = ((1.0, 0.1), (0.8, 0.8), (0.5, 1.0), (-0.4, 1.0), (-1.0, 0.3))
-    fuselage = np.concatenate([ring * share + (x, 0, 0) for x, share in stations])
+    fuselage = np.concatenate([rings * s + (x, 0, 0) for x, s in stations], axis=1)
     left = np.array([1, 1, 1]), np.array([1, -1, 1])
     wings = [_plate(0.35, chord, span, sweep) * side for side in left]
-    tails = [_plate(-0.7, 0.25, tail, 0.15) * side for side in left]
-    upright = _plate(-0.65, 0.3, radius + fin, 0.25)[:, [0, 2, 1]]
-    return [*wings, *tails, fuselage, upright]
+    quarter, third, low = (np.full_like(tail, x) for x in (0.25, 0.3, 0.15))
+    tails = [_plate(-0.7, quarter, tail, low) * side for side in left]
+    upright = _plate(-0.65, third, radius + fin, quarter)[..., [0, 2, 1]]
+    return [*wings, *tails, fuselage, np.ascontiguousarray(upright)]
 
 
-def _plate(front: float, chord: float, reach: float, sweep: float) -> FloatArray:
-    """A wing along y from x = front at the root, swept back to a tip half as deep."""
-    edge = [[front, 0, 0], [front - chord, 0, 0]]
-    tip = [[front - sweep, reach, 0], [front - sweep - chord / 2, reach, 0]]
-    flat = np.array([*edge, *tip], np.float64)
-    return np.concatenate([flat, flat + (0, 0, THICKNESS)])
+def _plate(
+    front: float, chord: FloatArray, reach: FloatArray, sweep: FloatArray
+) -> FloatArray:
+    """Wings along y, (scenes, 8, 3), from x = front at the root, swept back to a tip
+    half as deep."""
+    flat = np.zeros((len(chord), 4, 3))
+    flat[:, 0, 0], flat[:, 1, 0] = front, front - chord
+    flat[:, 2, 0], flat[:, 3, 0] = front - sweep, front - sweep - chord / 2
+    flat[:, 2:, 1] = reach[:, None]
+    return np.concatenate([flat, flat + (0, 0, THICKNESS)], axis=1)
 
 
-def _seen(parts: list[FloatArray], rng: np.random.Generator) -> list[FloatArray]:
-    """The parts' outlines, (points, 2) each, from a random side, in perspective."""
-    yaw, pitch, roll = rng.uniform((-np.pi, -0.6, -0.8), (np.pi, 0.6, 0.8))
+def _seen(chances: FloatArray) -> list[FloatArray]:
+    """The parts' points, (scenes, points, 2) each, from a random side, in perspective.
+
+    Args:
+        chances: (scenes, CHANCES), of which five from the seventh on say which.
+    """
+    limits = ((-np.pi, np.pi), (-0.6, 0.6), (-0.8, 0.8), (-1.2, 1.2), (4, 10))
+    yaw, pitch, roll, above, distance = (
+        _between(*limit, chances[:, 6 + i]) for i, limit in enumerate(limits)
+    )
     turn = _rotation(yaw, 1, 0) @ _rotation(pitch, 0, 2) @ _rotation(roll, 1, 2)
-    tilt = _rotation(rng.uniform(-1.2, 1.2), 2, 1)  # seen from above or below
-    distance = rng.uniform(4, 10)
-    outlines = []
-    for part in parts:
-        x, depth, z = tilt @ turn @ part.T
-        points = np.stack([x, -z], axis=1) / (1 + depth / distance)[:, None]
-        outlines.append(_hull(points))
-    return outlines
+    turned = _rotation(above, 2, 1) @ turn  # seen from above or below
+    shown = []
+    for part in _aircraft(chances):
+        x, depth, z = np.moveaxis(turned @ part.swapaxes(1, 2), 1, 0)
+        far = (1 + depth / distance[:, None])[..., None]
+        shown.append(np.stack([x, -z], axis=2) / far)
+    return shown
 
 
-def _rotation(angle: float, a: int, b: int) -> FloatArray:
-    matrix = np.eye(3)
-    matrix[[a, b], [a, b]] = np.cos(angle)
-    matrix[a, b], matrix[b, a] = -np.sin(angle), np.sin(angle)
+def _rotation(angle: FloatArray, a: int, b: int) -> FloatArray:
+    """(scenes, 3, 3)"""
+    matrix = np.tile(np.eye(3), (len(angle), 1, 1))
+    matrix[:, a, a] = matrix[:, b, b] = np.cos(angle)
+    matrix[:, a, b], matrix[:, b, a] = -np.sin(angle), np.sin(angle)
     return matrix
 
 
@@ -149,25 +194,37 @@ def _hull(points: FloatArray) -> FloatArray:
 
 
 def _placed(
-    parts: list[FloatArray], aspect: float, rng: np.random.Generator
+    parts: list[FloatArray], aspect: float, chances: FloatArray
 ) -> tuple[list[FloatArray], FloatArray]:
-    """The parts at a random size and place in the picture (fractions); their box."""
-    points = np.concatenate(parts)
-    low = points.min(0)
-    extent = (points.max(0) - low) / (aspect, 1.0)
-    scale = rng.uniform(SMALLEST, LARGEST) / extent.max()
-    corner = rng.random(2) * (1 - extent * scale)
-    placed = [(part - low) / (aspect, 1.0) * scale + corner for part in parts]
-    return placed, np.concatenate([corner, corner + extent * scale])
+    """The parts at a random size and place in the picture (fractions); their boxes.
+
+    Args:
+        parts: as ``_seen`` gives them.
+        aspect: of the picture, width / height.
+        chances: (scenes, CHANCES), of which the last three say where.
+    """
+    points = np.concatenate(parts, axis=1)
+    low = points.min(1)
+    extent = (points.max(1) - low) / (aspect, 1.0)
+    largest = _between(SMALLEST, LARGEST, chances[:, 11])
+    scale = (largest / extent.max(1))[:, None]
+    corner = chances[:, 12:] * (1 - extent * scale)
+    placed = [
+        (part - low[:, None]) / (aspect, 1.0) * scale[:, None] + corner[:, None]
+        for part in parts
+    ]
+    return placed, np.concatenate([corner, corner + extent * scale], axis=1)
 
 
 def _gradient(
     sky: FloatArray, rng: np.random.Generator, width: int, height: int
 ) -> Image.Image:
     slope = rng.uniform(-30, 30, 2)  # grey levels from the middle to an edge
-    x, y = np.meshgrid(np.linspace(-1, 1, width), np.linspace(-1, 1, height))
+    x, y = np.linspace(-1, 1, width), np.linspace(-1, 1, height)[:, None]
     light = (slope[0] * x + slope[1] * y)[..., None]
-    return Image.fromarray(np.clip(np.rint(sky + light), 0, 255).astype(np.uint8))
+    shown = np.rint(sky + light)
+    np.clip(shown, 0, 255, out=shown)
+    return Image.fromarray(shown.astype(np.uint8))
 
 
 def _clouds(
