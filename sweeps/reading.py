@@ -11,6 +11,7 @@ from typing import Any
 
 from ..toolchain.errors import DataError, TargetUnavailable
 from ..toolchain.files import demand_regular
+from ..toolchain.visible import shown
 from .front import OBJECTIVES
 from .space import DEFAULT, SEARCHES, Range, Space, Value
 
@@ -26,7 +27,8 @@ WHOLE = {"points": (1, 10**6), "samples": (1, 2**31 - 1), "seed": (0, 2**32 - 1)
 MOST = 100_000  # values of an option, and points of a grid
 RANGE = ("low", "high", "log", "count")
 SCALAR = (bool, int, float, str)
-LARGEST = 1 << 20  # bytes of a file
+LARGEST = 1 << 20  # bytes of a TOML file
+LARGEST_YAML = 1 << 14  # of a YAML file, of which PyYAML reads some 30 kB/s at worst
 
 
 def read_space(path: Path, checks: Mapping[str, Check], once: tuple[str, ...]) -> Space:
@@ -75,7 +77,7 @@ class _Reader:
         swept = sorted(set(self.checks) - set(self.once))
         for name in varied:
             why = "stands once, above [space], since its scores would not compare"
-            _demand(name not in self.once, f"{_shown(name)} in [space]: it {why}")
+            _demand(name not in self.once, f"{shown(name)} in [space]: it {why}")
             _demand(name in swept, _unknown(name, "[space]", swept))
         found = Space(
             fixed=fixed,
@@ -127,15 +129,15 @@ class _Reader:
     def _value(self, name: str, raw: Any) -> Value:
         _demand(
             isinstance(raw, SCALAR),
-            f"{name} is {_shown(raw)}; a number, a word, true or false is allowed",
+            f"{name} is {shown(raw)}; a number, a word, true or false is allowed",
         )
         try:
             found = self.checks[name](raw)
         except ValueError as error:
-            raise ValueError(f"{name} is {_shown(raw)}; {one_line(error)}") from error
+            raise ValueError(f"{name} is {shown(raw)}; {one_line(error)}") from error
         _demand(
             not isinstance(found, float) or math.isfinite(found),
-            f"{name} is {_shown(raw)}; a finite number is allowed",
+            f"{name} is {shown(raw)}; a finite number is allowed",
         )
         return found
 
@@ -147,12 +149,12 @@ def _study(table: Mapping[str, Any]) -> dict[str, Any]:
         value = found.get(name, least)
         _demand(
             type(value) is int and least <= value <= most,
-            f"{name} is {_shown(value)}; a whole number from {least} to {most} is "
+            f"{name} is {shown(value)}; a whole number from {least} to {most} is "
             "allowed",
         )
     search = found.get("search", SEARCHES[0])
     _demand(
-        search in SEARCHES, f"search is {_shown(search)}; one of {', '.join(SEARCHES)}"
+        search in SEARCHES, f"search is {shown(search)}; one of {', '.join(SEARCHES)}"
     )
     if "objectives" in found:
         names = found["objectives"]
@@ -160,7 +162,7 @@ def _study(table: Mapping[str, Any]) -> dict[str, Any]:
             isinstance(names, list)
             and bool(names)
             and all(isinstance(n, str) and n in OBJECTIVES for n in names),
-            f"objectives are {_shown(names)}; a list of some of "
+            f"objectives are {shown(names)}; a list of some of "
             f"{', '.join(OBJECTIVES)} is allowed",
         )
         found["objectives"] = tuple(dict.fromkeys(names))
@@ -194,7 +196,8 @@ def _table(path: Path) -> Mapping[str, Any]:
         raise ValueError(
             f"it cannot be read ({error.strerror}); name a .toml or .yaml file"
         ) from error
-    _demand(len(content) <= LARGEST, f"it has more than {LARGEST} bytes; shorten it")
+    most = LARGEST if path.suffix == ".toml" else LARGEST_YAML
+    _demand(len(content) <= most, f"it has more than {most} bytes; shorten it")
     if path.suffix not in (".toml", ".yaml", ".yml"):
         raise ValueError("its name ends in neither .toml nor .yaml; rename it")
     try:
@@ -229,16 +232,7 @@ def _joined(value: Any) -> Any:
 
 
 def _unknown(name: object, where: str, known: tuple[str, ...] | list[str]) -> str:
-    return f"{_shown(name)} is unknown in {where}; there are: {', '.join(known)}"
-
-
-def _shown(raw: object) -> str:
-    """A value in a sentence, not too much of it."""
-    try:
-        text = repr(raw)
-    except (ValueError, RecursionError):  # a whole number of thousands of digits
-        text = f"a {type(raw).__name__}"
-    return text if len(text) <= 40 else f"{text[:40]}…"
+    return f"{shown(name)} is unknown in {where}; there are: {', '.join(known)}"
 
 
 def one_line(error: Exception) -> str:

@@ -151,7 +151,7 @@ HOSTILE = {
     "entry that is none": (put("arrays", "arrays/0.npy", value=7), "entry of"),
     "array not there": (put("arrays", "arrays/99.npy", value={}), "not those"),
     "pickle": (array(pickle.dumps(Bomb())), "no .npy file"),
-    "pickled objects": (array(npy(np.array([Bomb()]))), "no .npy file"),
+    "pickled objects": (array(npy(np.array([Bomb()]))), "it holds object;"),
     "structured array": (array(npy(np.zeros(2, "i4,i4"))), "it holds"),
     "other shape": (array(npy(np.zeros(9, np.int32))), "the manifest says"),
     "archive in an archive": (array(b"PK\x03\x04" + b"\0" * 40), "no .npy file"),

@@ -18,6 +18,6 @@ def demand_memory(what: str, size: int, advice: str) -> None:
     """Raise DataError where ``size`` bytes are too many; the message ends in advice."""
     if size > memory():
         raise DataError(
-            f"{what}: {size / 2**30:.3g} GiB are needed in memory and "
+            f"{what}: {min(size, 1 << 99) / 2**30:.3g} GiB are needed in memory and "
             f"{memory() / 2**30:.3g} GiB, half of this machine's, allowed; {advice}"
         )

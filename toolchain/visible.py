@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from reprlib import Repr
 from typing import Any
 
 
@@ -16,6 +17,26 @@ def visible(text: str) -> str:
     return "".join(
         c if c.isprintable() else c.encode("unicode_escape").decode() for c in text
     )
+
+
+def shown(value: object, most: int = 40) -> str:
+    """A value of anybody's file as a word of a sentence, at most so long.
+
+    Of lists in lists only the start is looked at: YAML may have one and the same a
+    billion times in a few lines.
+
+    >>> print(shown([[1, [2, [3]]], "steps"]))
+    [[1, [...]], 'steps']
+    """
+    try:
+        text = _SHORT.repr(value) if isinstance(value, (list, dict)) else repr(value)
+    except ValueError:  # a whole number of thousands of digits
+        text = f"a {type(value).__name__} of too many digits"
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
+_SHORT = Repr()
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 2, 200, 200
 
 
 def visible_lines(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ...toolchain.errors import DataError
+from ...toolchain.visible import shown
 from .band import UNITS, Constant
 
 if sys.version_info >= (3, 11):
@@ -19,6 +21,7 @@ else:
 
 TAGS = ("SIM", "MEAS", "FIT", "DERIVED", "VENDOR", "2ND", "MEM")
 BASES = ("incremental", "average")
+LARGEST_FILE = 1 << 20  # bytes
 LARGEST = 1e6  # J of one event, so that no sum overflows
 CONSTANTS = {
     **{"synaptic_operation": "energy", "active_update": "energy"},
@@ -88,13 +91,17 @@ def load_profile(name: str | Path) -> DeviceProfile:
     """
     shipped = {p.name.removesuffix(".toml"): p for p in _shipped().iterdir()}
     source = shipped.get(str(name), Path(name))
-    if str(name) not in shipped and not source.is_file():
+    if str(name) not in shipped and not os.path.isfile(source):
         raise DataError(
             f"Device profile {str(name)!r}: it is neither a file nor one of "
             f"{', '.join(sorted(shipped))}; name one of these or write a TOML file"
         )
     try:
-        table = tomllib.loads(source.read_text(encoding="utf-8"))
+        with source.open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+        if len(content) > LARGEST_FILE:
+            raise ValueError(f"it has more than {LARGEST_FILE} bytes")
+        table = tomllib.loads(content.decode())
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(
             f"Device profile {str(name)!r}: it cannot be read as TOML ({error}); "
@@ -225,4 +232,4 @@ def _demand_keys(what: str, table: Mapping[str, Any], kind: type) -> None:
 
 def _demand(holds: bool, what: str, value: object, allowed: str) -> None:
     if not holds:
-        raise DataError(f"{what} is {value!r}; allowed is {allowed}")
+        raise DataError(f"{what} is {shown(value, 200)}; allowed is {allowed}")

@@ -13,6 +13,7 @@ from dataclasses import (
     fields,
     is_dataclass,
 )
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -256,19 +257,25 @@ def write_files(files: Mapping[Path, bytes]) -> None:
         ) from error
 
 
+@cache
+def _fields_of(kind: type) -> tuple[dict[str, Any], set[str]]:
+    """Field of a dataclass → its type, and the fields that have no default."""
+    hints = get_type_hints(kind)
+    needed = {
+        f.name
+        for f in fields(kind)
+        if f.default is MISSING and f.default_factory is MISSING
+    }
+    return {f.name: hints[f.name] for f in fields(kind)}, needed
+
+
 def revive(kind: Any, value: Any, where: str) -> Any:
     """The value of type ``kind`` that ``asdict`` and JSON made ``value`` of."""
     origin, args = get_origin(kind), get_args(kind)
     if isinstance(kind, type) and is_dataclass(kind):
-        names = [field.name for field in fields(kind)]
-        needed = {
-            f.name
-            for f in fields(kind)
-            if f.default is MISSING and f.default_factory is MISSING
-        }
-        if not isinstance(value, dict) or not needed <= set(value) <= set(names):
-            raise ValueError(f"{where} must hold {', '.join(names)}")
-        hints = get_type_hints(kind)
+        hints, needed = _fields_of(kind)
+        if not isinstance(value, dict) or not needed <= set(value) <= set(hints):
+            raise ValueError(f"{where} must hold {', '.join(hints)}")
         parts = {n: revive(hints[n], value[n], f"{where}.{n}") for n in value}
         return kind(**parts)
     if origin is tuple and isinstance(value, list):

@@ -5,17 +5,18 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 
 from ...toolchain.errors import DataError, ModelError
+from ...toolchain.files import parse_json
 from ..data.digest import content_digest
+from ..data.formats.npy import npz_members
 from .output import write_atomically
 
 Weights = Sequence[npt.NDArray[Any]]
@@ -153,14 +154,8 @@ def load_checkpoint(path: Path, recipe: dict[str, Any]) -> Checkpoint:
     if not path.is_file():
         raise ModelError(f"{path}: no checkpoint to resume from; train without resume")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            numbers = json.loads(file["json"].tobytes())
-            arrays = {
-                kind: [file[key] for key in sorted(file) if key.startswith(f"{kind}/")]
-                for kind in ("weights", "best_weights", "optimizer")
-            }
-        checkpoint = Checkpoint(**(numbers | arrays))
-    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
+        checkpoint = _restored({n: m.load() for n, m in npz_members(path).items()})
+    except (DataError, KeyError, ValueError) as error:
         raise ModelError(
             f"{path}: a damaged checkpoint ({error}); train without resume"
         ) from error
@@ -172,3 +167,27 @@ def load_checkpoint(path: Path, recipe: dict[str, Any]) -> Checkpoint:
             "the options it was started with, or train without resume"
         )
     return checkpoint
+
+
+def _restored(arrays: Mapping[str, npt.NDArray[Any]]) -> Checkpoint:
+    """The checkpoint of these arrays; ValueError or KeyError where it is none."""
+    numbers = parse_json(arrays["json"].tobytes())
+    match numbers:
+        case {
+            "recipe": dict(recipe),
+            "epoch": int(epoch),
+            "best_epoch": int(best_epoch),
+            "best_score": None | int() | float() as best_score,
+        } if len(numbers) == 4:
+            kinds = {
+                kind: [arrays[n] for n in sorted(arrays) if n.startswith(f"{kind}/")]
+                for kind in ("weights", "best_weights", "optimizer")
+            }
+            return Checkpoint(
+                recipe=recipe,
+                epoch=epoch,
+                best_epoch=best_epoch,
+                best_score=best_score,
+                **kinds,
+            )
+    raise ValueError("it does not say where training stands")

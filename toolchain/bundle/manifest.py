@@ -133,7 +133,9 @@ def read_arrays(
     for name, entry in listed.items():
         match entry:
             case {"shape": [*shape], "dtype": str(dtype), "sha256": str()} if (
-                dtype in DTYPES and all(type(n) is int and n >= 0 for n in shape)
+                dtype in DTYPES
+                and len(entry) == 3
+                and all(type(n) is int and n >= 0 for n in shape)
             ):
                 continue
         raise BundleError(f"its manifest's entry of {name!r} is {entry!r:.60}")

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     Spikes = dict[str, Array]  # population → (samples, steps, neurons) bool
 
 MAX_BYTES = 1 << 30  # of all members of a bundle, unpacked
+MAX_NEURONS = 1 << 26  # of a population
 SEAL = b"sha256 "  # a zip's comment: this, then the SHA-256 of all bytes before it
 BATCH, BATCH_BYTES = 8, 1 << 25  # samples run at once, and bytes of their spikes
 
@@ -220,7 +221,10 @@ class Packed:
 
     def __init__(self, path: str) -> None:
         with open(path, "rb") as file:
-            content = file.read(MAX_BYTES + 1)
+            size = os.fstat(file.fileno()).st_size
+            if size > MAX_BYTES:
+                raise Refused(f"it has more than {MAX_BYTES} bytes")
+            content = file.read(size)
         self.sha256 = hashlib.sha256(content).hexdigest()
         self.members = members_of(content)
         text = self.members["manifest.json"]
@@ -235,7 +239,10 @@ class Packed:
         self.listed: dict[str, Any] = manifest["arrays"]
         self.program = self.restored(manifest["tree"])
         for p in self.program["populations"]:
-            p["threshold"] = np.resize(p["threshold"], int(np.prod(p["shape"])))
+            size = np.prod(p["shape"], dtype=float)
+            if not 0 <= size <= MAX_NEURONS:
+                raise Refused(f"it has {size:g} neurons in a population")
+            p["threshold"] = np.resize(p["threshold"], int(size))
         golden, bias = manifest["golden"], manifest["acceptance"]["bias"]
         inputs = [p["name"] for p in self.program["inputs"]]
         self.sent = {name: self.array(golden[name]) for name in inputs}
@@ -259,10 +266,23 @@ class Packed:
         entry, file = self.listed[name], self.members[name]
         if hashlib.sha256(file).hexdigest() != entry["sha256"]:
             raise Refused(f"its array {name} is changed; fetch it again")
-        stored: Array = np.load(io.BytesIO(file), allow_pickle=False)
+        stored = numbers(file)
         if entry["dtype"] == "bool":
             stored = np.unpackbits(stored)[: int(np.prod(entry["shape"]))]
         return stored.astype(entry["dtype"]).reshape(entry["shape"])
+
+
+def numbers(file: bytes) -> "Array":
+    """What a .npy file holds, of no more bytes than are there."""
+    content, formats = io.BytesIO(file), np.lib.format
+    first = formats.read_magic(content) == (1, 0)  # type: ignore[no-untyped-call]
+    read = formats.read_array_header_1_0 if first else formats.read_array_header_2_0
+    shape, fortran, dtype = read(content)  # type: ignore[no-untyped-call]
+    if dtype.hasobject:
+        raise Refused("an array in it holds objects, which are never read")
+    order = "F" if fortran else "C"
+    array: Array = np.ndarray(shape, dtype, file, content.tell(), order=order)
+    return array.copy()
 
 
 def members_of(content: bytes) -> "dict[str, bytes]":

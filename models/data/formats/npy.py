@@ -21,6 +21,8 @@ from ....toolchain.memory import demand_memory
 from ..files import require_file
 
 MAPPED = 2**24  # bytes from which on a member that is stored as it is gets mapped
+PORTION = 1 << 20  # bytes that a member may say in any case
+MAX_EXPANSION = 1100  # times as large as it is stored; deflate does 1032 at most
 LOCAL = 30  # bytes of a zip member's own header; two lengths are its last four
 OBJECTS = "objects are never read, as they could execute anything"
 
@@ -162,8 +164,13 @@ def npz_members(path: Path) -> dict[str, Member]:
         for info in file.infolist():
             if not info.filename.endswith(".npy"):
                 continue
+            where = f"{path}, {info.filename}"
+            if info.file_size > MAX_EXPANSION * info.compress_size + PORTION:
+                raise DataError(
+                    f"{where}: it says {info.file_size} bytes and {info.compress_size} "
+                    "are there; it is damaged, save it again"
+                )
             with file.open(info) as member:
-                where = f"{path}, {info.filename}"
                 header = read_header(member, where, info.file_size)
             found[info.filename[: -len(".npy")]] = Member(path, file, info, header)
     return found

@@ -52,7 +52,8 @@ def read_tree(path: Path) -> Tree:
         raise ModelError(
             f"{title}: it is damaged ({visible(reason)[:200]}); {ADVICE}"
         ) from error
-    if not isinstance(found, dict) or found.get("type") != "NIRGraph":
+    kind = found.get("type") if isinstance(found, dict) else None
+    if not isinstance(kind, str) or kind != "NIRGraph":
         raise ModelError(f"{title}: it holds no NIRGraph; {ADVICE}")
     return found
 

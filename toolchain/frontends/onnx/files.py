@@ -81,6 +81,7 @@ def _model(path: Path, proto: Any) -> OnnxModel:
             f"Model {str(path)!r}: weight {name!r} is stored as a sparse tensor; "
             "export it as an ordinary one"
         )
+    _demand_text(proto)
     versions = _versions(proto.opset_import)
     read = _Reader(path.parent)
     kept = {tensor.name: stored(tensor, path.parent) for tensor in graph.initializer}
@@ -95,6 +96,29 @@ def _model(path: Path, proto: Any) -> OnnxModel:
         outputs=tuple(map(_port, graph.output)),
         inferred=_inference(proto),
     )
+
+
+def _demand_text(proto: Any) -> None:
+    """Raise ValueError where a name is no Unicode: protobuf gives such as bytes."""
+    graph, functions = proto.graph, getattr(proto, "functions", ())
+    nodes = [*graph.node, *(node for f in functions for node in f.node)]
+    names = [
+        *(each.name for part in _NAMED for each in getattr(graph, part)),
+        *(text for node in nodes for text in (node.name, node.op_type, node.domain)),
+        *(text for node in nodes for text in (*node.input, *node.output)),
+        *(a.name for node in nodes for a in node.attribute),
+        *(a.ref_attr_name for node in nodes for a in node.attribute),
+        *(text for f in functions for text in (f.name, f.domain)),
+        *(text for f in functions for text in (*f.input, *f.output, *f.attribute)),
+        *(opset.domain for opset in proto.opset_import),
+        *(opset.domain for f in functions for opset in f.opset_import),
+    ]
+    for name in names:
+        if not isinstance(name, str):
+            raise ValueError(f"the name {name!r:.40} in it is no text")
+
+
+_NAMED = ("initializer", "input", "output", "value_info")
 
 
 def _versions(opsets: Iterable[Any]) -> Mapping[str, int]:

@@ -1,0 +1,174 @@
+"""Fuzzing: files from anywhere are loaded or refused, and nothing else happens.
+
+    nice python benchmarks/fuzz.py bundle nir --jobs 2
+    python benchmarks/fuzz.py onnx --count 2000 --command    # the whole command line
+    python benchmarks/fuzz.py nir --again                    # what went wrong before
+
+Each input is made from its number: a seed file with a change in what it holds or in its
+bytes. A watched process hands them to a loader and is started again after a crash.
+Counted beside "loaded" and "refused" (with one of our own errors): a traceback, a hang
+of more than 5 s, more than 1 GiB, a file or process outside, a crash. The result stands
+in results/fuzz.json and, as a table, in results/fuzz.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from fuzz_guard import OWN, work
+from fuzz_loaders import LOADERS
+
+RESULT = Path(__file__).parent / "results" / "fuzz.json"
+TABLE = RESULT.with_suffix(".md")
+KEPT = 5  # numbers of inputs of each finding
+GOOD = ("loaded", "refused")
+Finding = dict[str, Any]
+
+
+class Tally:
+    """What became of inputs."""
+
+    def __init__(self) -> None:
+        self.outcomes: Counter[str] = Counter()
+        self.findings: dict[str, Finding] = {}
+        self.peak = 0  # MiB of a process
+
+    def add(self, number: int, told: str) -> None:
+        """Count an input."""
+        kind = told.partition(" ")[0]
+        self.outcomes[kind] += 1
+        if kind in GOOD:
+            return
+        what = told if kind == "outside" else ": ".join(told.split(": ")[:2])
+        found = self.findings.setdefault(what, {"inputs": 0, "numbers": []})
+        found["inputs"] += 1
+        if len(found["numbers"]) < KEPT:
+            found["numbers"].append(number)
+            print(number, told, file=sys.stderr, flush=True)
+
+
+def watched(name: str, numbers: list[int] | range, command: bool) -> Tally:
+    """Outcomes of inputs, over as many processes as it takes."""
+    tally, left = Tally(), list(numbers)
+    while left:
+        place = Path("/dev/shm")
+        parent = place if place.is_dir() else None
+        with tempfile.TemporaryDirectory(dir=parent, prefix="fuzz-") as folder:
+            words = [f"{left[0]}-{left[-1]}"] if left == _run(left) else map(str, left)
+            code = [sys.executable, __file__, name, "--work", folder, "--numbers"]
+            code += [",".join(words), *(["--command"] if command else [])]
+            done = 0
+            for line in lines(code, Path(folder)):
+                at, _, told = line.strip().partition(" ")
+                if at == "peak":
+                    tally.peak = max(tally.peak, int(told))
+                    continue
+                done += 1
+                tally.add(int(at), told)
+                if done % 10_000 == 0:
+                    print(name, at, dict(tally.outcomes), file=sys.stderr, flush=True)
+            left = left[done:]
+    return tally
+
+
+def _run(numbers: list[int]) -> list[int]:
+    return list(range(numbers[0], numbers[0] + len(numbers)))
+
+
+def lines(code: list[str], root: Path) -> Iterator[str]:
+    """What a process says; a last line is one that it could not end."""
+    with subprocess.Popen(code, stdout=subprocess.PIPE, text=True) as worker:
+        assert worker.stdout is not None
+        line = ""
+        for line in worker.stdout:
+            if line.endswith("\n"):
+                yield line
+        if not line or worker.wait() > 0:
+            raise SystemExit(f"the fuzzer itself failed, at {line!r}")
+        if not line.endswith("\n"):
+            yield f"{line.strip()} {ended(worker.wait(), root)}"
+
+
+def ended(code: int, root: Path) -> str:
+    """How a process ended, and where it was: in a library, or in lines of ours."""
+    kinds = {-signal.SIGXCPU: "hang", -signal.SIGALRM: "hang"}
+    kind = kinds.get(code, "crash")
+    name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+    faults = root / "faults"
+    frames = faults.read_text().splitlines() if faults.exists() else []
+    frames = [frame.strip() for frame in frames if frame.strip().startswith("File")]
+    deepest = frames[0].replace(sys.prefix, "") if frames else "?"
+    own = next((f.rpartition(OWN)[2] for f in frames if OWN in f), "?")
+    where = "library" if frames and OWN not in frames[0] else "ours"
+    return f"{kind}-{where} {name} at {own} in {deepest.rpartition('packages')[2]}"
+
+
+def main() -> None:
+    """Fuzz loaders, or be the process that reads."""
+    how = arguments()
+    if how.work:
+        work(how.loaders[0], chosen(how.numbers), how.work, how.command)
+        return
+    for name in how.loaders or LOADERS:
+        result = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+        known = result.get(name, {})
+        count = how.count or LOADERS[name].inputs
+        numbers: list[int] | range = range(how.first, how.first + count)
+        if how.again:
+            found = known.get("findings", {}).values()
+            numbers = [n for finding in found for n in finding["numbers"]]
+        if how.numbers:
+            numbers = chosen(how.numbers)
+        start = time.monotonic()
+        tally = watched(name, numbers, how.command)
+        took = round(time.monotonic() - start)
+        print(name, dict(tally.outcomes), f"{took} s", file=sys.stderr, flush=True)
+        for what, found in tally.findings.items():
+            print(" ", found["inputs"], what, found["numbers"])
+        if how.again or how.numbers:
+            continue
+        result = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+        key = f"{name} by command" if how.command else name
+        result[key] = {
+            "inputs": len(numbers),
+            "first": how.first,
+            "outcomes": dict(sorted(tally.outcomes.items())),
+            "findings": tally.findings,
+            "peak_mib": tally.peak,
+            "seconds": took,
+        }
+        RESULT.write_text(json.dumps(result, indent=1, sort_keys=True) + "\n")
+
+
+def chosen(text: str) -> list[int] | range:
+    """Numbers as they are given: 3,5 or 0-99."""
+    first, dash, last = text.partition("-")
+    if dash:
+        return range(int(first), int(last) + 1)
+    return [int(number) for number in text.split(",")]
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("loaders", nargs="*", choices=[*LOADERS, []], metavar="LOADER")
+    parser.add_argument("--count", type=int, help="inputs of each")
+    parser.add_argument("--first", type=int, default=0, help="number of the first")
+    parser.add_argument("--numbers", help="these alone: 3,5 or 0-99")
+    parser.add_argument("--again", action="store_true", help="what went wrong before")
+    parser.add_argument("--command", action="store_true", help="the command line")
+    parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
