@@ -29,6 +29,7 @@ class Recipe:
     epochs: int = 10  # 0: it is measured only
     batch: int = 16  # samples
     learning_rate: float = 0.001  # of the first epoch; falls to 0 as half a cosine
+    averaging: float = 0.0  # epochs that kept weights are a mean over; 0: none
     band: Band = Band()  # of every population without its own
     bands: Mapping[str, Band] | None = None  # population → its own band
     budget: Budget = Budget()  # on validation samples
@@ -46,7 +47,7 @@ class Recipe:
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise DataError(f"{name} is {value}; it must be greater than 0")
-        for name in ("epochs", "patience", "dual_rate"):
+        for name in ("epochs", "patience", "dual_rate", "averaging"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise DataError(f"{name} is {value}; it must be 0 or greater")

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from ...toolchain.errors import DataError
 from ..training.adam import Adam
+from ..training.averaging import Averages, averaged
 from ..training.checkpoint import Checkpoint, Resumable, Weights, digest
 from ..training.losses import distillation, find_loss, mse
 from .budget import Measured, distance
@@ -55,6 +56,8 @@ class Trainer(Resumable):
             for name, kind in BOUNDED.items()
             if getattr(recipe.budget, name) is not None
         }
+        span = recipe.averaging * math.ceil(len(train[0]) / recipe.batch)
+        self.averages = Averages(self.variables, span) if span else None
         self.step = tf.function(self._step, autograph=False)
         self.epoch = self.best_epoch = 0
         self.given_weights = self.best_weights = self.weights()
@@ -120,10 +123,12 @@ class Trainer(Resumable):
     @property
     def memory(self) -> list[tf.Variable]:
         limits = [x for limit in self.limits.values() for x in limit.memory]
-        return [*self.optimizer.memory, *limits]
+        means = self.averages.memory if self.averages else []
+        return [*self.optimizer.memory, *limits, *means]
 
     def run_epoch(self) -> Progress:
-        """See every training sample once, then measure."""
+        """See every training sample once, then measure the network, or where weights
+        are averaged, that of their means."""
         share = self.epoch / self.recipe.epochs
         rate = self.recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
         self.optimizer.rate.assign(rate)
@@ -132,12 +137,16 @@ class Trainer(Resumable):
         for weights in self.weights():
             self.demand_finite("a weight", weights)
         self.epoch += 1
-        found = self._measured()
-        if self.epoch == 1 or self._worth(found) > self._worth(self.best):
-            self.best, self.best_score, self.best_epoch = found, found.score, self.epoch
-            self.best_weights = self.weights()
+        with averaged(self.averages):
+            found = self._measured()
+            if self.epoch == 1 or self._worth(found) > self._worth(self.best):
+                self._keep(found)
         self._steer(found)
         return self._progress(found, float(np.mean(losses)))
+
+    def _keep(self, found: Measured) -> None:
+        self.best, self.best_score, self.best_epoch = found, found.score, self.epoch
+        self.best_weights = self.weights()
 
     def _measured(self) -> Measured:
         outputs, found = self.meter.outputs()
@@ -233,6 +242,8 @@ class Trainer(Resumable):
         unused = tf.UnconnectedGradients.ZERO
         self.optimizer.apply(tape.gradient(total, self.variables, None, unused))
         self.network.constrain()
+        if self.averages:
+            self.averages.update()
         for limit in self.limits.values():
             limit.adapt(activity.rates, recipe.dual_rate)
         return error
