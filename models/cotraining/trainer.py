@@ -21,6 +21,7 @@ from .meter import Array, Meter, Samples
 from .rate_control import BOUNDED, Limit, deviation
 from .recipe import Progress, Recipe
 from .semantics import forward
+from .sparing.pruning import Pruning
 
 Augment = Callable[[Array, Array, np.random.Generator], Samples]
 Teacher = Callable[[Array], Array]
@@ -58,6 +59,7 @@ class Trainer(Resumable):
         }
         span = recipe.averaging * math.ceil(len(train[0]) / recipe.batch)
         self.averages = Averages(self.variables, span) if span else None
+        self.pruning = _pruning(network, recipe)
         self.step = tf.function(self._step, autograph=False)
         self.epoch = self.best_epoch = 0
         self.given_weights = self.best_weights = self.weights()
@@ -109,7 +111,7 @@ class Trainer(Resumable):
         """Epoch, figures and weights of the network that is kept so far."""
         given, best = self._worth(self.given), self._worth(self.best)
         within = not self.recipe.budget.missed(self.best)
-        if not self.epoch or (within and given >= best):
+        if not self.epoch or (within and given >= best and not self.pruning):
             return 0, self.given, self.given_weights
         return self.best_epoch, self.best, self.best_weights
 
@@ -123,8 +125,8 @@ class Trainer(Resumable):
     @property
     def memory(self) -> list[tf.Variable]:
         limits = [x for limit in self.limits.values() for x in limit.memory]
-        means = self.averages.memory if self.averages else []
-        return [*self.optimizer.memory, *limits, *means]
+        others = [x for x in (self.averages, self.pruning) if x]
+        return [*self.optimizer.memory, *limits, *(m for x in others for m in x.memory)]
 
     def run_epoch(self) -> Progress:
         """See every training sample once, then measure the network, or where weights
@@ -132,6 +134,8 @@ class Trainer(Resumable):
         share = self.epoch / self.recipe.epochs
         rate = self.recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
         self.optimizer.rate.assign(rate)
+        if self.pruning:
+            self._prune(self.pruning)
         losses = [float(self.step(*batch)) for batch in self._batches()]
         self.demand_finite("the loss", losses)
         for weights in self.weights():
@@ -139,10 +143,24 @@ class Trainer(Resumable):
         self.epoch += 1
         with averaged(self.averages):
             found = self._measured()
-            if self.epoch == 1 or self._worth(found) > self._worth(self.best):
+            if self._is_first or self._worth(found) > self._worth(self.best):
                 self._keep(found)
         self._steer(found)
         return self._progress(found, float(np.mean(losses)))
+
+    @property
+    def _is_first(self) -> bool:
+        """Whether no epoch before gave a network that is as sparse as asked for."""
+        before = self.epoch - 1
+        return not (before and (self.pruning is None or self.pruning.done(before)))
+
+    def _prune(self, pruning: Pruning) -> None:
+        pruning.choose(self.epoch)
+        pruning.apply()
+        if self.averages:
+            with averaged(self.averages):
+                pruning.apply()
+                self.averages.take()
 
     def _keep(self, found: Measured) -> None:
         self.best, self.best_score, self.best_epoch = found, found.score, self.epoch
@@ -242,8 +260,21 @@ class Trainer(Resumable):
         unused = tf.UnconnectedGradients.ZERO
         self.optimizer.apply(tape.gradient(total, self.variables, None, unused))
         self.network.constrain()
+        if self.pruning:
+            self.pruning.apply()
         if self.averages:
             self.averages.update()
         for limit in self.limits.values():
             limit.adapt(activity.rates, recipe.dual_rate)
         return error
+
+
+def _pruning(network: HybridNetwork, recipe: Recipe) -> Pruning | None:
+    if not recipe.sparsity:
+        return None
+    kernels = {
+        s.node.name: network.kernels[s.node.name]
+        for layer in network.layers
+        for s in layer.synapses
+    }
+    return Pruning(kernels, recipe.sparsity, recipe.epochs)
