@@ -6,7 +6,7 @@ phases, and the rates that populations are held to.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import partial
 
@@ -41,8 +41,12 @@ class Choices:
     min_voltage: float = -1.0  # of neurons on the core, in thresholds
     loss: str | None = None  # None: the task's own
     label_smoothing: float = 0.0  # of cross_entropy
+    gradient: str = "time"  # through every step; "rate": once, at the mean currents
+    averaging: float = 2.0  # epochs of spikes that kept weights are a mean over
+    sparsity: float = 0.0  # share of each core connection's weights that become 0
     teacher: str | None = None  # "ann": the network as it was read, in float
     max_rate_hz: float | None = 60.0  # mean over the neurons
+    shares: str = "equal"  # of these spikes; "worth": as a spike is worth to the loss
     max_synops: float | None = None  # per inference
     max_energy_uj: float | None = None  # per inference, µJ of the energy proxy
     min_score: float | None = None  # of the task; where it is reached, training ends
@@ -123,7 +127,18 @@ def settling(depth: int, steps: int) -> int:
     return way + max(0, steps - way) // 4
 
 
-def bands(network: HybridNetwork, choices: Choices) -> dict[str, Band] | None:
+def gradient_of(phase: str, graph: Graph, choices: Choices) -> str:
+    """The backward pass of a phase: through every step where spikes are trained.
+
+    Float semantics have a gradient of their own, and no loop is gone through.
+    """
+    spikes = phase == "spikes" and choices.semantics == "loihi"
+    return choices.gradient if spikes and not graph.loop else "rate"
+
+
+def bands(
+    network: HybridNetwork, choices: Choices, shares: Mapping[str, float] | None = None
+) -> dict[str, Band] | None:
     """Each population near its share of the spikes; None where all may fire alike."""
     if choices.max_rate_hz is None:
         return None
@@ -131,7 +146,7 @@ def bands(network: HybridNetwork, choices: Choices) -> dict[str, Band] | None:
     low, high = SHARE
     return {
         name: Band(low=low * rate, high=high * rate, weight=SHARE_WEIGHT)
-        for name, rate in share_out(sizes, choices.max_rate_hz).items()
+        for name, rate in share_out(sizes, choices.max_rate_hz, shares).items()
     }
 
 
@@ -153,6 +168,8 @@ def phases_of(choices: Choices, unit: float) -> list[tuple[str, Recipe, float]]:
         epochs=choices.epochs,
         batch=choices.batch,
         learning_rate=choices.learning_rate,
+        averaging=choices.averaging,
+        sparsity=choices.sparsity,
         band=BAND,
         budget=choices.budget,
         patience=choices.patience,
@@ -163,6 +180,7 @@ def phases_of(choices: Choices, unit: float) -> list[tuple[str, Recipe, float]]:
         semantics="rate",
         epochs=choices.adapt_epochs,
         learning_rate=choices.adapt_learning_rate,
+        averaging=0.0,
         budget=replace(choices.budget, min_score=None),  # its scores are of no spikes
         patience=0,
     )
@@ -170,7 +188,7 @@ def phases_of(choices: Choices, unit: float) -> list[tuple[str, Recipe, float]]:
     if choices.semantics != "loihi" or not choices.adapt_epochs:
         del phases[0]
     elif choices.min_score is not None:
-        phases.insert(0, ("start", replace(spiking, epochs=0), 0.1))
+        phases.insert(0, ("start", replace(spiking, epochs=0, sparsity=0.0), 0.1))
     for _, recipe, _ in phases:
         recipe.check()
     return phases

@@ -22,6 +22,7 @@ from .rate_control import BOUNDED, Limit, deviation
 from .recipe import Progress, Recipe
 from .semantics import forward
 from .sparing.pruning import Pruning
+from .sparing.worth import Error
 
 Augment = Callable[[Array, Array, np.random.Generator], Samples]
 Teacher = Callable[[Array], Array]
@@ -49,6 +50,7 @@ class Trainer(Resumable):
         self.train, self.meter, self.teacher = train, meter, teacher
         self.taught = teacher(train[0]) if teacher and not augment else None
         self.loss = find_loss(recipe.loss, recipe.label_smoothing)
+        self.error = error_of(recipe)
         self.variables = list(network.trainable_variables)
         self.optimizer = Adam(self.variables, most=1.0)
         begin = recipe.multipliers or {}
@@ -232,18 +234,14 @@ class Trainer(Resumable):
         self, output: tf.Tensor, y: tf.Tensor, taught: tf.Tensor | None
     ) -> tf.Tensor:
         """The loss, a share of it the distance to the teacher where there is one."""
-        unit = 1.0 if self.loss.of_logits else self.recipe.unit
-        output = output / unit
-        if y.dtype.is_floating:
-            y = tf.cast(y, output.dtype) / unit
-        error = self.loss.value(output, y)
+        error = self.error(output, y)
         if taught is None:
             return error
-        share, taught = self.recipe.teaching, tf.cast(taught, output.dtype) / unit
+        share, taught = self.recipe.teaching, tf.cast(taught, output.dtype)
         if self.loss.of_logits:
             away = distillation(output, taught, self.recipe.temperature)
         else:
-            away = mse(output, taught)
+            away = mse(output / self.recipe.unit, taught / self.recipe.unit)
         return (1 - share) * error + share * away
 
     def _step(
@@ -267,6 +265,20 @@ class Trainer(Resumable):
         for limit in self.limits.values():
             limit.adapt(activity.rates, recipe.dual_rate)
         return error
+
+
+def error_of(recipe: Recipe) -> Error:
+    """The loss of outputs, values in units of their spread."""
+    loss = find_loss(recipe.loss, recipe.label_smoothing)
+    unit = 1.0 if loss.of_logits else recipe.unit
+
+    def error(output: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+        output = output / unit
+        if y.dtype.is_floating:
+            y = tf.cast(y, output.dtype) / unit
+        return loss.value(output, y)
+
+    return error
 
 
 def _pruning(network: HybridNetwork, recipe: Recipe) -> Pruning | None:
