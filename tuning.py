@@ -166,6 +166,7 @@ def phases_of(choices: Choices, unit: float) -> list[tuple[str, Recipe, float]]:
         unit=unit,
         steps=choices.steps,
         epochs=choices.epochs,
+        more_epochs=choices.epochs // 2,
         batch=choices.batch,
         learning_rate=choices.learning_rate,
         averaging=choices.averaging,
@@ -179,9 +180,10 @@ def phases_of(choices: Choices, unit: float) -> list[tuple[str, Recipe, float]]:
         spiking,
         semantics="rate",
         epochs=choices.adapt_epochs,
+        more_epochs=0,
         learning_rate=choices.adapt_learning_rate,
         averaging=0.0,
-        budget=replace(choices.budget, min_score=None),  # its scores are of no spikes
+        budget=choices.budget.taking,  # its scores are of no spikes
         patience=0,
     )
     phases = [("adapt", adapting, 0.03), ("spikes", spiking, 0.1)]

@@ -24,6 +24,7 @@ from .semantics import forward
 from .sparing.pruning import Pruning
 from .sparing.worth import Error
 
+MORE_RATE = 0.1  # of the learning rate, in epochs beyond those of the recipe
 Augment = Callable[[Array, Array, np.random.Generator], Samples]
 Teacher = Callable[[Array], Array]
 """Samples → the outputs to come near to, as the network's own."""
@@ -102,11 +103,14 @@ class Trainer(Resumable):
     def done(self) -> bool:
         """Whether all epochs are run, all that was asked for is reached, or no better
         epoch came for too long."""
-        epoch, kept, _ = self.kept
-        patience, budget = self.recipe.patience, self.recipe.budget
+        recipe, (epoch, kept, _) = self.recipe, self.kept
+        budget = recipe.budget
         reached = budget.min_score is not None and not budget.missed(kept)
-        waited = 0 < patience <= self.epoch - epoch
-        return self.epoch >= self.recipe.epochs or reached or waited
+        waited = 0 < recipe.patience <= self.epoch - epoch
+        most = recipe.epochs
+        if most and budget.taking.missed(kept):
+            most += recipe.more_epochs
+        return self.epoch >= most or reached or waited
 
     @property
     def kept(self) -> tuple[int, Measured, Weights]:
@@ -133,9 +137,9 @@ class Trainer(Resumable):
     def run_epoch(self) -> Progress:
         """See every training sample once, then measure the network, or where weights
         are averaged, that of their means."""
-        share = self.epoch / self.recipe.epochs
-        rate = self.recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
-        self.optimizer.rate.assign(rate)
+        share = min(self.epoch / self.recipe.epochs, 1.0)
+        rate = 0.5 * (1 + math.cos(math.pi * share)) if share < 1 else MORE_RATE
+        self.optimizer.rate.assign(self.recipe.learning_rate * rate)
         if self.pruning:
             self._prune(self.pruning)
         losses = [float(self.step(*batch)) for batch in self._batches()]
@@ -204,7 +208,7 @@ class Trainer(Resumable):
         return Progress(
             **asdict(found),
             epoch=self.epoch,
-            epochs=self.recipe.epochs,
+            epochs=max(self.epoch, self.recipe.epochs),
             loss=loss,
             label=self.meter.label,
             best=kept,

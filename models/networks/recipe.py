@@ -135,9 +135,7 @@ def _demand_positive(recipe: Recipe | CaeRecipe | PlainRecipe, *names: str) -> N
             raise DataError(f"{name} is {value}; it must be greater than 0")
 
 
-def _demand_none_below_0(
-    recipe: Recipe | CaeRecipe | PlainRecipe, *names: str
-) -> None:
+def _demand_none_below_0(recipe: Recipe | CaeRecipe | PlainRecipe, *names: str) -> None:
     for name in names:
         value = getattr(recipe, name)
         if not (math.isfinite(value) and value >= 0):
