@@ -27,7 +27,7 @@ class Averages:
     def __init__(self, variables: Sequence[Any], span: float) -> None:
         self.variables, self.keep = list(variables), math.exp(-1 / span)
         self.updates = tf.Variable(0.0, trainable=False)
-        self.means = [tf.Variable(x, trainable=False) for x in self.variables]
+        self.means = [tf.Variable(x.numpy(), trainable=False) for x in self.variables]
 
     @property
     def memory(self) -> list[tf.Variable]:
@@ -56,7 +56,7 @@ def averaged(averages: Averages | None) -> Iterator[None]:
         return
     moving = [x.numpy() for x in averages.variables]
     for x, mean in zip(averages.variables, averages.means):
-        x.assign(mean)
+        x.assign(mean.numpy())
     yield
     for x, value in zip(averages.variables, moving):
         x.assign(value)
