@@ -23,6 +23,7 @@ from .toolchain.passes.quantize.layers import layers
 PREPARED = ("fold", "legalize", "balance")  # passes, files in pipeline/, in order
 BAND = Band(low=15.0, high=250.0, weight=0.01)  # Hz, of every population
 SHARE = (0.5, 2.0)  # of its share of the spikes that a population should keep between
+FEW_STEPS = 16  # up to here the gradient goes through every step
 SHARE_WEIGHT = 0.05  # of leaving it
 
 
@@ -41,7 +42,7 @@ class Choices:
     min_voltage: float = -1.0  # of neurons on the core, in thresholds
     loss: str | None = None  # None: the task's own
     label_smoothing: float = 0.0  # of cross_entropy
-    gradient: str = "time"  # through every step; "rate": once, at the mean currents
+    gradient: str | None = None  # "time" or "rate" (``gradient_of``)
     averaging: float = 2.0  # epochs of spikes that kept weights are a mean over
     sparsity: float = 0.0  # share of each core connection's weights that become 0
     teacher: str | None = None  # "ann": the network as it was read, in float
@@ -128,12 +129,16 @@ def settling(depth: int, steps: int) -> int:
 
 
 def gradient_of(phase: str, graph: Graph, choices: Choices) -> str:
-    """The backward pass of a phase: through every step where spikes are trained.
+    """The backward pass of a phase.
 
-    Float semantics have a gradient of their own, and no loop is gone through.
+    Where spikes are trained and nothing else is asked for, "time" in few steps, when
+    most of what is wrong is *when* spikes come, and "rate", which is several times as
+    quick, in more. Float semantics have a gradient of their own, and through a loop
+    there is only "rate".
     """
-    spikes = phase == "spikes" and choices.semantics == "loihi"
-    return choices.gradient if spikes and not graph.loop else "rate"
+    if phase != "spikes" or choices.semantics != "loihi" or graph.loop:
+        return "rate"
+    return choices.gradient or ("time" if choices.steps <= FEW_STEPS else "rate")
 
 
 def bands(

@@ -80,10 +80,8 @@ EPOCHS = click.IntRange(min=0)
 @click.option(
     "--gradient",
     type=click.Choice(["time", "rate"]),
-    default="time",
-    show_default=True,
-    help="Of spikes: through every step, or once, at the mean currents, which is "
-    "quicker; loihi semantics.",
+    help="Of spikes in loihi semantics: through every step, or once, at the mean "
+    "currents, which is quicker.  [default: time up to 16 steps, else rate]",
 )
 @click.option(
     "--averaging",
