@@ -11,8 +11,12 @@ tf = pytest.importorskip("tensorflow", reason="training is TensorFlow's")
 from bright_spot import RECIPE, network, task  # noqa: E402
 
 from snn_deploy.models.cotraining.finetune import finetune  # noqa: E402
+from snn_deploy.models.cotraining.semantics import forward  # noqa: E402
 from snn_deploy.models.cotraining.sparing.pruning import Pruning  # noqa: E402
+from snn_deploy.targets.contract import find_target  # noqa: E402
 from snn_deploy.toolchain.errors import DataError  # noqa: E402
+from snn_deploy.toolchain.passes.quantize.quantize import quantize  # noqa: E402
+from snn_deploy.toolchain.program.connections import SparseConnection  # noqa: E402
 
 
 def test_the_smallest_weights_go_most_of_them_early():
@@ -51,6 +55,27 @@ def test_a_pruned_network_is_kept_and_a_resumed_run_ends_with_it(tmp_path, avera
         assert graph[host].weight.all()
     finetune(again, task(), task(), recipe, checkpoint=file, resume=True)
     np.testing.assert_array_equal(graph["b"].weight, again.to_graph()["b"].weight)
+
+
+@pytest.mark.parametrize(
+    ("target", "library"), [("loihi-emulator", "nengo_loihi"), ("lava", "lava")]
+)
+def test_pruned_integers_are_the_trained_ones_on_every_target(target, library):
+    pytest.importorskip(library, reason=f"{target} runs there")
+    net, (x, _) = network(), task()
+    finetune(net, task(), task(), replace(RECIPE, sparsity=0.8, epochs=1))
+    program = quantize(net.to_graph(), x, steps=24, scales=net.scales)
+    (pruned,) = program.connections
+    assert isinstance(pruned, SparseConnection) and pruned.weight.all()
+    assert pruned.fan_out.sum() <= 0.21 * 144 * 16
+    trained = forward(net, x[:2], 24, record=True).spikes
+    for name in ("reference", target):
+        with find_target(name).load(program) as session:
+            seen = session.run(x[:2]).spikes
+        assert any(spikes.any() for spikes in seen.values())
+        for population, spikes in seen.items():
+            ours = trained[population].numpy().swapaxes(0, 1)
+            np.testing.assert_array_equal(spikes, ours.astype(bool))
 
 
 def test_a_share_that_leaves_nothing_is_refused():
