@@ -24,7 +24,9 @@ from .model_files import Model, read_model
 from .models.cotraining.finetune import finetune
 from .models.cotraining.hybrid import HybridNetwork
 from .models.cotraining.meter import Counts, Energy
-from .models.cotraining.recipe import Progress
+from .models.cotraining.recipe import Progress, Recipe
+from .models.cotraining.sparing.worth import shares_by_worth
+from .models.cotraining.trainer import error_of
 from .models.data.formats.formats import AS_NAMED
 from .models.data.formats.reading import Reading
 from .models.data.parts import noted
@@ -45,7 +47,7 @@ from .toolchain.passes.readout import with_readout, without_readout
 from .toolchain.program.host import spike_encoder
 from .toolchain.program.program import Program
 from .toolchain.program.recording import Recording
-from .tuning import Choices, bands, phases_of, prepare
+from .tuning import Choices, bands, gradient_of, phases_of, prepare
 
 PHASES = ("start", "adapt", "spikes")  # of each a checkpoint, beside what is written
 
@@ -100,12 +102,17 @@ def cotrain(
     pushed: Mapping[str, float] = {}  # how hard bounds had to, in the phase before
     checkpoints = _checkpoints(out, resume)
     for phase, recipe, sigma in phases:
-        network = HybridNetwork(graph, scales, dt=choices.dt, sigma=sigma)
+        backward = gradient_of(phase, graph, choices)
+        network = HybridNetwork(
+            graph, scales, dt=choices.dt, sigma=sigma, gradient=backward
+        )
+        shares = _shares(network, lessons, recipe, choices)
+        held = bands(network, choices, shares)
         final[phase] = finetune(
             network,
             lessons.train,
             lessons.validation,
-            replace(recipe, bands=bands(network, choices), multipliers=pushed),
+            replace(recipe, bands=held, multipliers=pushed),
             checkpoint=checkpoints[phase],
             resume=resume and checkpoints[phase].exists(),
             identity=asdict(choices),
@@ -121,6 +128,18 @@ def cotrain(
     metadata = _metadata(source, task, choices, scales, final)
     save_bundle(out, Bundle(graph=with_readout(graph, readout), metadata=metadata))
     return metadata
+
+
+def _shares(
+    network: HybridNetwork, lessons: Lessons, recipe: Recipe, choices: Choices
+) -> Mapping[str, float] | None:
+    """Population → its share of the spikes; None: equal ones."""
+    if choices.shares == "equal" or choices.semantics != "loihi" or network.graph.loop:
+        return None
+    x, wanted = (part[:CALIBRATION_SAMPLES] for part in lessons.train)
+    if lessons.augment:
+        x, wanted = lessons.augment(x, wanted, np.random.default_rng(choices.seed))
+    return shares_by_worth(network, (x, wanted), error_of(recipe), recipe.steps)
 
 
 def _scaled(

@@ -6,7 +6,7 @@ phases, and the rates that populations are held to.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import partial
 
@@ -23,6 +23,7 @@ from .toolchain.passes.quantize.layers import layers
 PREPARED = ("fold", "legalize", "balance")  # passes, files in pipeline/, in order
 BAND = Band(low=15.0, high=250.0, weight=0.01)  # Hz, of every population
 SHARE = (0.5, 2.0)  # of its share of the spikes that a population should keep between
+FEW_STEPS = 16  # up to here the gradient goes through every step
 SHARE_WEIGHT = 0.05  # of leaving it
 
 
@@ -41,8 +42,12 @@ class Choices:
     min_voltage: float = -1.0  # of neurons on the core, in thresholds
     loss: str | None = None  # None: the task's own
     label_smoothing: float = 0.0  # of cross_entropy
+    gradient: str | None = None  # "time" or "rate" (``gradient_of``)
+    averaging: float = 2.0  # epochs of spikes that kept weights are a mean over
+    sparsity: float = 0.0  # share of each core connection's weights that become 0
     teacher: str | None = None  # "ann": the network as it was read, in float
     max_rate_hz: float | None = 60.0  # mean over the neurons
+    shares: str = "equal"  # of these spikes; "worth": as a spike is worth to the loss
     max_synops: float | None = None  # per inference
     max_energy_uj: float | None = None  # per inference, µJ of the energy proxy
     min_score: float | None = None  # of the task; where it is reached, training ends
@@ -123,7 +128,22 @@ def settling(depth: int, steps: int) -> int:
     return way + max(0, steps - way) // 4
 
 
-def bands(network: HybridNetwork, choices: Choices) -> dict[str, Band] | None:
+def gradient_of(phase: str, graph: Graph, choices: Choices) -> str:
+    """The backward pass of a phase.
+
+    Where spikes are trained and nothing else is asked for, "time" in few steps, when
+    most of what is wrong is *when* spikes come, and "rate", which is several times as
+    quick, in more. Float semantics have a gradient of their own, and through a loop
+    there is only "rate".
+    """
+    if phase != "spikes" or choices.semantics != "loihi" or graph.loop:
+        return "rate"
+    return choices.gradient or ("time" if choices.steps <= FEW_STEPS else "rate")
+
+
+def bands(
+    network: HybridNetwork, choices: Choices, shares: Mapping[str, float] | None = None
+) -> dict[str, Band] | None:
     """Each population near its share of the spikes; None where all may fire alike."""
     if choices.max_rate_hz is None:
         return None
@@ -131,7 +151,7 @@ def bands(network: HybridNetwork, choices: Choices) -> dict[str, Band] | None:
     low, high = SHARE
     return {
         name: Band(low=low * rate, high=high * rate, weight=SHARE_WEIGHT)
-        for name, rate in share_out(sizes, choices.max_rate_hz).items()
+        for name, rate in share_out(sizes, choices.max_rate_hz, shares).items()
     }
 
 
@@ -151,8 +171,11 @@ def phases_of(choices: Choices, unit: float) -> list[tuple[str, Recipe, float]]:
         unit=unit,
         steps=choices.steps,
         epochs=choices.epochs,
+        more_epochs=choices.epochs // 2,
         batch=choices.batch,
         learning_rate=choices.learning_rate,
+        averaging=choices.averaging,
+        sparsity=choices.sparsity,
         band=BAND,
         budget=choices.budget,
         patience=choices.patience,
@@ -162,15 +185,17 @@ def phases_of(choices: Choices, unit: float) -> list[tuple[str, Recipe, float]]:
         spiking,
         semantics="rate",
         epochs=choices.adapt_epochs,
+        more_epochs=0,
         learning_rate=choices.adapt_learning_rate,
-        budget=replace(choices.budget, min_score=None),  # its scores are of no spikes
+        averaging=0.0,
+        budget=choices.budget.taking,  # its scores are of no spikes
         patience=0,
     )
     phases = [("adapt", adapting, 0.03), ("spikes", spiking, 0.1)]
     if choices.semantics != "loihi" or not choices.adapt_epochs:
         del phases[0]
     elif choices.min_score is not None:
-        phases.insert(0, ("start", replace(spiking, epochs=0), 0.1))
+        phases.insert(0, ("start", replace(spiking, epochs=0, sparsity=0.0), 0.1))
     for _, recipe, _ in phases:
         recipe.check()
     return phases

@@ -8,7 +8,8 @@ checkpoints in the work folder. ``paper_table.py`` and ``paper_figures.py`` read
 Parts: "ours" is the trivial answer, our ANN, it converted, and it fine-tuned in loihi
 semantics; "paper" is the plain reproduction: the paper's hyper-parameters as far as it
 names them, float semantics. "budgets" is our hybrid at lower firing rates (one seed
-tells enough). Training and every choice see training and validation
+tells enough). "fewer", "ingredients" and "pruned" are those of ``paper_fewer.py``, for
+digits too. Training and every choice see training and validation
 samples only; the test samples are looked at once, at the end.
 """
 
@@ -19,7 +20,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,10 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+import paper_fewer
 import tensorflow as tf
+from classifiers import data_of
+from classifiers import trained as trained_classifier
 from paper_score import (
     Exam,
     Network,
@@ -51,7 +55,7 @@ from snn_deploy.tuning import Choices
 
 RESULTS = Path(__file__).parent / "results" / "paper"
 SEEDS = (0, 1, 2)
-PARTS = ("ours", "paper", "budgets")
+PARTS = ("ours", "paper", "budgets", *paper_fewer.PARTS)
 BUDGETS = (0.5, 0.25)  # of the firing rate that "ours" is allowed
 CALIBRATION_SAMPLES = 64
 TAU_SYN = 0.005  # s, the paper's
@@ -63,9 +67,9 @@ class Experiment:
     """A task, and how its networks are trained."""
 
     folder: str  # of the data
-    ann: Recipe | CaeRecipe
+    ann: Recipe | CaeRecipe | None  # None: the classifier of ``classifiers.py``
     hybrid: Choices
-    paper_ann: Recipe | CaeRecipe
+    paper_ann: Recipe | CaeRecipe | None
     paper_hybrid: Choices
 
 
@@ -91,18 +95,20 @@ FACES = Experiment(
 )
 CROPS = 0.05  # of airplanes
 BLOCK = 20  # neighbouring faces; a person's run is some 16 pictures long
+DIGITS = "digits"  # scikit-learn's, of no folder; nothing of the paper's
 EXPERIMENTS = {
+    DIGITS: replace(FACES, folder=DIGITS, ann=None, paper_ann=None),
     "faces": FACES,
     "faces-blocks": replace(
         FACES,
-        ann=replace(FACES.ann, block=BLOCK),
+        ann=Recipe(channels=CHANNELS, block=BLOCK),
         paper_ann=replace(PAPER_LOCNET, block=BLOCK),
     ),
     "airplanes": replace(  # they lie much alike, and there are twice as many
         FACES,
         folder="caltech101-airplanes",
-        ann=replace(
-            FACES.ann,
+        ann=Recipe(
+            channels=CHANNELS,
             epochs=200,
             loss="iou",
             crops=CROPS,
@@ -136,12 +142,17 @@ def main() -> None:
         for seed in given.seeds:
             for task in given.tasks:
                 out = given.out / f"{task}-{seed}-{part}.json"
-                if not out.exists():
+                if not out.exists() and has(task, part):
                     work = given.work / f"{task}-{seed}"
                     found = measure(EXPERIMENTS[task], given.data, seed, part, work)
                     found = {"task": task, "seed": seed, "part": part, **found}
                     out.write_text(json.dumps(found, indent=1) + "\n")
                     print(out, json.dumps(brief(found["rows"])))
+
+
+def has(task: str, part: str) -> bool:
+    """Whether there is such a part of the task."""
+    return task != DIGITS or part in paper_fewer.PARTS
 
 
 def measure(
@@ -150,18 +161,26 @@ def measure(
     """Train the networks of a part and score them on the test samples."""
     work.mkdir(parents=True, exist_ok=True)
     data, start = root / experiment.folder, time.time()
+    if experiment.folder == DIGITS:
+        data = data_of(DIGITS, argparse.Namespace(work=work))
     paper = part == "paper"
     recipe = experiment.paper_ann if paper else experiment.ann
     choices = experiment.paper_hybrid if paper else experiment.hybrid
-    recipe, choices = replace(recipe, seed=seed), replace(choices, seed=seed)
+    choices = replace(choices, seed=seed)
     path = work / ("paper.h5" if paper else "ann.h5")
-    ann = trained(path, data, recipe)
+    ann = trained(path, data, recipe, seed)
     exam = exam_of(read_task(data, ann.graph, ann.metadata))
-    measured = with_budgets if part == "budgets" else with_baselines
+    if part in paper_fewer.PARTS:
+        wanted = paper_fewer.settings(experiment.folder, part, choices)
+        measured = with_settings(ann, path, data, exam, wanted)
+    elif part == "budgets":
+        measured = with_budgets(ann, path, data, exam, choices)
+    else:
+        measured = with_baselines(ann, path, data, exam, choices)
     return {
         "data": exam.task.source,
         "test_samples": len(exam.test),
-        **measured(ann, path, data, exam, choices),
+        **measured,
         "ann_training": without_names(ann),
         "seconds": time.time() - start,
         "cores": len(os.sched_getaffinity(0)),
@@ -200,21 +219,42 @@ def with_budgets(
     ann: Model, path: Path, data: Path, exam: Exam, choices: Choices
 ) -> dict[str, Any]:
     """The ANN fine-tuned to fire less."""
-    rows = {}
-    settings = Settings(steps=choices.steps, tau_syn=TAU_SYN)
     assert choices.max_rate_hz
-    for budget in BUDGETS:
-        hz = budget * choices.max_rate_hz
-        out = path.with_name(f"hybrid-{hz:g}hz.snn")
-        hybrid = tuned(out, path, data, replace(choices, max_rate_hz=hz))
+    rates = [budget * choices.max_rate_hz for budget in BUDGETS]
+    wanted = {f"{hz:g} Hz": replace(choices, max_rate_hz=hz) for hz in rates}
+    found = with_settings(ann, path, data, exam, wanted)
+    del found["rows"]["ann"]
+    return found | {"hybrid_choices": asdict(choices)}
+
+
+def with_settings(
+    ann: Model, path: Path, data: Path, exam: Exam, wanted: Mapping[str, Choices]
+) -> dict[str, Any]:
+    """The ANN, and it fine-tuned in several ways, each by its name."""
+    rows, validation = {"ann": ann_row(Network(ann.graph), exam)[0]}, {}
+    for name, choices in wanted.items():
+        words = name.replace(" ", "").replace(",", "-").replace("%", "").lower()
+        hybrid = tuned(path.with_name(f"hybrid-{words}.snn"), path, data, choices)
         network = Network(hybrid.graph, hybrid.scales)
-        rows[f"{hz:g} Hz"], _ = deployed_row(network, exam, settings)
-    return {"rows": rows, "hybrid_choices": asdict(choices)}
+        settings = Settings(steps=choices.steps, tau_syn=TAU_SYN)
+        rows[name], _ = deployed_row(network, exam, settings)
+        validation[name] = hybrid.metadata["finetuned"]["validation"]
+    return {
+        "rows": rows,
+        "hybrid_choices": {name: asdict(c) for name, c in wanted.items()},
+        "hybrid_validation": validation,
+    }
 
 
-def trained(out: Path, data: Path, recipe: Recipe | CaeRecipe) -> Model:
+def trained(
+    out: Path, data: Path, recipe: Recipe | CaeRecipe | None, seed: int
+) -> Model:
     """The ANN, trained where it is not there yet."""
-    if not out.exists():
+    if not out.exists() and recipe is None:
+        trained_classifier(DIGITS, data, seed, out)
+    elif not out.exists():
+        assert recipe is not None
+        recipe = replace(recipe, seed=seed)
         resume = out.with_name(out.name + ".checkpoint.npz").exists()
         if isinstance(recipe, CaeRecipe):
             masks = read_masks(data, recipe.size)

@@ -145,3 +145,29 @@ def test_energy_of_builds_stands_beside_every_opponent(load) -> None:
         )
         assert ("**loses**" in row) == (each.factor > 1)
     assert report.opponents.sentence in text
+
+
+def test_fewer_spikes_are_measured_setting_by_setting(load, tmp_path, monkeypatch):
+    """One thing changed at a time, beside the ANN; what is there is left alone."""
+    pytest.importorskip("tensorflow", reason="it trains (Python 3.10)")
+    pytest.importorskip("nengo_loihi", reason="it runs on the emulator")
+    paper, fewer = load("paper"), load("paper_fewer")
+    choices = paper.Choices(steps=16)
+    ways = {part: fewer.settings("digits", part, choices) for part in fewer.PARTS}
+    assert ways["fewer"] == {"8 steps": replace(choices, steps=8, settle=2)}
+    assert ways["pruned"]["80% pruned"].sparsity == 0.8
+    assert all(c.steps == 8 for c in ways["ingredients"].values())
+    recipe = paper.Recipe(size=(8, 12, 3), channels=(2,), widths=(4,), epochs=1)
+    quick = paper.Choices(steps=12, adapt_epochs=1, epochs=1, max_rate_hz=None)
+    experiment = replace(
+        *(paper.EXPERIMENTS["faces"],), folder="boxes", ann=recipe, hybrid=quick
+    )
+    goals = {"boxes": {"quick": {"settle": 5}}}
+    monkeypatch.setattr(paper.paper_fewer, "FEWER", goals)
+    write_pictures(tmp_path / "boxes")
+    result = paper.measure(experiment, tmp_path, 0, "fewer", tmp_path / "work")
+    assert result["hybrid_choices"]["quick"]["settle"] == 5
+    assert result["rows"]["quick"]["trainer"]["differences"] == 0
+    text = "\n".join(fewer.table({"fewer": [{"seed": 0, **result}]}))
+    score = result["rows"]["quick"]["integers"]["score"]
+    assert "| quick | 0 | 12 |" in text and f"{score:.3f}" in text

@@ -107,6 +107,20 @@ def test_a_network_within_its_budget_is_no_answer_where_training_leaves_it():
     assert end.best_epoch == 1 and "epoch 1, is kept" in end.over_budget
 
 
+def test_a_run_that_ends_outside_its_budget_goes_on_until_it_keeps_to_it():
+    start = measured_at_start(Budget())
+    recipe = replace(
+        *(RECIPE,),
+        epochs=1,
+        dual_rate=0.2,
+        budget=Budget(max_rate_hz=0.85 * start.rate),
+    )
+    assert finetune(network(), task(), task(), recipe).over_budget
+    more = finetune(network(), task(), task(), replace(recipe, more_epochs=20))
+    assert more.over_budget is None
+    assert 1 < more.best_epoch == more.epoch == more.epochs < 21
+
+
 def test_training_ends_where_all_that_is_asked_for_is_kept_to():
     start = measured_at_start(Budget())
     for least, epochs in ((2 * start.score, 0), (0.5 * start.score, 5)):  # −mse

@@ -22,7 +22,7 @@ pytest.importorskip("tensorflow", reason="fine-tuning needs TensorFlow (Python 3
 from snn_deploy.cotraining import cotrain  # noqa: E402
 from snn_deploy.models.cotraining.hybrid import HybridNetwork  # noqa: E402
 from snn_deploy.models.cotraining.semantics import forward  # noqa: E402
-from snn_deploy.tuning import Choices, prepare  # noqa: E402
+from snn_deploy.tuning import Choices, gradient_of, prepare  # noqa: E402
 
 QUICK = Choices(steps=12, settle=4, adapt_epochs=2, epochs=3, max_rate_hz=400.0)
 
@@ -198,6 +198,21 @@ def test_only_what_runs_on_the_core_gets_its_neurons():
         assert (plain[name].tau_rc, plain[name].tau_ref) == (0.02, 0.002)
     for prepared in (core, plain):  # 1 step to get there, and a quarter of 20
         assert prepared.output.settle == pytest.approx(0.006)
+
+
+@pytest.mark.parametrize(
+    ("phase", "changes", "gradient"),
+    [
+        ("spikes", {"steps": 16}, "time"),
+        ("spikes", {"steps": 17}, "rate"),
+        ("spikes", {"steps": 32, "gradient": "time"}, "time"),
+        ("spikes", {"steps": 16, "semantics": "float"}, "rate"),
+        ("adapt", {"steps": 16}, "rate"),
+    ],
+)
+def test_in_few_steps_the_gradient_goes_through_each(phase, changes, gradient):
+    graph = Graph.chain(n.Input("x", shape=(2,)), n.IF("a"), n.Output("y"))
+    assert gradient_of(phase, graph, replace(Choices(), **changes)) == gradient
 
 
 def test_float_semantics_train_in_one_phase(files):

@@ -151,6 +151,25 @@ def test_an_interrupted_training_ends_with_the_same_network(data, trained, tmp_p
         np.testing.assert_array_equal(one, other)
 
 
+def test_an_averaged_network_is_a_mean_and_resumed_it_is_the_same(
+    data, trained, tmp_path
+):
+    recipe = dataclasses.replace(RECIPE, averaging=2.0)
+    whole, cut = tmp_path / "whole.h5", tmp_path / "cut.h5"
+    train(data, whole, recipe)
+
+    def stop(now):
+        if now.epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(data, cut, recipe, progress=stop)
+    train(data, cut, recipe, resume=True)
+    for mean, again, last in zip(*map(weights, (whole, cut, trained))):
+        np.testing.assert_array_equal(mean, again)
+        assert not np.array_equal(mean, last)
+
+
 def test_resume_refuses_another_recipe_or_a_damaged_checkpoint(data, trained):
     other = dataclasses.replace(RECIPE, learning_rate=0.02)
     with pytest.raises(ModelError, match="another learning_rate"):

@@ -78,6 +78,27 @@ EPOCHS = click.IntRange(min=0)
     help="Learn from MODEL's own outputs too (distillation).",
 )
 @click.option(
+    "--gradient",
+    type=click.Choice(["time", "rate"]),
+    help="Of spikes in loihi semantics: through every step, or once, at the mean "
+    "currents, which is quicker.  [default: time up to 16 steps, else rate]",
+)
+@click.option(
+    "--averaging",
+    type=click.FloatRange(min=0),
+    default=2.0,
+    show_default=True,
+    help="Epochs of spikes that the weights are a mean over; 0: none.",
+)
+@click.option(
+    "--sparsity",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.0,
+    show_default=True,
+    help="Share of the core's synapses that are pruned, the smallest weights of each "
+    "connection.",
+)
+@click.option(
     "--max-rate-hz",
     type=AMOUNT,
     default=60.0,

@@ -65,6 +65,13 @@ def training_options(
             help="Neighbouring names that stay in one part of the split.",
         ),
         *learning(epochs, learning_rate),
+        click.option(
+            "--averaging",
+            type=WEIGHT,
+            default=0.0,
+            show_default=True,
+            help="Epochs that the weights kept are a mean over; 0: none.",
+        ),
     )
     return lambda command: reduce(lambda f, add: add(f), reversed(options), command)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from ...toolchain.errors import DataError
 
@@ -49,6 +49,11 @@ class Budget:
     max_synops: float | None = None  # synaptic operations per inference
     max_energy_uj: float | None = None  # µJ per inference, a proxy
     min_score: float | None = None  # of the task; training ends where all is kept to
+
+    @property
+    def taking(self) -> Budget:
+        """The bounds on what a network may take, without that on what it must reach."""
+        return replace(self, min_score=None)
 
     def check(self) -> None:
         """Raise DataError for a bound that nothing could keep to."""

@@ -47,9 +47,12 @@ class Band:
 
 
 def share_out(
-    sizes: Mapping[str, int], mean_rate: float, most: float = 400.0
+    sizes: Mapping[str, int],
+    mean_rate: float,
+    shares: Mapping[str, float] | None = None,
+    most: float = 400.0,
 ) -> dict[str, float]:
-    """Population → Hz at which all send equally many spikes, ``mean_rate`` on average.
+    """Population → Hz at which it sends its share of the spikes of ``mean_rate``.
 
     A population's noise falls with the number of its spikes, and each spike of any
     population costs the same, so large ones are to fire seldom and small ones often.
@@ -57,15 +60,26 @@ def share_out(
 
     >>> share_out({"a": 900, "b": 100}, 50.0)
     {'a': 27.77777777777778, 'b': 250.0}
+    >>> share_out({"a": 900, "b": 100}, 50.0, {"a": 0.9, "b": 0.1})
+    {'a': 50.0, 'b': 50.0}
+
+    Args:
+        sizes: population → neurons.
+        mean_rate: over all neurons, Hz.
+        shares: population → more than 0; None: all send equally many.
+        most: Hz.
     """
-    left, waiting = mean_rate * sum(sizes.values()), dict(sizes)
+    left, waiting = mean_rate * sum(sizes.values()), dict(shares or {})
+    waiting = waiting or dict.fromkeys(sizes, 1.0)
     rates: dict[str, float] = {}
     while waiting:
-        equal = left / len(waiting)
-        full = [name for name, size in waiting.items() if equal > most * size]
+        spikes = left / sum(waiting.values())  # of a share of 1
+        given = {name: spikes * share / sizes[name] for name, share in waiting.items()}
+        full = [name for name, rate in given.items() if rate > most]
         for name in full or list(waiting):
-            rates[name] = most if full else equal / waiting[name]
-            left -= rates[name] * waiting.pop(name)
+            rates[name] = most if full else given[name]
+            left -= rates[name] * sizes[name] if full else 0.0
+            del waiting[name]
     return {name: rates[name] for name in sizes}
 
 

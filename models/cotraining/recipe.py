@@ -27,8 +27,11 @@ class Recipe:
     unit: float = 1.0  # in which a loss of values takes outputs and answers
     steps: int = 32  # per sample
     epochs: int = 10  # 0: it is measured only
+    more_epochs: int = 0  # at most, where none of these kept to what may be taken
     batch: int = 16  # samples
     learning_rate: float = 0.001  # of the first epoch; falls to 0 as half a cosine
+    averaging: float = 0.0  # epochs that kept weights are a mean over; 0: none
+    sparsity: float = 0.0  # share of each core connection's weights that become 0
     band: Band = Band()  # of every population without its own
     bands: Mapping[str, Band] | None = None  # population → its own band
     budget: Budget = Budget()  # on validation samples
@@ -46,10 +49,14 @@ class Recipe:
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise DataError(f"{name} is {value}; it must be greater than 0")
-        for name in ("epochs", "patience", "dual_rate"):
+        for name in ("epochs", "more_epochs", "patience", "dual_rate", "averaging"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise DataError(f"{name} is {value}; it must be 0 or greater")
+        if not 0 <= self.sparsity < 1:
+            raise DataError(
+                f"sparsity is {self.sparsity}; 0 or more and less than 1 is allowed"
+            )
         for name in ("label_smoothing", "teaching"):
             if not 0 <= getattr(self, name) <= 1:
                 raise DataError(f"{name} is {getattr(self, name)}; 0 … 1 is allowed")

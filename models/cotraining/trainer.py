@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from ...toolchain.errors import DataError
 from ..training.adam import Adam
+from ..training.averaging import Averages, averaged
 from ..training.checkpoint import Checkpoint, Resumable, Weights, digest
 from ..training.losses import distillation, find_loss, mse
 from .budget import Measured, distance
@@ -20,7 +21,10 @@ from .meter import Array, Meter, Samples
 from .rate_control import BOUNDED, Limit, deviation
 from .recipe import Progress, Recipe
 from .semantics import forward
+from .sparing.pruning import Pruning
+from .sparing.worth import Error
 
+MORE_RATE = 0.1  # of the learning rate, in epochs beyond those of the recipe
 Augment = Callable[[Array, Array, np.random.Generator], Samples]
 Teacher = Callable[[Array], Array]
 """Samples → the outputs to come near to, as the network's own."""
@@ -47,6 +51,7 @@ class Trainer(Resumable):
         self.train, self.meter, self.teacher = train, meter, teacher
         self.taught = teacher(train[0]) if teacher and not augment else None
         self.loss = find_loss(recipe.loss, recipe.label_smoothing)
+        self.error = error_of(recipe)
         self.variables = list(network.trainable_variables)
         self.optimizer = Adam(self.variables, most=1.0)
         begin = recipe.multipliers or {}
@@ -55,6 +60,9 @@ class Trainer(Resumable):
             for name, kind in BOUNDED.items()
             if getattr(recipe.budget, name) is not None
         }
+        span = recipe.averaging * math.ceil(len(train[0]) / recipe.batch)
+        self.averages = Averages(self.variables, span) if span else None
+        self.pruning = _pruning(network, recipe)
         self.step = tf.function(self._step, autograph=False)
         self.epoch = self.best_epoch = 0
         self.given_weights = self.best_weights = self.weights()
@@ -95,18 +103,21 @@ class Trainer(Resumable):
     def done(self) -> bool:
         """Whether all epochs are run, all that was asked for is reached, or no better
         epoch came for too long."""
-        epoch, kept, _ = self.kept
-        patience, budget = self.recipe.patience, self.recipe.budget
+        recipe, (epoch, kept, _) = self.recipe, self.kept
+        budget = recipe.budget
         reached = budget.min_score is not None and not budget.missed(kept)
-        waited = 0 < patience <= self.epoch - epoch
-        return self.epoch >= self.recipe.epochs or reached or waited
+        waited = 0 < recipe.patience <= self.epoch - epoch
+        most = recipe.epochs
+        if most and budget.taking.missed(kept):
+            most += recipe.more_epochs
+        return self.epoch >= most or reached or waited
 
     @property
     def kept(self) -> tuple[int, Measured, Weights]:
         """Epoch, figures and weights of the network that is kept so far."""
         given, best = self._worth(self.given), self._worth(self.best)
         within = not self.recipe.budget.missed(self.best)
-        if not self.epoch or (within and given >= best):
+        if not self.epoch or (within and given >= best and not self.pruning):
             return 0, self.given, self.given_weights
         return self.best_epoch, self.best, self.best_weights
 
@@ -120,24 +131,46 @@ class Trainer(Resumable):
     @property
     def memory(self) -> list[tf.Variable]:
         limits = [x for limit in self.limits.values() for x in limit.memory]
-        return [*self.optimizer.memory, *limits]
+        others = [x for x in (self.averages, self.pruning) if x]
+        return [*self.optimizer.memory, *limits, *(m for x in others for m in x.memory)]
 
     def run_epoch(self) -> Progress:
-        """See every training sample once, then measure."""
-        share = self.epoch / self.recipe.epochs
-        rate = self.recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
-        self.optimizer.rate.assign(rate)
+        """See every training sample once, then measure the network, or where weights
+        are averaged, that of their means."""
+        share = min(self.epoch / self.recipe.epochs, 1.0)
+        rate = 0.5 * (1 + math.cos(math.pi * share)) if share < 1 else MORE_RATE
+        self.optimizer.rate.assign(self.recipe.learning_rate * rate)
+        if self.pruning:
+            self._prune(self.pruning)
         losses = [float(self.step(*batch)) for batch in self._batches()]
         self.demand_finite("the loss", losses)
         for weights in self.weights():
             self.demand_finite("a weight", weights)
         self.epoch += 1
-        found = self._measured()
-        if self.epoch == 1 or self._worth(found) > self._worth(self.best):
-            self.best, self.best_score, self.best_epoch = found, found.score, self.epoch
-            self.best_weights = self.weights()
+        with averaged(self.averages):
+            found = self._measured()
+            if self._is_first or self._worth(found) > self._worth(self.best):
+                self._keep(found)
         self._steer(found)
         return self._progress(found, float(np.mean(losses)))
+
+    @property
+    def _is_first(self) -> bool:
+        """Whether no epoch before gave a network that is as sparse as asked for."""
+        before = self.epoch - 1
+        return not (before and (self.pruning is None or self.pruning.done(before)))
+
+    def _prune(self, pruning: Pruning) -> None:
+        pruning.choose(self.epoch)
+        pruning.apply()
+        if self.averages:
+            with averaged(self.averages):
+                pruning.apply()
+                self.averages.take()
+
+    def _keep(self, found: Measured) -> None:
+        self.best, self.best_score, self.best_epoch = found, found.score, self.epoch
+        self.best_weights = self.weights()
 
     def _measured(self) -> Measured:
         outputs, found = self.meter.outputs()
@@ -175,7 +208,7 @@ class Trainer(Resumable):
         return Progress(
             **asdict(found),
             epoch=self.epoch,
-            epochs=self.recipe.epochs,
+            epochs=max(self.epoch, self.recipe.epochs),
             loss=loss,
             label=self.meter.label,
             best=kept,
@@ -205,18 +238,14 @@ class Trainer(Resumable):
         self, output: tf.Tensor, y: tf.Tensor, taught: tf.Tensor | None
     ) -> tf.Tensor:
         """The loss, a share of it the distance to the teacher where there is one."""
-        unit = 1.0 if self.loss.of_logits else self.recipe.unit
-        output = output / unit
-        if y.dtype.is_floating:
-            y = tf.cast(y, output.dtype) / unit
-        error = self.loss.value(output, y)
+        error = self.error(output, y)
         if taught is None:
             return error
-        share, taught = self.recipe.teaching, tf.cast(taught, output.dtype) / unit
+        share, taught = self.recipe.teaching, tf.cast(taught, output.dtype)
         if self.loss.of_logits:
             away = distillation(output, taught, self.recipe.temperature)
         else:
-            away = mse(output, taught)
+            away = mse(output / self.recipe.unit, taught / self.recipe.unit)
         return (1 - share) * error + share * away
 
     def _step(
@@ -233,6 +262,35 @@ class Trainer(Resumable):
         unused = tf.UnconnectedGradients.ZERO
         self.optimizer.apply(tape.gradient(total, self.variables, None, unused))
         self.network.constrain()
+        if self.pruning:
+            self.pruning.apply()
+        if self.averages:
+            self.averages.update()
         for limit in self.limits.values():
             limit.adapt(activity.rates, recipe.dual_rate)
         return error
+
+
+def error_of(recipe: Recipe) -> Error:
+    """The loss of outputs, values in units of their spread."""
+    loss = find_loss(recipe.loss, recipe.label_smoothing)
+    unit = 1.0 if loss.of_logits else recipe.unit
+
+    def error(output: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+        output = output / unit
+        if y.dtype.is_floating:
+            y = tf.cast(y, output.dtype) / unit
+        return loss.value(output, y)
+
+    return error
+
+
+def _pruning(network: HybridNetwork, recipe: Recipe) -> Pruning | None:
+    if not recipe.sparsity:
+        return None
+    kernels = {
+        s.node.name: network.kernels[s.node.name]
+        for layer in network.layers
+        for s in layer.synapses
+    }
+    return Pruning(kernels, recipe.sparsity, recipe.epochs)

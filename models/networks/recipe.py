@@ -37,6 +37,7 @@ class Recipe:
     rate_weight: float = 0.01  # of each layer's deviation from the target rate
     rate_noise: float = 25.0  # Hz, added to each neuron's rate while training
     crops: float = 1.0  # how much of the random crops; 0: whole pictures
+    averaging: float = 0.0  # epochs that kept weights are a mean over; 0: none
     seed: int = 0
     block: int = 1  # neighbouring names that stay in one part of the split
 
@@ -44,10 +45,9 @@ class Recipe:
         """Raise DataError for a number that cannot be trained with."""
         _demand_positive(self, "epochs", "batch", "block")
         _demand_positive(self, "learning_rate", "target_rate", "amplitude")
-        for name in ("output_weight", "rate_weight", "rate_noise"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
-                raise DataError(f"{name} is {value}; it must be 0 or greater")
+        _demand_none_below_0(
+            self, "output_weight", "rate_weight", "rate_noise", "averaging"
+        )
         if self.loss not in BOX_LOSSES:
             raise DataError(
                 f"loss is {self.loss!r}; of boxes there are: {', '.join(BOX_LOSSES)}"
@@ -76,12 +76,14 @@ class CaeRecipe:
     epochs: int = 100
     batch: int = 32  # slices
     learning_rate: float = 0.003  # of the first epoch; falls to 0 as half a cosine
+    averaging: float = 0.0  # epochs that kept weights are a mean over; 0: none
     seed: int = 0
     block: int = 1  # subjects with neighbouring names that stay in one part
 
     def check(self) -> None:
         """Raise DataError for a number that cannot be trained with."""
         _demand_positive(self, "epochs", "batch", "block", "learning_rate")
+        _demand_none_below_0(self, "averaging")
         _demand_seed(self.seed)
         fold = 2 ** len(self.channels)
         if not self.channels or min(self.channels) < 1:
@@ -102,11 +104,13 @@ class PlainRecipe:
     epochs: int = 60
     batch: int = 32  # samples
     learning_rate: float = 0.003  # of the first epoch; falls to 0 as half a cosine
+    averaging: float = 0.0  # epochs that kept weights are a mean over; 0: none
     seed: int = 0
 
     def check(self) -> None:
         """Raise DataError for a number that cannot be trained with."""
         _demand_positive(self, "epochs", "batch", "learning_rate")
+        _demand_none_below_0(self, "averaging")
         _demand_seed(self.seed)
         if self.size not in PLAIN_SIZES:
             raise DataError(
@@ -129,6 +133,13 @@ def _demand_positive(recipe: Recipe | CaeRecipe | PlainRecipe, *names: str) -> N
         value = getattr(recipe, name)
         if not (math.isfinite(value) and value > 0):
             raise DataError(f"{name} is {value}; it must be greater than 0")
+
+
+def _demand_none_below_0(recipe: Recipe | CaeRecipe | PlainRecipe, *names: str) -> None:
+    for name in names:
+        value = getattr(recipe, name)
+        if not (math.isfinite(value) and value >= 0):
+            raise DataError(f"{name} is {value}; it must be 0 or greater")
 
 
 def _demand_seed(seed: int) -> None:

@@ -20,6 +20,7 @@ from ..data.parts import PARTS
 from ..data.split import Split
 from ..networks.recipe import CaeRecipe, PlainRecipe, Recipe
 from .adam import Adam
+from .averaging import Averages, averaged
 from .checkpoint import (
     Resumable,
     Weights,
@@ -85,6 +86,8 @@ class Trainer(Resumable):
         self.seed, self.epochs = recipe.seed, recipe.epochs
         self.learning_rate = recipe.learning_rate
         self.optimizer = Adam(model.trainable_variables)
+        real = [x for x in model.weights if x.dtype == "float32"]
+        self.averages = Averages(real, recipe.averaging) if recipe.averaging else None
         self.step = tf.function(self._step, autograph=False, reduce_retracing=True)
         self.epoch = self.best_epoch = 0
         self.best_score = None
@@ -118,20 +121,27 @@ class Trainer(Resumable):
 
     @property
     def memory(self) -> Sequence[tf.Variable]:
-        return self.optimizer.memory
+        means = self.averages.memory if self.averages else []
+        return [*self.optimizer.memory, *means]
 
     def run_epoch(self) -> Progress:
-        """See every training sample once, changed at random, then validate."""
+        """See every training sample once, changed at random, then validate.
+
+        Where weights are averaged, it is their means that are validated and kept.
+        """
         rate = 0.5 * (1 + math.cos(math.pi * self.epoch / self.epochs))
         self.optimizer.rate.assign(self.learning_rate * rate)
         rng = np.random.default_rng([self.seed, self.epoch])
         losses = [float(self.step(*batch)) for batch in self.batches(rng)]
         self.demand_finite("the loss", losses)
-        score, hz = self.judge()
-        self.epoch += 1
-        if self.is_best(score):
-            self.best_score, self.best_epoch = score, self.epoch
-            self.best_weights = self.weights()
+        if self.averages:
+            self.averages.update()
+        with averaged(self.averages):
+            score, hz = self.judge()
+            self.epoch += 1
+            if self.is_best(score):
+                self.best_score, self.best_epoch = score, self.epoch
+                self.best_weights = self.weights()
         loss = float(np.mean(losses))
         now = self.epoch, self.epochs, loss, score, self.best_score, self.label, hz
         return Progress(*now)

@@ -185,9 +185,8 @@ def _sparse(c: SparseConnection, tiling: Tiling) -> tuple[IntArray, IntArray, In
     largest = np.zeros(tiling.cores, np.int64)
     np.maximum.at(largest, of, local[first + synapses - 1] - base)
     needed = np.frexp(largest)[1]  # bits of a whole number
-    width = (
-        weight_format(c)[0] + np.array(INDEX_BITS)[np.searchsorted(INDEX_BITS, needed)]
-    )
+    at = np.minimum(np.searchsorted(INDEX_BITS, needed), len(INDEX_BITS) - 1)
+    width = weight_format(c)[0] + np.array(INDEX_BITS)[at]  # a box may be of no core
     memory = synapse_memory(synapses, width[of])
     axons = np.bincount(of, minlength=tiling.cores).reshape(tiling.parts)
     bits = np.zeros(tiling.cores, np.int64)

@@ -1,0 +1,1 @@
+"""What a network may do without: spikes, and synapses."""
