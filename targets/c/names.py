@@ -29,13 +29,16 @@ def identifiers(names: Iterable[str]) -> dict[str, str]:
     return found
 
 
+_ASCII = str.maketrans({"→": "->", "×": "x", "…": " .. ", "−": "-"})
+
+
 def commented(text: str) -> str:
     r"""Text that no comment of C ends at, continues behind or says otherwise.
 
     >>> print(commented("a*/b\n??/ ä"))
     a* /b\n? ?/ \xe4
     """
-    plain = text.encode("unicode_escape").decode("ascii")
+    plain = text.translate(_ASCII).encode("unicode_escape").decode("ascii")
     for pair, apart in (("*/", "* /"), ("/*", "/ *"), ("??", "? ?")):
         while pair in plain:
             plain = plain.replace(pair, apart)

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
-from ...toolchain.errors import DataError, TargetUnavailable
+from ...toolchain.errors import DataError
 from ...toolchain.passes.place.limits import CONNECTIONS, Limits
 from ...toolchain.program.host import BoolArray, Stimulus
 from ...toolchain.program.program import Program
 from ..contract import Session, Target
 from ..reference.target import check_stimulus
-from .compiler import compiled, compiler
-from .source import Member, Source
+from .compiler import FAST, compiled, compiler
+from .members import Member
+from .process import Process
+from .source import Source
+from .tables import held
 
-FILES = ("network.h", "network.c", "server.c")
+HEADERS, SOURCES = ("network.h",), ("network.c", "serve.c")
 
 
 class C(Target):
@@ -34,28 +36,34 @@ class C(Target):
         Raises:
             TargetUnavailable: there is no C compiler, or it fails.
         """
-        compiler()
         return CSession(self, program)
 
 
 class CSession(Session):
-    """A compiled network; its folder is gone when the session is closed."""
+    """A compiled network and its process; closed, it holds nothing.
+
+    Run again, it is compiled again.
+    """
 
     def __init__(self, target: Target, program: Program) -> None:
         super().__init__(target, program)
         self.source = Source(program)
-        self._folder = tempfile.TemporaryDirectory(prefix="snn-deploy-c-")
-        folder = Path(self._folder.name)
-        try:
-            for name in FILES:
-                (folder / name).write_text(self.source.file(name), "ascii")
-            self._program = compiled(folder, "network")
-        except BaseException:
-            self.close()
-            raise
+        self._process: Process | None = self._started()
+
+    def _started(self) -> Process:
+        """The process; its file is gone once it runs."""
+        command = [*compiler(), *FAST]
+        with tempfile.TemporaryDirectory(prefix="snn-deploy-c-") as name:
+            folder = Path(name)
+            for file in (*HEADERS, *SOURCES):
+                (folder / file).write_text(self.source.file(file), "ascii")
+            return Process([compiled(command, folder, SOURCES, "serve")])
 
     def close(self) -> None:
-        self._folder.cleanup()
+        """End the process."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.close()
 
     def simulate(self, stimulus: Stimulus) -> Mapping[str, BoolArray]:
         """Population → spikes (samples, steps, neurons).
@@ -65,44 +73,54 @@ class CSession(Session):
             TargetUnavailable: its process fails.
         """
         check_stimulus(self.program, stimulus)
-        given = np.array([stimulus.samples, stimulus.steps], "<u4").tobytes()
-        sent = b"".join([given, *self._inputs(stimulus)])
-        ran = subprocess.run([self._program], input=sent, capture_output=True)
-        members = [m for m in self.source.members if not m.given]
-        words = sum(m.words for m in members)
-        size = (stimulus.samples, stimulus.steps, words)
-        if ran.returncode or len(ran.stdout) != 4 * np.prod(size):
-            raise TargetUnavailable(
-                f"Target 'c': its process ends with exit code {ran.returncode}"
-            )
-        raster = np.frombuffer(ran.stdout, np.uint8).reshape(*size[:2], -1)
-        spikes, first = {}, 0
-        for m in members:
-            last = first + 4 * m.words
-            bits = np.unpackbits(
-                raster[:, :, first:last], axis=2, count=m.size, bitorder="little"
-            )
-            spikes[m.name], first = bits.view(bool), last
-        return spikes
+        self._check_biases(stimulus)
+        if self._process is None:
+            self._process = self._started()
+        members = [x.member for x in self.source.layers]
+        size = stimulus.steps * sum(m.words for m in members)
+        try:
+            answers = [
+                self._process.ask(request, 4 * size)
+                for request in self._requests(stimulus)
+            ]
+        except BaseException:
+            process, self._process = self._process, None
+            process.close(0.0)
+            raise
+        shape = (stimulus.samples, stimulus.steps, -1)
+        raster = np.frombuffer(b"".join(answers), np.uint8).reshape(shape)
+        ends = 4 * np.cumsum([m.words for m in members])
+        parts = np.split(raster, ends[:-1], axis=2)
+        return {m.name: _spikes(m, part) for m, part in zip(members, parts)}
 
-    def _inputs(self, stimulus: Stimulus) -> Iterator[bytes]:
-        """What ``server.c`` reads, sample by sample."""
-        given = {
-            m.name: _words(m, stimulus.spikes[m.name])
-            for m in self.source.members
-            if m.given
-        }
+    def _check_biases(self, stimulus: Stimulus) -> None:
+        fed = [x.member.name for x in self.source.fed]
+        if set(stimulus.bias) != set(fed):
+            raise DataError(
+                f"Stimulus: it has biases for {sorted(stimulus.bias)}, the compiled "
+                f"network takes those of {sorted(fed)}; encode the samples with the "
+                "Program's own encoder"
+            )
+
+    def _requests(self, stimulus: Stimulus) -> Iterator[bytes]:
+        """What ``serve.c`` reads, sample by sample."""
+        biases = [held(stimulus.bias[x.member.name]) for x in self.source.fed]
+        sent = [_words(m, stimulus.spikes[m.name]) for m in self.source.inputs]
+        head = np.uint32(stimulus.steps).tobytes()
         for sample in range(stimulus.samples):
-            for layer in self.source.layers:
-                if layer.fed:
-                    yield stimulus.bias[layer.name][sample].astype("<i4").tobytes()
-            if given:
-                parts = [words[sample] for words in given.values()]
-                yield np.concatenate(parts, axis=1).tobytes()
+            given = [array[sample].tobytes() for array in (*biases, *sent)]
+            yield b"".join([head, *given])
 
 
 def _words(member: Member, spikes: BoolArray) -> np.ndarray:
-    """(samples, steps, bytes), a bit a neuron, whole words."""
+    """(samples, steps, words) of a bit a neuron."""
     bits = np.packbits(spikes, axis=2, bitorder="little")
     short = 4 * member.words - bits.shape[2]
-    return np.pad(bits, ((0, 0), (0, 0), (0, short)))
+    padded = np.pad(bits, ((0, 0), (0, 0), (0, short)))
+    return np.ascontiguousarray(padded).view("<u4").astype(np.uint32)
+
+
+def _spikes(member: Member, words: np.ndarray) -> BoolArray:
+    """Spikes (samples, steps, neurons) of a process's words, as bytes."""
+    bits = np.unpackbits(words, axis=2, count=member.size, bitorder="little")
+    return bits.view(np.bool_)

@@ -2,6 +2,11 @@
 
 All bounds are of any spikes and, where samples set biases, of any that the core holds;
 so that what is computed in fewer bits is what ``program.step`` says in 64.
+
+**Sums.** A weight acts as mantissa · 2^(6 + e). Mantissas are even, and with a negative
+e multiples of 2^(1 − e), so that every weight is a multiple of 2^7, and an int8 in
+units of its connection's. q, of 22 bits, has 15 or fewer in such units, and wraps around
+with them: sums in 16 bits, which wrap around too, are exact whatever arrives.
 """
 
 from __future__ import annotations
@@ -16,7 +21,7 @@ from ...toolchain.program.arithmetic import IntArray
 from ...toolchain.program.connections import Connection
 from ...toolchain.program.program import Population
 
-INT16, UINT32 = 1 << 15, 1 << 32
+INT16, UINT16, UINT32 = 1 << 15, 1 << 16, 1 << 32
 Q_LIMIT, U_LIMIT = 1 << core.Q_BITS, 1 << core.U_BITS
 ONE = 4096  # of a decay's factor
 
@@ -80,32 +85,20 @@ class Layer:
 
     @cached_property
     def unit(self) -> int:
-        """A sum of weights is counted in units of 2^``unit``."""
-        return min((x.shift for x in self.links if x.weighs), default=0)
+        """A sum of weights is counted in units of 2^``unit``; of no weights, in 2^7."""
+        return min((x.shift for x in self.links if x.weighs), default=7)
 
     @cached_property
-    def most_sum(self) -> int:
-        """Largest |q| before it wraps."""
+    def most_q(self) -> int:
+        """Largest |q|."""
         worst = np.zeros(self.population.size, np.int64)
         for link in self.links:
             worst += link.connection.worst_q
-        return int(worst.max(initial=0))
-
-    @property
-    def sum_bits(self) -> int:
-        """16, or 32, of a sum of weights; 64: it wraps around even there."""
-        most = self.most_sum >> self.unit
-        return 16 if most < INT16 else 32 if most < UINT32 // 2 else 64
-
-    @property
-    def sum_wraps(self) -> bool:
-        """Whether q can wrap around."""
-        return self.most_sum >= Q_LIMIT
+        return min(int(worst.max(initial=0)), Q_LIMIT)
 
     @cached_property
     def _unwrapped_u(self) -> int:
-        q = min(self.most_sum, Q_LIMIT)
-        return -(-q * ONE // (ONE - self.keep_u)) if self.keep_u else q
+        return -(-self.most_q * ONE // (ONE - self.keep_u))
 
     @property
     def u_wraps(self) -> bool:
@@ -161,31 +154,36 @@ class Layer:
         return low, high
 
     @property
-    def u_bits(self) -> int:
-        """16 or 32; 0: there is no u."""
-        return 0 if not self.keep_u else 16 if self.most_u < INT16 else 32
+    def has_u(self) -> bool:
+        """Whether a current outlasts its step."""
+        return bool(self.keep_u and self.most_q)
+
+    @property
+    def u_type(self) -> str:
+        """Of C."""
+        return "int16_t" if self.most_u < INT16 else "int32_t"
 
     @cached_property
     def grain(self) -> int:
         """v is counted in units of 2^``grain`` where that brings it into 16 bits."""
         p = self.population
-        plain = not self.keep_u and self.keep_v == ONE and not self.fed
-        if not plain or self._fits(0):
-            return 0
-        if self.sum_wraps or self.j_wraps or self.clips_high:
+        plain = not self.has_u and self.keep_v == ONE and not self.fed
+        if not plain or self._type(0) != "int32_t" or self.j_wraps or self.clips_high:
             return 0
         weights = [x.connection.effective_weight for x in self.links]
         common = zeros_of(*weights, p.bias, p.v_min)
-        return common if self._fits(common) else 0
+        return common if self._type(common) != "int32_t" else 0
 
-    def _fits(self, grain: int) -> bool:
-        low, high = self.v_range
-        return -INT16 <= low >> grain and high >> grain < INT16
+    def _type(self, grain: int) -> str:
+        low, high = (bound >> grain for bound in self.v_range)
+        if low == 0 and high < UINT16:
+            return "uint16_t"
+        return "int16_t" if -INT16 <= low and high < INT16 else "int32_t"
 
     @property
-    def v_bits(self) -> int:
-        """16 or 32."""
-        return 16 if self._fits(self.grain) else 32
+    def v_type(self) -> str:
+        """Of C."""
+        return self._type(self.grain)
 
     @property
     def u_splits(self) -> bool:
