@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
+from ...toolchain.program.arithmetic import IntArray
+from ...toolchain.program.host import BoolArray
 from ...toolchain.program.program import Program, SpikeInput
 from .flow import slots_of
 from .names import identifiers
@@ -46,9 +50,14 @@ class Member:
         """Where the spikes of ``delay`` steps ago are, an expression of C."""
         if self.slots == 1:
             return "0"
-        if delay in (0, self.slots):
+        if delay in (0, self.slots):  # about to be overwritten
             return f"net->slot_{self.ident}"
         return f"earlier(net->slot_{self.ident}, {delay}u, {self.slots}u)"
+
+    @property
+    def latest(self) -> str:
+        """Where those of the last step are."""
+        return self.slot(1) if self.slots > 1 else "0"
 
     @property
     def bytes(self) -> int:
@@ -66,3 +75,12 @@ def members_of(program: Program) -> Mapping[str, Member]:
         )
         for m in program.members
     }
+
+
+def bits_of(member: Member, spikes: BoolArray) -> IntArray:
+    """Spikes (…, neurons) as C holds them, (…, words) uint32."""
+    bits = np.packbits(spikes, axis=-1, bitorder="little")
+    short = 4 * member.words - bits.shape[-1]
+    padded = np.pad(bits, [(0, 0)] * (bits.ndim - 1) + [(0, short)])
+    words: IntArray = np.ascontiguousarray(padded).view("<u4").astype(np.uint32)
+    return words

@@ -43,3 +43,13 @@ def commented(text: str) -> str:
         while pair in plain:
             plain = plain.replace(pair, apart)
     return plain + " " if plain.endswith("\\") else plain
+
+
+def quoted(text: str) -> str:
+    r"""Text as a string of C.
+
+    >>> print(quoted('a"b'))
+    "a\"b"
+    """
+    plain = commented(text).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{plain}"'

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import fields
 from functools import cached_property
 from typing import Any
+
+import numpy as np
 
 from ... import __version__
 from ...toolchain.graph.text import number_text
 from ...toolchain.program.host import BiasEncoder, parts_of
 from ...toolchain.program.program import Population, Program
 from .flow import order_of
+from .host.host import Host
 from .members import Member, members_of
 from .names import commented
 from .neurons import Neurons
@@ -38,7 +42,8 @@ class Source:
         layers: the populations, in the Program's order.
     """
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, host: str = "") -> None:
+        """``host``: "float" or "fixed", for ``host.c``; "": none is asked for."""
         self.program, self.members = program, members_of(program)
         self._fed = {
             part.population
@@ -47,6 +52,7 @@ class Source:
         }
         self._links = 0
         self.layers = tuple(map(self._neurons, program.populations))
+        self.host = Host(program, self.members, host) if host else None
 
     def _neurons(self, p: Population) -> Neurons:
         links = tuple(map(Link, self.program.incoming(p.name)))
@@ -84,14 +90,13 @@ class Source:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the integers."""
-        found = hashlib.sha256(f"{self.program.timing}".encode())
-        for p in self.program.members:
-            found.update(str(p).encode(errors="backslashreplace"))
-            if isinstance(p, Population):
-                found.update(p.thresholds.tobytes() + p.bias.astype("<i4").tobytes())
-        for c in self.program.connections:
-            found.update(str(c).encode(errors="backslashreplace"))
-            found.update(c.weight.astype("<i2").tobytes())
+        found, program = hashlib.sha256(), self.program
+        for part in (*program.members, *program.connections, program.timing):
+            for field in fields(part):
+                value = getattr(part, field.name)
+                if isinstance(value, np.ndarray):
+                    value = value.astype(np.float64).astype("<f8").tobytes()
+                found.update(f"{field.name} {value!r}\n".encode())
         return found.hexdigest()
 
     @property
@@ -101,17 +106,20 @@ class Source:
 
     def file(self, name: str) -> str:
         """A file of the folder ``templates``, filled in; ASCII."""
-        return rendered(name, self._values)
+        return rendered(name, self.values)
 
     @cached_property
-    def _values(self) -> Mapping[str, Any]:
+    def values(self) -> Mapping[str, Any]:
+        """For the templates."""
         return {
             "about": self.about,
             "steps": self.program.timing.steps,
             "dt": number_text(self.program.timing.dt),
-            "members": list(self.members.values()),
-            **{
-                n: getattr(self, n)
-                for n in ("inputs", "layers", "order", "fed", "sums")
-            },
+            "members": (*(x.member for x in self.layers), *self.inputs),
+            "inputs": self.inputs,
+            "layers": self.layers,
+            "order": self.order,
+            "fed": self.fed,
+            "sums": self.sums,
+            **(self.host.values if self.host else {}),
         }

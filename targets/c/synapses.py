@@ -61,7 +61,7 @@ class Synapses:
 
     @cached_property
     def each(self) -> int:
-        """Synapses of every source neuron alike, of a sparse connection; 0: they differ."""
+        """Synapses of each source neuron of a sparse connection; 0: they differ."""
         starts = self._starts
         fan = int(starts[1])
         return fan if np.array_equal(starts, fan * np.arange(starts.size)) else 0

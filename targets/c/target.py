@@ -15,7 +15,7 @@ from ...toolchain.program.program import Program
 from ..contract import Session, Target
 from ..reference.target import check_stimulus
 from .compiler import FAST, compiled, compiler
-from .members import Member
+from .members import Member, bits_of
 from .process import Process
 from .source import Source
 from .tables import held
@@ -105,19 +105,11 @@ class CSession(Session):
     def _requests(self, stimulus: Stimulus) -> Iterator[bytes]:
         """What ``serve.c`` reads, sample by sample."""
         biases = [held(stimulus.bias[x.member.name]) for x in self.source.fed]
-        sent = [_words(m, stimulus.spikes[m.name]) for m in self.source.inputs]
+        sent = [bits_of(m, stimulus.spikes[m.name]) for m in self.source.inputs]
         head = np.uint32(stimulus.steps).tobytes()
         for sample in range(stimulus.samples):
             given = [array[sample].tobytes() for array in (*biases, *sent)]
             yield b"".join([head, *given])
-
-
-def _words(member: Member, spikes: BoolArray) -> np.ndarray:
-    """(samples, steps, words) of a bit a neuron."""
-    bits = np.packbits(spikes, axis=2, bitorder="little")
-    short = 4 * member.words - bits.shape[2]
-    padded = np.pad(bits, ((0, 0), (0, 0), (0, short)))
-    return np.ascontiguousarray(padded).view("<u4").astype(np.uint32)
 
 
 def _spikes(member: Member, words: np.ndarray) -> BoolArray:

@@ -5,8 +5,8 @@ so that what is computed in fewer bits is what ``program.step`` says in 64.
 
 **Sums.** A weight acts as mantissa · 2^(6 + e). Mantissas are even, and with a negative
 e multiples of 2^(1 − e), so that every weight is a multiple of 2^7, and an int8 in
-units of its connection's. q, of 22 bits, has 15 or fewer in such units, and wraps around
-with them: sums in 16 bits, which wrap around too, are exact whatever arrives.
+units of its connection's. q, of 22 bits, has 15 or fewer in such units, and wraps
+around with them: sums in 16 bits, which wrap around too, are exact whatever arrives.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-from ..names import commented
+from ..names import commented, quoted
 
 
 def rendered(name: str, values: Mapping[str, Any]) -> str:
@@ -30,7 +30,11 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
         autoescape=False,  # it is C, and what comes from files is ``commented``
     )
-    environment.filters["commented"] = commented
+    environment.filters |= {
+        "cell": lambda text: commented(text).replace("|", "\\|"),
+        "commented": commented,
+        "quoted": quoted,
+    }
     environment.tests["calling"] = _calls
     return environment
 
