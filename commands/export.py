@@ -41,8 +41,8 @@ def export(
     holds the equations of spiking neurons, and nothing of their timing; of a Program it
     has its integers and golden spikes in files beside it, of which import brings the
     Program back. A NetX (lava-dl) is of a build's program.snn, or of a network that has
-    its integers. C is of a build's program.snn too: a folder that any C compiler makes a
-    program of, which fires the same spikes.
+    its integers. C is of a build's program.snn too: a folder that any C compiler makes
+    a program of, which fires the same spikes.
     """
     from ..exporting import export as written
 

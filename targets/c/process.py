@@ -22,17 +22,28 @@ class Process:
     """One process; requests and answers are bytes."""
 
     def __init__(self, command: Sequence[str | Path], target: str = "c") -> None:
-        """``target``: its name, for messages."""
+        """``target``: its name, for messages.
+
+        Raises:
+            TargetUnavailable: it cannot be run.
+        """
         self.target = target
         self._complaints: IO[bytes] = tempfile.TemporaryFile()
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._complaints,
-            bufsize=0,
-            start_new_session=True,
-        )
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._complaints,
+                bufsize=0,
+                start_new_session=True,
+            )
+        except OSError as error:
+            self._complaints.close()
+            raise TargetUnavailable(
+                f"Target {target!r}: what was compiled cannot be run "
+                f"({error.strerror}); name a folder of programs in TMPDIR"
+            ) from error
         assert self._process.stdin and self._process.stdout
         self._in, self._out = self._process.stdin, self._process.stdout
         for pipe in (self._in, self._out):

@@ -30,6 +30,10 @@ class C(Target):
     kind = "integer emulation"
     limits = Limits(connections=CONNECTIONS, max_delay=63)
 
+    def __init__(self, flags: tuple[str, ...] = FAST) -> None:
+        """``flags``: of the compiler."""
+        self.flags = flags
+
     def open(self, program: Program) -> CSession:
         """A session, after compiling.
 
@@ -45,14 +49,16 @@ class CSession(Session):
     Run again, it is compiled again.
     """
 
-    def __init__(self, target: Target, program: Program) -> None:
+    target: C
+
+    def __init__(self, target: C, program: Program) -> None:
         super().__init__(target, program)
         self.source = Source(program)
         self._process: Process | None = self._started()
 
     def _started(self) -> Process:
         """The process; its file is gone once it runs."""
-        command = [*compiler(), *FAST]
+        command = [*compiler(), *self.target.flags]
         with tempfile.TemporaryDirectory(prefix="snn-deploy-c-") as name:
             folder = Path(name)
             for file in (*HEADERS, *SOURCES):

@@ -338,7 +338,9 @@ FORMULAS: Mapping[str, str] = {
     "elu": "x > 0 ? x : expm1(x)",
     "exponential": "exp(x)",
     "gelu": "0.5 * x * (1 + erf(x / sqrt(2.0)))",
-    "gelu_tanh": "0.5 * x * (1 + tanh(0.7978845608028654 * x * (1 + 0.044715 * x * x)))",
+    "gelu_tanh": (
+        "0.5 * x * (1 + tanh(0.7978845608028654 * x * (1 + 0.044715 * x * x)))"
+    ),
     "hard_sigmoid": "fmin(fmax(x / 6 + 0.5, 0), 1)",
     "hard_swish": "x * fmin(fmax(x / 6 + 0.5, 0), 1)",
     "mish": f"x * tanh({SOFTPLUS})",

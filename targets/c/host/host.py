@@ -57,9 +57,13 @@ class Host:
         self.decoder = DecoderPart(program.decoder, members, self.numbers, dt)
 
     @property
+    def _encoders(self) -> list[BiasPart | SpikePart]:
+        return [*self.biases, *self.sends]
+
+    @property
     def networks(self) -> list[HostNetwork]:
         """All networks that it computes."""
-        encoders = [part.network for part in (*self.biases, *self.sends)]
+        encoders = [part.network for part in self._encoders]
         return [*encoders, self.decoder.moving, self.decoder.tail]
 
     @property
@@ -84,7 +88,7 @@ class Host:
         if not isinstance(self.numbers, Fixed):
             return 0
         fraction = self.numbers.fraction
-        graphs = [part.network.graph for part in (*self.biases, *self.sends)]
+        graphs = [part.network.graph for part in self._encoders]
         bits = 30
         while not all(
             fits(g, Bound(2.0 ** (bits - fraction)), fraction) for g in graphs
