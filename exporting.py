@@ -10,13 +10,16 @@ the Program back, bit for bit.
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from .folders import check_folder, write_into
 from .model_files import export as export_model
 from .model_files import is_bundle, read_model
+from .targets.c.project import project
 from .targets.contract import find_target
 from .tasks.built import read_built
 from .toolchain.bundle.archive import write_together
@@ -30,16 +33,19 @@ from .toolchain.passes.quantize.float_network import float_network
 from .toolchain.program.program import Program
 
 FORMAT = "nir"  # the one that a Program is written as
+C = "c"  # a folder, of a Program alone
+SHOWN = 4  # samples of a Program that its C runs
 SIDECAR, SPIKES = ".program.snn", ".spikes.nir"  # in place of .nir
 NOTED = "exported"  # in a side-car's metadata: "network", "spikes" → SHA-256
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written, and what its format cannot hold."""
+    """What was written, what its format cannot hold, and what to do with it."""
 
     files: tuple[Path, ...]
     notes: tuple[str, ...]
+    next: str = ""  # a command; "": snn-deploy check
 
 
 def export(
@@ -49,16 +55,27 @@ def export(
     *,
     output: str | None = None,
     rewrites: Mapping[str, str] | None = None,
+    host: str | None = None,
 ) -> Exported:
-    """Write a network as a file of the format of this name.
+    """Write a network as a file of the format of this name; as C, as a folder.
+
+    ``host``: what encoder and decoder compute in, in C: "float", as where None, or
+    "fixed".
 
     Raises:
         ModelError: no such format is written, or not of this, or the files cannot
             be.
         SnnDeployError: the network is not in order.
     """
+    if host is not None and name != C:
+        raise ModelError(f"Format {name!r}: it has no host; leave out --host")
     bundle = _program_in(model)
     if bundle is None or bundle.program is None:
+        if name == C:
+            raise ModelError(
+                f"Model {str(model)!r}: format {C!r} is written of a built Program; "
+                "build it, and export its program.snn"
+            )
         found = read_model(model, output, rewrites)
         return Exported((out,), export_model(found, name, out))
     if output is not None or rewrites:
@@ -66,13 +83,15 @@ def export(
             f"Model {str(model)!r}: it holds a Program, which is built already; leave "
             "out --output and --rewrite"
         )
+    if name == C:
+        return _export_c(bundle, bundle.program, model, out, host or "float")
     if name == FORMAT:
         return _export_program(bundle, bundle.program, model, out)
     if not holds_integers(name):
         raise ModelError(
             f"Model {str(model)!r}: it holds a Program, which is built already; "
-            f"{FORMAT} and netx are allowed as --format, or the network that it was "
-            "built from"
+            f"{FORMAT}, netx and {C} are allowed as --format, or the network that it "
+            "was built from"
         )
     return Exported((out,), export_model(bundle.program, name, out))
 
@@ -112,6 +131,28 @@ def _export_program(
             "that exists and can be written to"
         ) from error
     return Exported(tuple(files), found.notes)
+
+
+def _export_c(
+    bundle: Bundle, program: Program, model: Path, out: Path, host: str
+) -> Exported:
+    check_folder(out)
+    given, golden = None, None
+    if bundle.samples is not None:
+        built = read_built(model)
+        given = built.examples(built.stored, None).x[:SHOWN]
+        golden = bundle.golden
+        if golden is None:
+            with find_target("reference").load(program) as session:
+                golden = session.run(given).spikes
+        golden = {name: spikes[:SHOWN] for name, spikes in golden.items()}
+    files = project(program, given, golden, host)
+    write_into(out, files)
+    return Exported(
+        tuple(out / name for name in files),
+        (),
+        f"cd {shlex.quote(str(out))} && cc -std=c99 -O2 *.c -lm -o main && ./main",
+    )
 
 
 def _beside(path: Path, ending: str) -> Path:

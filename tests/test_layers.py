@@ -77,7 +77,11 @@ FRAMEWORKS = {  # library -> the only files that may import it
     "onnx": ("toolchain/frontends/onnx/*.py",),
     "sanafe": ("calibration/opinion/worker.py",),
     "nir": ("toolchain/frontends/nir/*.py",),
-    "jinja2": ("calibration/report/page/templates.py", "sweeps/page.py"),
+    "jinja2": (
+        "calibration/report/page/templates.py",
+        "sweeps/page.py",
+        "targets/c/templates/__init__.py",
+    ),
     "optuna": ("sweeps/study.py",),
     "dask": ("sweeps/workers.py",),
     "distributed": ("sweeps/workers.py",),

@@ -1,0 +1,1 @@
+"""The host's side of a Program in C: samples become integers, spikes an answer."""
