@@ -180,7 +180,7 @@ def _golden(
     found = {}
     if entering.name not in spikes:
         held = program.timing.steps * dt
-        found[entering.name] = {"input": (given[:, None], held)}
+        found[entering.name] = {"input": (given[:][:, None], held)}
     for node in (entering, *graph.nodes):
         if node.name in spikes:
             sent = spikes[node.name]

@@ -1,4 +1,4 @@
-"""What is fuzzed: for each loader its seeds, what makes mutants of them, and the call."""
+"""What is fuzzed: each loader's seeds, what makes mutants of them, and the call."""
 
 from __future__ import annotations
 

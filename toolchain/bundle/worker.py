@@ -280,9 +280,9 @@ def numbers(file: bytes) -> "Array":
     shape, fortran, dtype = read(content)  # type: ignore[no-untyped-call]
     if dtype.hasobject:
         raise Refused("an array in it holds objects, which are never read")
-    order = "F" if fortran else "C"
-    array: Array = np.ndarray(shape, dtype, file, content.tell(), order=order)
-    return array.copy()
+    sides = shape[::-1] if fortran else shape
+    flat: Array = np.ndarray(sides, dtype, file, content.tell())
+    return flat.T.copy() if fortran else flat.copy()
 
 
 def members_of(content: bytes) -> "dict[str, bytes]":

@@ -46,7 +46,7 @@ def read_tree(path: Path) -> Tree:
     title = f"Model {str(path)!r}"
     try:
         demand_regular(path)
-        found = _nodes(path)
+        found: Any = _nodes(path)
     except FAILURES as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(
@@ -55,7 +55,8 @@ def read_tree(path: Path) -> Tree:
     kind = found.get("type") if isinstance(found, dict) else None
     if not isinstance(kind, str) or kind != "NIRGraph":
         raise ModelError(f"{title}: it holds no NIRGraph; {ADVICE}")
-    return found
+    tree: Tree = found
+    return tree
 
 
 @rehearsed
