@@ -168,6 +168,7 @@ def networks(synapses: int) -> Iterator[Network]:
         made = asked(kind, count, only_made=True)
         ran = asked(kind, count, only_made=False)
         known = {"synapses": count, "program_mb": float("nan"), **made, **ran}
+        print(kind, known, file=sys.stderr)
         yield Network(name=kind, neurons=size, **known)
 
 
@@ -219,6 +220,7 @@ def runs(most: int) -> Iterator[Run]:
         reports = []
         for samples, workers in ((most // 10, 1), (most, 1), (most, 2)):
             made, report = command(folder, samples, workers)
+            print(made, file=sys.stderr)
             reports.append(report)
             yield made
         assert reports[1] == reports[2], "two workers report something else than one"
