@@ -46,6 +46,9 @@ def _run() -> int:
             f"Error: there is not enough memory ({error}); take fewer steps, fewer "
             "samples or a smaller network"
         )
+    except UnicodeEncodeError as error:  # of a name, half a character
+        name = error.object[max(error.start - 30, 0) : error.end]
+        return _say(f"Error: {name!a} is no Unicode; rename that file or folder")
     except OSError as error:
         if error.errno == errno.EPIPE:
             sys.stdout = io.StringIO()  # nobody reads what is left

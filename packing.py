@@ -13,7 +13,7 @@ import numpy as np
 from . import trials
 from .calibration.provenance import versions_of
 from .calibration.report.report import Report
-from .targets.contract import find_target
+from .targets.contract import find_target, list_targets, refuse
 from .targets.playback import Playback
 from .targets.reading import Reading
 from .tasks.built import read_built
@@ -25,10 +25,11 @@ from .toolchain.bundle.recorded import (
     recorded_here,
     save_recorded,
 )
-from .toolchain.errors import BundleError
+from .toolchain.errors import BundleError, DoesNotFit
 from .toolchain.files import sha256_of
 from .toolchain.graph.nodes import Array
 from .toolchain.program.host import Stimulus, encode
+from .toolchain.program.program import Program
 from .toolchain.verdict.compare import FLOAT, Tolerances
 
 PACKED = 64  # samples, where there are as many
@@ -90,6 +91,21 @@ def pack(
     )
     save_bundle(out, packed)
     return packed
+
+
+def refusals(program: Program) -> tuple[str, ...]:
+    """Why boards would refuse a Program, each in a sentence: known before it travels.
+
+    What a vendor's library alone knows is not asked.
+    """
+    found = []
+    for row in list_targets():
+        if row["kind"] == "hardware":
+            try:
+                refuse(find_target(row["target"]), program)
+            except DoesNotFit as refusal:
+                found.append(str(refusal))
+    return tuple(found)
 
 
 def is_packed(bundle: Path) -> bool:

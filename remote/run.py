@@ -16,6 +16,7 @@ from typing import IO
 
 from ..toolchain.bundle.acceptance import worker_text
 from ..toolchain.bundle.archive import demand_size
+from ..toolchain.bundle.beside import folder_beside
 from ..toolchain.bundle.recorded import Recorded, load_recorded
 from ..toolchain.errors import BundleError, TargetUnavailable
 from ..toolchain.files import parse_json
@@ -87,8 +88,8 @@ def run_there(
         BundleError: what came back is no Recording of this bundle; the job is kept.
     """
     job = Job(machine, python, attach or secrets.token_hex(8))
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".recording-") as folder:
-        heard = Heard(job, tell, Path(folder) / out.name)
+    with folder_beside(out) as folder:
+        heard = Heard(job, tell, folder / out.name)
         try:
             if attach is None:
                 _submit(heard, bundle, target, slurm)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from packed_programs import packed, saved
 from small_builds import built
 from test_bundle import small_bundle
 
+from snn_deploy.__main__ import main
 from snn_deploy.commands.cli import cli
 from snn_deploy.packing import record, reported
 from snn_deploy.toolchain.bundle import worker
@@ -48,6 +51,14 @@ def test_a_packed_bundle_holds_all_that_it_takes(folder):
     assert bundle.acceptance.worker == worker_text()
     (bias,) = bundle.acceptance.bias.values()
     assert bias.dtype == np.int32 and len(bias) == 8
+
+
+def test_what_boards_would_refuse_is_said_before_it_travels(folder, tmp_path, capsys):
+    words = ("pack", folder / "net" / "program.snn", "--samples", 2)
+    assert run(*words, "--out", tmp_path / "y.snn") == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "note: Target 'loihi': population 'neurons' has v_min -" in said
+    assert "build it with --min-potential 0" in said and "'lava-loihi2'" in said
 
 
 def test_packing_again_gives_the_same_file(folder, tmp_path, run_cli):
@@ -223,3 +234,16 @@ def test_the_command_in_a_report_names_no_machine(monkeypatch):
     words = ["snn-deploy", "run", "a/b.snn", "--host", "me@there", "--jump=you@gate"]
     monkeypatch.setattr("sys.argv", words)
     assert command_line() == "snn-deploy run b.snn --host … --jump=…"
+
+
+@pytest.mark.parametrize("form", ["json", "html", "markdown", "text"])
+def test_a_folder_whose_name_is_no_unicode_is_named(folder, tmp_path, form):
+    there = tmp_path / os.fsdecode(b"x\xff")
+    there.mkdir()
+    out, file = there / "report", there / "x.snn"
+    file.write_bytes((folder / "x.snn").read_bytes())
+    words = ["report", file, "--recording", folder / "r", "--format", form]
+    with pytest.raises(SystemExit) as ended, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [*map(str, ("snn-deploy", *words, "--out", out))])
+        main()
+    assert ended.value.code in (0, 2) and out.exists() == (ended.value.code == 0)

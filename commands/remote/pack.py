@@ -51,7 +51,7 @@ def pack(
             steps=steps,
             tolerances=Tolerances(rate=rate_tolerance, output=output_tolerance),
         )
-    assert packed.golden is not None
+    assert packed.golden is not None and packed.program is not None
     spikes = sum(int(array.sum()) for array in packed.golden.values())
     count, length, _ = next(iter(packed.golden.values())).shape
     say(
@@ -59,3 +59,5 @@ def pack(
         f"wrote {out}: {count} samples of {length} steps, {spikes} golden spikes of "
         f"{len(packed.golden)} populations",
     )
+    for refusal in packing.refusals(packed.program):
+        say(stderr, f"note: {refusal}")

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ...toolchain.bundle.beside import folder_beside
 from ...toolchain.errors import DataError
 
 
@@ -57,19 +58,17 @@ def demand_room(path: Path, size: int) -> None:
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Have ``write`` fill a temporary file beside ``path``, then move it there.
+    """Have ``write`` fill a file of the same name, then move it to ``path``.
 
     Raises:
         DataError: the disk is full, or does not take the file for another reason.
     """
-    temporary = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
     try:
-        write(temporary)
-        os.replace(temporary, path)
+        with folder_beside(path) as folder:
+            write(folder / path.name)
+            os.replace(folder / path.name, path)
     except OSError as error:
         raise _unwritable(path, error) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _unwritable(path: Path, error: OSError) -> DataError:

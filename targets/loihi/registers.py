@@ -61,7 +61,8 @@ def _of_neurons(population: Population) -> Iterator[str]:
     if population.v_min not in V_MINS:
         yield (
             f"{what} has v_min {population.v_min}; a board's is 1 − 2^k, k 0 … 23, "
-            f"next to it {_nearest(population.v_min, V_MINS)}; use a min_voltage of 0"
+            f"next to it {_nearest(population.v_min, V_MINS)}; build it with "
+            "--min-potential 0, in Nengo with min_voltage=0"
         )
     if population.v_max not in V_MAXES:
         yield (

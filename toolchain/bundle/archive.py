@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import io
 import os
 import re
-import shutil
 import stat
-import time
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
 from ..errors import BundleError
 from ..files import demand_regular
+from .beside import exchange, file_beside, folder_beside
 
-STALE = 86_400.0  # s, after which a file that was never moved is nobody's
 MAX_BYTES = 1 << 30  # of all members together, unpacked
 PORTION = 1 << 20  # bytes that are hashed at once
 MEMBER = re.compile(r"(manifest\.(json|sha256)|arrays/[0-9]{1,6}\.npy|worker\.py)")
@@ -35,29 +33,17 @@ Content = bytes | Callable[[], bytes]
 def write_together(files: Mapping[Path, bytes | Callable[[IO[bytes]], None]]) -> None:
     """Write each file beside its place, then move them there: all, or where a disk is
     full or a name is taken none. A file is its content, or what writes it."""
-    beside = {path: path.with_name(f".{path.name}.{os.getpid()}") for path in files}
-    try:
-        for path, temporary in beside.items():
-            _clear(path)
-            temporary.unlink(missing_ok=True)  # a link that waits there is not followed
+    with ExitStack() as stack:
+        waiting = {path: stack.enter_context(file_beside(path)) for path in files}
+        for path, (_, file) in waiting.items():
             content = files[path]
-            with temporary.open("x+b") as file:
-                if isinstance(content, bytes):
-                    file.write(content)
-                else:
-                    content(file)
-        for path, temporary in beside.items():
+            if isinstance(content, bytes):
+                file.write(content)
+            else:
+                content(file)
+            file.flush()
+        for path, (temporary, _) in waiting.items():
             os.replace(temporary, path)
-    finally:
-        for temporary in beside.values():
-            temporary.unlink(missing_ok=True)
-
-
-def _clear(path: Path) -> None:
-    """Remove what killed processes left beside a place, more than ``STALE`` s ago."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.[0-9]*"):
-        if left.is_file() and time.time() - left.lstat().st_mtime > STALE:
-            left.unlink(missing_ok=True)
 
 
 def zipped(members: Mapping[str, Content]) -> bytes:
@@ -98,20 +84,15 @@ def write_directory(path: Path, members: Mapping[str, Content]) -> None:
     if path.exists() and not (path / "manifest.json").is_file():
         raise BundleError("there is something else of this name; move it away")
     path = path.resolve()
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    old = path.with_name(f"{beside.name}.old")
-    try:
-        (beside / "arrays").mkdir(parents=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with folder_beside(path) as beside:
+        (beside / "arrays").mkdir()
         for name, content in members.items():
             (beside / name).write_bytes(made(content))
         if path.exists():
-            os.replace(path, old)
-        os.replace(beside, path)
-    finally:
-        if old.exists() and not path.exists():
-            os.replace(old, path)
-        shutil.rmtree(beside, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+            exchange(beside, path)
+        else:
+            os.replace(beside, path)
 
 
 def read_zip(path: Path) -> dict[str, bytes]:
