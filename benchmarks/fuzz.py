@@ -6,15 +6,18 @@
 
 Each input is made from its number: a seed file with a change in what it holds or in its
 bytes. A watched process hands them to a loader and is started again after a crash.
+An interrupted run goes on where its results end; who removes them begins again.
 Counted beside "loaded" and "refused" (with one of our own errors): a traceback, a hang
 of more than 5 s, more than 1 GiB, a file or process outside, a crash. The result stands
-in results/fuzz.json and, as a table, in results/fuzz.md.
+in results/fuzz.json.
 """
 
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -29,7 +32,7 @@ from fuzz_guard import OWN, work
 from fuzz_loaders import LOADERS
 
 RESULT = Path(__file__).parent / "results" / "fuzz.json"
-TABLE = RESULT.with_suffix(".md")
+PORTION = 5_000  # inputs, after which what was found is kept
 KEPT = 5  # numbers of inputs of each finding
 GOOD = ("loaded", "refused")
 Finding = dict[str, Any]
@@ -75,8 +78,6 @@ def watched(name: str, numbers: list[int] | range, command: bool) -> Tally:
                     continue
                 done += 1
                 tally.add(int(at), told)
-                if done % 10_000 == 0:
-                    print(name, at, dict(tally.outcomes), file=sys.stderr, flush=True)
             left = left[done:]
     return tally
 
@@ -105,7 +106,8 @@ def ended(code: int, root: Path) -> str:
     kind = kinds.get(code, "crash")
     name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
     faults = root / "faults"
-    frames = faults.read_text().splitlines() if faults.exists() else []
+    text = faults.read_text() if faults.exists() else ""
+    frames = text.rpartition("Current thread")[2].splitlines()
     frames = [frame.strip() for frame in frames if frame.strip().startswith("File")]
     deepest = frames[0].replace(sys.prefix, "") if frames else "?"
     own = next((f.rpartition(OWN)[2] for f in frames if OWN in f), "?")
@@ -120,34 +122,63 @@ def main() -> None:
         work(how.loaders[0], chosen(how.numbers), how.work, how.command)
         return
     for name in how.loaders or LOADERS:
-        result = json.loads(RESULT.read_text()) if RESULT.exists() else {}
-        known = result.get(name, {})
-        count = how.count or LOADERS[name].inputs
-        numbers: list[int] | range = range(how.first, how.first + count)
-        if how.again:
-            found = known.get("findings", {}).values()
-            numbers = [n for finding in found for n in finding["numbers"]]
         if how.numbers:
-            numbers = chosen(how.numbers)
+            show(name, watched(name, chosen(how.numbers), how.command))
+        elif how.again:
+            found = known(name).get("findings", {}).values()
+            numbers = [n for finding in found for n in finding["numbers"]]
+            show(name, watched(name, numbers, how.command))
+        else:
+            go_on(name, how.count or LOADERS[name].inputs, how.command)
+
+
+def go_on(name: str, count: int, command: bool) -> None:
+    """Fuzz until so many inputs were tried, those of earlier runs among them."""
+    key = f"{name} by command" if command else name
+    while (done := known(key).get("inputs", 0)) < count:
+        numbers = range(done, min(done + PORTION, count))
         start = time.monotonic()
-        tally = watched(name, numbers, how.command)
-        took = round(time.monotonic() - start)
-        print(name, dict(tally.outcomes), f"{took} s", file=sys.stderr, flush=True)
-        for what, found in tally.findings.items():
-            print(" ", found["inputs"], what, found["numbers"])
-        if how.again or how.numbers:
-            continue
-        result = json.loads(RESULT.read_text()) if RESULT.exists() else {}
-        key = f"{name} by command" if how.command else name
-        result[key] = {
-            "inputs": len(numbers),
-            "first": how.first,
-            "outcomes": dict(sorted(tally.outcomes.items())),
-            "findings": tally.findings,
-            "peak_mib": tally.peak,
-            "seconds": took,
+        tally = watched(name, numbers, command)
+        keep(key, len(numbers), tally, time.monotonic() - start)
+        print(key, numbers.stop, known(key)["outcomes"], file=sys.stderr, flush=True)
+
+
+def show(name: str, tally: Tally) -> None:
+    """Print what became of inputs that are not kept."""
+    print(name, dict(tally.outcomes))
+    for what, found in tally.findings.items():
+        print(" ", found["inputs"], what, found["numbers"])
+
+
+def known(key: str) -> dict[str, Any]:
+    """What was found before."""
+    found = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+    return dict(found.get(key, {}))
+
+
+def keep(key: str, inputs: int, tally: Tally, seconds: float) -> None:
+    """Add to what was found before, which another process may be doing too."""
+    folder = os.open(RESULT.parent, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    old = known(key)
+    findings = old.get("findings", {})
+    for what, found in tally.findings.items():
+        before = findings.get(what, {"inputs": 0, "numbers": []})
+        findings[what] = {
+            "inputs": before["inputs"] + found["inputs"],
+            "numbers": [*before["numbers"], *found["numbers"]][:KEPT],
         }
-        RESULT.write_text(json.dumps(result, indent=1, sort_keys=True) + "\n")
+    new = {
+        "inputs": old.get("inputs", 0) + inputs,
+        "outcomes": dict(Counter(old.get("outcomes", {})) + tally.outcomes),
+        "findings": findings,
+        "peak_mib": max(old.get("peak_mib", 0), tally.peak),
+        "seconds": old.get("seconds", 0) + round(seconds),
+    }
+    whole = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+    text = json.dumps({**whole, key: new}, indent=1, sort_keys=True)
+    RESULT.write_text(f"{text}\n")
+    os.close(folder)
 
 
 def chosen(text: str) -> list[int] | range:
@@ -162,7 +193,6 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("loaders", nargs="*", choices=[*LOADERS, []], metavar="LOADER")
     parser.add_argument("--count", type=int, help="inputs of each")
-    parser.add_argument("--first", type=int, default=0, help="number of the first")
     parser.add_argument("--numbers", help="these alone: 3,5 or 0-99")
     parser.add_argument("--again", action="store_true", help="what went wrong before")
     parser.add_argument("--command", action="store_true", help="the command line")

@@ -224,9 +224,9 @@ def _load_packed() -> Callable[[Path], object]:
 
 def _worker_refusals() -> tuple[type[Exception], ...]:
     """What its ``main`` says in a sentence."""
-    from snn_deploy.toolchain.bundle.worker import Refused
+    from snn_deploy.toolchain.bundle.worker import DAMAGED, Refused
 
-    return Refused, LookupError, TypeError, ValueError, zipfile.BadZipFile
+    return Refused, *DAMAGED
 
 
 # Files of settings, and reports.
@@ -426,7 +426,7 @@ def h5_seeds() -> Iterable[Seed]:
     from tiny_files import CONV, DENSE, FLATTEN, write_model
 
     tiny = write_model(Path("made.h5"), CONV, FLATTEN, DENSE)
-    yield from [_hdf5(tiny)] * 14  # small, so quick
+    yield from [_hdf5(tiny)] * 40  # small, so quick
     tiny.unlink()
     for folder in ("keras2", "keras3"):
         yield from map(_hdf5, sorted((TESTS / folder).glob("*.h5")))
@@ -532,7 +532,7 @@ def onnx_words() -> list[bytes]:
     from snn_deploy.toolchain.frontends.onnx.reading import CONVERTERS
 
     names = ("x", "y", "axis", "axes", "alpha", "perm", "pads", "to", "value", "ceil")
-    hostile = (b"", b"\xff\xfe", b"\0", b"x" * 5_000, OUTSIDE.encode(), b"/etc/passwd")
+    hostile = (b"", b"\xff\xfe", b"\0", b"x" * 5_000, OUTSIDE.encode(), b"/nowhere")
     kinds = sorted(str(kind) for kind in CONVERTERS)
     return [*(word.encode() for word in (*names, *kinds)), *hostile, b"location"]
 
@@ -555,7 +555,7 @@ def nir_seeds() -> Iterable[Seed]:
     from fuzz_networks import nir_files
 
     for path in nir_files(Path()):
-        yield from [_hdf5(path)] * 4  # small, so quick
+        yield from [_hdf5(path)] * 12  # small, so quick
         path.unlink()
     yield from map(_hdf5, sorted((TESTS / "nir_tools").glob("*.nir")))
 
@@ -565,7 +565,7 @@ def netx_seeds() -> Iterable[Seed]:
     from fuzz_networks import netx_files
 
     for path in netx_files(Path()):
-        yield from [_hdf5(path)] * 12  # small, so quick
+        yield from [_hdf5(path)] * 30  # small, so quick
         path.unlink()
     yield from map(_hdf5, sorted((TESTS / "netx_files").glob("*.net")))
 

@@ -415,6 +415,16 @@ def test_damage_is_one_sentence(tmp_path, name):
         read_data(tmp_path / file)
 
 
+def test_a_member_cannot_say_more_than_deflate_holds(tmp_path):
+    path = write_packed(tmp_path, x=X)
+    content = bytearray(path.read_bytes())
+    place = content.index(b"PK\1\2") + 24  # its size, in the table at the end
+    content[place : place + 4] = (0xFFFFFFF0).to_bytes(4, "little")
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="it says 4294967280 bytes"):
+        read_data(path)
+
+
 @given(st.data())
 def test_a_flipped_byte_is_found_or_changes_nothing(tmp_path_factory, data):
     """What an .npz holds has checksums; only names and times have none."""

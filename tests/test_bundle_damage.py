@@ -126,6 +126,7 @@ SPIKES = {
     "seed": -1,
     "graph": None,
 }
+FAR = b"(0, 9223372036854775807), }"  # as many bytes as it takes the place of
 POPULATION = ("tree", "populations", 0)
 HOSTILE = {
     "newer schema": (put("schema", value=3), "schema is 3.*upgrade snn-deploy"),
@@ -158,6 +159,26 @@ HOSTILE = {
     "header that lies": (
         array(npy(np.zeros(2, np.int32)).replace(b"(2,)", b"(9**9,)")),
         "no .npy file",
+    ),
+    "header of terabytes": (
+        array(npy(np.zeros(2)).replace(b"(2,), }" + b" " * 12, b"(1099511627776,), }")),
+        "its header says 8796093022208 bytes",
+    ),
+    "header of truth": (
+        array(npy(np.zeros(1)).replace(b"(1,), }   ", b"(True,), }")),
+        r"its header says shape \(True,\)",
+    ),
+    "header of nothing, far": (
+        array(npy(np.zeros(0)).replace(b"(0,), }" + b" " * 20, FAR)),
+        "its header says shape|the manifest says",
+    ),
+    "header of no type": (
+        array(npy(np.zeros(2)).replace(b"'<f8'", b"()   ")),
+        "no .npy file",
+    ),
+    "entry of another field": (
+        put("arrays", "arrays/0.npy", "code", value="x"),
+        "entry of",
     ),
     "deep tree": (put("tree", "inputs", value=None), "inputs is None"),
     "samples unlisted": (put("samples", value="/etc/passwd"), "is not listed"),

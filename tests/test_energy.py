@@ -288,6 +288,17 @@ def test_an_unknown_profile_names_those_there_are():
         ("value = 23.6", "value = 1e300", "a number from 0 to 1e+06"),
         ("value = 23.6", f"value = {'[' * 2000}", "cannot be read as TOML"),
         ("device =", f"{'a.' * 3000}b = 1\ndevice =", DEEP),
+        (
+            "excluded = [",
+            f"excluded = [0x{'f' * 5000}, ",
+            "excluded is a list of too",
+        ),
+        (
+            "value = 23.6",
+            f"value = 0x{'f' * 5000}",
+            "value is a int of too many digits",
+        ),
+        ("device =", "#" * (1 << 20) + "\ndevice =", "more than 1048576 bytes"),
         ("value = 23.6", "value = true", "synaptic_operation.value is True"),
         ("value = 23.6", 'value = "much"', "synaptic_operation.value is 'much'"),
         ('unit = "pJ"', 'unit = "kWh"', "synaptic_operation.unit is 'kWh'"),

@@ -116,6 +116,11 @@ def many_names(group, file):
     file["node/edges"] = np.array([[text, text]] * 20, dtype=object)
 
 
+def many_types(group, file):
+    del file["node/type"]
+    file["node/type"] = np.zeros(3)
+
+
 def other_names(*pairs):
     def change(group, file):
         del file["node/edges"]
@@ -128,6 +133,7 @@ LOOP = [("input", "n0"), ("n0", "n1"), ("n1", "n0"), ("n1", "output")]
 BAD = {  # what is wrong → what writes it, and what of it is said
     "nothing": (lambda path: path.write_bytes(b""), "it is damaged"),
     "zeros": (lambda path: path.write_bytes(bytes(2000)), "it is damaged"),
+    "a type of many": (edited(many_types), "it holds no NIRGraph"),
     "no graph": (
         lambda path: h5py.File(path, "w").close(),
         r"it is damaged \(it has no 'node'\); write it again with nir.write",

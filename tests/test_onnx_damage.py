@@ -60,6 +60,12 @@ def tensor(**fields):
     return model(weight=TensorProto(name="w", **{"data_type": 1, **fields}))
 
 
+def no_text():
+    """A node whose name is no Unicode, which protobuf does not write."""
+    content = model(node("Relu", ["x"])).SerializeToString()
+    return content.replace(b"\x1a\x08the Relu", b"\x1a\x01\xff" + b"\x1a\x05Relu!")
+
+
 FLAT = [0.0] * 12
 BAD = {  # what is wrong → the model, and what of it is said
     "no output": (model(outputs=()), "holds no network with an output"),
@@ -106,6 +112,16 @@ BAD = {  # what is wrong → the model, and what of it is said
             node("Pad", ["x"], pads=[0, 0, 0, 1 << 40]), inputs=((None, 4),), version=9
         ),
         "the Pad",
+    ),
+    "a stride of 0": (
+        model(node("Conv", ["x", "w"], strides=[1, 0], kernel_shape=[3, 3])),
+        "'the Conv'",
+    ),
+    "a Scan of nothing": (model(node("Scan", ["x"])), "'the Scan'"),
+    "a name of no text": (no_text(), "the name b'.xff' in it is no text"),
+    "a shape beyond floats": (
+        tensor(dims=(1 << 62,) * 20),
+        "GiB are needed in memory",
     ),
     "far away": (outside(location="w.bin"), "'w.bin' beside the model, which cannot"),
     "nowhere": (outside(), "'w': its numbers are said to lie in ''"),

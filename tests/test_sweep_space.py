@@ -131,6 +131,27 @@ def test_what_is_wrong_is_one_sentence(tmp_path, text, said):
     assert "\n" not in str(raised.value) and str(tmp_path) in str(raised.value)
 
 
+def test_a_few_lines_of_yaml_that_say_a_billion_words(tmp_path):
+    inside = "x"
+    for name in "abcdefghi":
+        inside = (
+            f"&{name} [{inside}{f', *{chr(ord(name) - 1)}' * 8 if name > 'a' else ''}]"
+        )
+    with pytest.raises(DataError, match=r"model is \[\[\[\.\.\.\]"):
+        space_of(tmp_path, f"model: {inside}\nspace: {{steps: [1]}}", ".yaml")
+
+
+def test_yaml_that_takes_minutes_is_too_long(tmp_path):
+    flat = f"space: {{steps: [{'[' * 100 + ']' * 100}{',1' * 9000}]}}"
+    with pytest.raises(DataError, match="more than 16384 bytes"):
+        space_of(tmp_path, flat, ".yaml")
+
+
+def test_a_name_too_long_for_a_file(tmp_path):
+    found = space_of(tmp_path, f'model = "{"é" * 300}"\n[space]\nsteps = [1]')
+    assert found.fixed["model"] == "é" * 300
+
+
 def test_a_file_that_is_none(tmp_path):
     for name in ("missing.toml", "folder.toml", "space.txt"):
         (tmp_path / "folder.toml").mkdir(exist_ok=True)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from old_pythons import bare, with_numpy
 from packed_programs import packed, packed_programs, saved
 from test_bundle import small_bundle
+from test_bundle_damage import npy
 
 from snn_deploy.toolchain.bundle import worker
 from snn_deploy.toolchain.bundle.acceptance import worker_text
@@ -124,6 +125,16 @@ def test_what_is_wrong_is_a_sentence(tmp_path):
         done = run(python, WORKER, tmp_path / name, tmp_path / "r")
         assert done.returncode == 2 and words in done.stderr, name
         assert done.stderr.count("\n") == 1 and not (tmp_path / "r").exists()
+
+
+def test_an_array_is_held_to_what_is_there():
+    file = npy(np.zeros(2)).replace(b"(2,), }" + b" " * 12, b"(1099511627776,), }")
+    with pytest.raises(TypeError, match="buffer is too small"):  # told by ``main``
+        worker.numbers(file)
+    with pytest.raises(worker.Refused, match="objects"):
+        worker.numbers(npy(np.array([None]), allow_pickle=True))
+    order = np.asfortranarray(np.arange(6).reshape(2, 3))
+    np.testing.assert_array_equal(worker.numbers(npy(order)), order)
 
 
 def test_a_full_disk_leaves_nothing(tmp_path):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from types import UnionType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -232,7 +232,11 @@ def _read_npy(file: bytes) -> Array:
             f"its header says {said} bytes, shape {shape}, and {len(file) - start} "
             "are there"
         )
-    array: Array = np.ndarray(shape, dtype, file, start, order="F" if fortran else "C")
+    order: Literal["F", "C"] = "F" if fortran else "C"
+    try:
+        array: Array = np.ndarray(shape, dtype, file, start, order=order)
+    except (TypeError, ValueError) as error:  # an axis of True, or beyond 64 bits
+        raise BundleError(f"its header says shape {shape}") from error
     return array.copy()
 
 

@@ -20,6 +20,7 @@ import platform
 import sys
 import time
 import zipfile
+import zlib
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,10 @@ if TYPE_CHECKING:
     Spikes = dict[str, Array]  # population → (samples, steps, neurons) bool
 
 MAX_BYTES = 1 << 30  # of all members of a bundle, unpacked
+DAMAGED = (
+    *(LookupError, RuntimeError, TypeError, ValueError, EOFError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 MAX_NEURONS = 1 << 26  # of a population
 SEAL = b"sha256 "  # a zip's comment: this, then the SHA-256 of all bytes before it
 BATCH, BATCH_BYTES = 8, 1 << 25  # samples run at once, and bytes of their spikes
@@ -356,7 +361,7 @@ def main(bundle: str, out: str) -> None:
         packed = Packed(bundle)
         start = time.perf_counter()
         spikes = simulate(packed.program, packed.bias, packed.sent, packed.shape, tell)
-    except (LookupError, TypeError, ValueError, zipfile.BadZipFile) as error:
+    except DAMAGED as error:
         raise Refused(f"it is damaged ({error!r:.80}); fetch it again") from error
     content = recording(packed, spikes, time.perf_counter() - start)
     beside = f"{out}.{os.getpid()}"

@@ -45,6 +45,12 @@ def to_graph(model: KerasModel, output: str | None = None) -> Graph:
     for call in calls:
         if call.kind != "InputLayer":
             building.add(call)
+        elif call.name not in building.tensors:
+            raise ModelError(
+                f"Keras model: its layer {call.name!r} is an input, and none of the "
+                f"inputs {', '.join(map(repr, found.inputs))} that it names; save the "
+                "model again"
+            )
     if building.obstacles:
         read = Graph(tuple(building.network.nodes))
         raise ReadInPart(building.obstacles, read)
@@ -73,6 +79,8 @@ def _chosen(found: Flow, output: str | None) -> list[str]:
     names = list(found.outputs)
     if output in names:
         return [str(output)]
+    if not names:
+        raise ModelError("Keras model: it has no output; save the model again")
     if output == ALL or (output is None and len(names) == 1):
         return names
     others = "" if output is None else f" and no {output!r}"

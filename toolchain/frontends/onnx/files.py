@@ -10,6 +10,7 @@ from typing import Any
 
 from ...errors import ModelError
 from ...files import demand_regular
+from ...rehearsal import rehearsed
 from ...visible import visible
 from .model import Function, OnnxModel, Operator, Port, Reference, Unread
 from .tensors import DTYPES, FLOATS, stored
@@ -94,7 +95,7 @@ def _model(path: Path, proto: Any) -> OnnxModel:
         stored=kept,
         inputs=tuple(_port(i) for i in graph.input if i.name not in kept),
         outputs=tuple(map(_port, graph.output)),
-        inferred=_inference(proto),
+        inferred=_inference(path, proto),
     )
 
 
@@ -225,22 +226,37 @@ def _bare(proto: Any) -> Any:
     return bare
 
 
-def _inference(proto: Any) -> Callable[[], Mapping[str, tuple[int | None, ...]]]:
-    """ONNX's shape inference on a copy without the weights' values."""
-    bare = _bare(proto)
+def _inference(
+    path: Path, proto: Any
+) -> Callable[[], Mapping[str, tuple[int | None, ...]]]:
+    """Name → shape by ONNX's inference; where that fails, those that are declared."""
+    declared = _shapes(proto)
 
     def infer() -> Mapping[str, tuple[int | None, ...]]:
-        import onnx
-
         try:
-            with _without_log():
-                found = onnx.shape_inference.infer_shapes(bare)
+            return _inferred(path)
         except Exception:  # it is only asked for to find further obstacles
-            found = bare
-        return {
-            value.name: _shape(value.type.tensor_type)
-            for value in (*found.graph.value_info, *found.graph.output)
-            if value.type.tensor_type.HasField("shape")
-        }
+            return declared
 
     return infer
+
+
+@rehearsed
+def _inferred(path: Path) -> Mapping[str, tuple[int | None, ...]]:
+    """ONNX's inference on a copy without the weights' values.
+
+    It divides by strides, and follows numbers, that it has not looked at.
+    """
+    import onnx
+
+    with _without_log():
+        proto = onnx.ModelProto.FromString(path.read_bytes())
+        return _shapes(onnx.shape_inference.infer_shapes(_bare(proto)))
+
+
+def _shapes(proto: Any) -> Mapping[str, tuple[int | None, ...]]:
+    return {
+        value.name: _shape(value.type.tensor_type)
+        for value in (*proto.graph.value_info, *proto.graph.output)
+        if value.type.tensor_type.HasField("shape")
+    }
