@@ -78,9 +78,8 @@ class SpikePart:
 
     @property
     def rate(self) -> int:
-        """Spikes a step of a value of 1, so that the product is in units of 2^-32."""
-        assert isinstance(self._numbers, Fixed)
-        return round(self.most * 2 ** (32 - self._numbers.fraction))
+        """Spikes a step of a value of 1, in units of 2^-32."""
+        return round(self.most * 2**32)
 
     @property
     def phases(self) -> str:
