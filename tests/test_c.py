@@ -25,6 +25,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from random_programs import identity, programs, simulate_oracle, stimuli
 
+from snn_deploy.calibration.balance import balance
 from snn_deploy.targets.c import compiler, process
 from snn_deploy.targets.c.sizes import sizes_of
 from snn_deploy.targets.c.source import Source
@@ -355,7 +356,8 @@ def test_networks_of_keras(name):
     samples = np.random.default_rng(0).random((8, *model.input_shape[1:]))
     for _ in range(10):
         model(samples, training=True)
-    program = quantize(legalize(fold(from_keras(model))), samples, steps=24)
+    balanced = balance(legalize(fold(from_keras(model))), samples)
+    program = quantize(balanced, samples, steps=24)
     with C().load(program) as ours, Reference().load(program) as reference:
         got, want = ours.run(samples[:4]), reference.run(samples[:4])
     assert sum(counts.any() for counts in want.counts.values()) >= 2
