@@ -1,15 +1,17 @@
 """Fuzzing: files from anywhere are loaded or refused, and nothing else happens.
 
-    nice python benchmarks/fuzz.py bundle nir --jobs 2
+    nice python benchmarks/fuzz.py bundle nir                # no names: all loaders
     python benchmarks/fuzz.py onnx --count 2000 --command    # the whole command line
+    python benchmarks/fuzz.py nir --numbers 12,700-799       # these alone
     python benchmarks/fuzz.py nir --again                    # what went wrong before
 
-Each input is made from its number: a seed file with a change in what it holds or in its
-bytes. A watched process hands them to a loader and is started again after a crash.
-An interrupted run goes on where its results end; who removes them begins again.
-Counted beside "loaded" and "refused" (with one of our own errors): a traceback, a hang
-of more than 5 s, more than 1 GiB, a file or process outside, a crash. The result stands
-in results/fuzz.json.
+Each input is made of its number: a seed file with a change in what it holds or in its
+bytes (HDF5 also notes the time in some). A process that is watched, and that can write
+nowhere but in its own folder, hands them to a loader; after a crash it is started
+again. Counted beside "loaded" and "refused" (one of our own errors): a traceback, a
+hang of more than 5 s, more than 1 GiB, a file or process outside, a crash. The results
+stand in results/fuzz.json and fuzz.md. An interrupted run goes on where its results
+end; who removes them begins again.
 """
 
 from __future__ import annotations
@@ -28,8 +30,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from fuzz_guard import OWN, work
-from fuzz_loaders import LOADERS
+from fuzzing.guard import OWN, work
+from fuzzing.loaders import LOADERS
+from fuzzing.table import table_of
 
 RESULT = Path(__file__).parent / "results" / "fuzz.json"
 PORTION = 5_000  # inputs, after which what was found is kept
@@ -176,8 +179,9 @@ def keep(key: str, inputs: int, tally: Tally, seconds: float) -> None:
         "seconds": old.get("seconds", 0) + round(seconds),
     }
     whole = json.loads(RESULT.read_text()) if RESULT.exists() else {}
-    text = json.dumps({**whole, key: new}, indent=1, sort_keys=True)
-    RESULT.write_text(f"{text}\n")
+    whole[key] = new
+    RESULT.write_text(f"{json.dumps(whole, indent=1, sort_keys=True)}\n")
+    RESULT.with_suffix(".md").write_text(table_of(whole))
     os.close(folder)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -53,6 +55,40 @@ def test_profile_is_above_its_floor(load) -> None:
     found = profiles.profile(networks.stack(10**3, 0.05), repeats=2)
     assert found["times_the_floor"] > 1
     assert found["reference_us"]["run"] > found["reference_us"]["find spikes"] > 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Landlock is Linux'")
+def test_the_fuzzer_tries_the_inputs_of_these_numbers() -> None:
+    code = [sys.executable, FOLDER / "fuzz.py", "point", "--numbers", "0-39"]
+    done = subprocess.run(code, capture_output=True, text=True, check=True)
+    assert done.stdout == "point {'refused': 32, 'loaded': 8}\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Landlock is Linux'")
+def test_the_fuzzer_can_write_in_its_folder_alone(tmp_path) -> None:
+    (tmp_path / "in").mkdir()
+    code = """
+from pathlib import Path
+from fuzzing.cage import cage
+cage(Path("in"))
+for path in (Path("in/x"), Path("x")):
+    path.write_text("x")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(FOLDER)},
+    )
+    assert done.stderr.endswith("Permission denied: 'x'\n")
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == [tmp_path / "in" / "x"]
+
+
+def test_the_fuzzers_table_is_that_of_its_results(load) -> None:
+    table, results = load("fuzzing.table"), FOLDER / "results"
+    found = json.loads((results / "fuzz.json").read_text())
+    assert (results / "fuzz.md").read_text() == table.table_of(found)
 
 
 def test_the_tables_shown_are_those_of_the_results(load) -> None:

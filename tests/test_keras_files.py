@@ -446,6 +446,26 @@ def test_a_damaged_description_is_refused(h5):
         to_graph(KerasModel({"layers": [{"class_name": 3}]}, {}))
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"output_layers": []}, "it has no output"),
+        ({"output_layers": {}}, "it has no output"),
+        ({"input_layers": [["y", 0, 0]]}, "its input 'y' does not exist"),
+        ({"input_layers": []}, "its layer 'x' is an input, and none of the inputs"),
+    ],
+)
+def test_inputs_and_outputs_that_it_does_not_name_are_refused(change, message):
+    first = {"name": "x", "class_name": "InputLayer", "inbound_nodes": []}
+    first["config"] = {"name": "x", "batch_input_shape": [None, 2]}
+    relu = {"name": "r", "class_name": "ReLU", "config": {"name": "r"}}
+    relu["inbound_nodes"] = [[["x", 0, 0, {}]]]
+    ends = {"input_layers": [["x", 0, 0]], "output_layers": [["r", 0, 0]]}
+    config = {"name": "m", "layers": [first, relu], **ends}
+    with pytest.raises(ModelError, match=message):
+        to_graph(KerasModel({**config, **change}, {}))
+
+
 @pytest.mark.parametrize("computing", [True, False])
 def test_models_that_call_each_other_twice_and_twice_again_are_refused(computing):
     """A few lines of a file could be 2^40 calls, of layers or of models alone."""

@@ -133,6 +133,8 @@ def test_an_array_is_held_to_what_is_there():
         worker.numbers(file)
     with pytest.raises(worker.Refused, match="objects"):
         worker.numbers(npy(np.array([None]), allow_pickle=True))
+    with pytest.raises(ValueError, match="no array: TokenError"):
+        worker.numbers(npy(np.zeros(2)).replace(b"(2,), }", b"((((((("))
     order = np.asfortranarray(np.arange(6).reshape(2, 3))
     np.testing.assert_array_equal(worker.numbers(npy(order)), order)
 

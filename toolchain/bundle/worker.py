@@ -282,7 +282,10 @@ def numbers(file: bytes) -> "Array":
     content, formats = io.BytesIO(file), np.lib.format
     first = formats.read_magic(content) == (1, 0)  # type: ignore[no-untyped-call]
     read = formats.read_array_header_1_0 if first else formats.read_array_header_2_0
-    shape, fortran, dtype = read(content)  # type: ignore[no-untyped-call]
+    try:
+        shape, fortran, dtype = read(content)  # type: ignore[no-untyped-call]
+    except Exception as error:  # NumPy's parser raises whatever it trips over
+        raise ValueError(f"no array: {error!r:.40}") from error
     if dtype.hasobject:
         raise Refused("an array in it holds objects, which are never read")
     sides = shape[::-1] if fortran else shape

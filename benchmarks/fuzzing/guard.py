@@ -17,10 +17,11 @@ import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from random import Random
-from typing import Any, TextIO
+from typing import Any
 
-from fuzz_cage import cage
-from fuzz_loaders import LOADERS, Content, Loader, Seed
+from fuzzing.cage import cage
+from fuzzing.loaders import LOADERS, Loader
+from fuzzing.seed import Content, Seed
 
 SECONDS = 5  # of the processor's time for an input
 MEMORY = 1 << 30  # bytes of address space beyond what the process had before
@@ -60,7 +61,7 @@ class Watch:
         self.seen = ""
         self.awake = False
         self.allowed = (sys.prefix, sys.base_prefix, "/dev/null", "/proc/", "/sys/")
-        self.allowed += (self.inside, str(Path(__file__).parent.parent), "/usr/")
+        self.allowed += (self.inside, str(Path(__file__).parents[2]), "/usr/")
         self.allowed += tuple(str(Path(p).resolve()) for p in sys.path if p)
         libc = ctypes.CDLL(None)
         self.inotify = libc.inotify_init1(os.O_NONBLOCK)
@@ -247,13 +248,10 @@ def limit(seconds: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (most, resource.RLIM_INFINITY))
 
 
-class Refused(Exception):
-    """The command line said one sentence, with exit code 2."""
-
-
 def by_command(loader: Loader, root: Path) -> Callable[[Path], object]:
     """The same through the whole command line."""
     from snn_deploy.__main__ import main
+    from snn_deploy.toolchain.errors import SnnDeployError
 
     out = root / "work" / "out.snn"
 
@@ -270,20 +268,8 @@ def by_command(loader: Loader, root: Path) -> Callable[[Path], object]:
         written = out.exists()
         out.unlink(missing_ok=True)
         if code == 2 and told.getvalue().startswith("Error: ") and not written:
-            raise_refused()
+            raise SnnDeployError("refused")
         if code:
             raise RuntimeError(f"exit code {code}, {'a' if written else 'no'} file")
 
     return read
-
-
-def raise_refused() -> None:
-    """Raise what stands for a refusal."""
-    from snn_deploy.toolchain.errors import SnnDeployError
-
-    raise SnnDeployError("refused")
-
-
-def faults(root: Path) -> TextIO:
-    """Where a process that a library ended was."""
-    return (root / "faults").open()

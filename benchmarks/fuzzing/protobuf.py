@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
 
-from fuzz_mutants import bytes_of
+from fuzzing.mutants import bytes_of
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 WHOLE = (0, 1, 2, 3, 7, 16, 127, 128, 1 << 20, 1 << 31, 1 << 40, 10**12, (1 << 63) - 1)

@@ -8,7 +8,7 @@ from typing import Any
 
 import h5py
 import numpy as np
-from fuzz_mutants import LEAVES, NUMBERS, SIZES, array_of, bytes_of, json_of, tree_of
+from fuzzing.mutants import LEAVES, NUMBERS, SIZES, array_of, bytes_of, json_of, tree_of
 
 OUTSIDE = "../outside/canary.bin"  # from the folder of the file
 """The only place out of a file that mutants name: h5py writes there while making them,
