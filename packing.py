@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, replace
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import numpy as np
 from . import trials
 from .calibration.provenance import versions_of
 from .calibration.report.report import Report
-from .targets.contract import find_target, list_targets, refuse
+from .targets.contract import GROUP, find_target, refuse
 from .targets.playback import Playback
 from .targets.reading import Reading
 from .tasks.built import read_built
@@ -25,7 +27,7 @@ from .toolchain.bundle.recorded import (
     recorded_here,
     save_recorded,
 )
-from .toolchain.errors import BundleError, DoesNotFit
+from .toolchain.errors import BundleError, DoesNotFit, TargetUnavailable
 from .toolchain.files import sha256_of
 from .toolchain.graph.nodes import Array
 from .toolchain.program.host import Stimulus, encode
@@ -99,10 +101,12 @@ def refusals(program: Program) -> tuple[str, ...]:
     What a vendor's library alone knows is not asked.
     """
     found = []
-    for row in list_targets():
-        if row["kind"] == "hardware":
+    for name in sorted({entry.name for entry in entry_points(group=GROUP)}):
+        with suppress(TargetUnavailable):  # a plug-in that is broken says so elsewhere
+            target = find_target(name)
             try:
-                refuse(find_target(row["target"]), program)
+                if target.kind == "hardware":
+                    refuse(target, program)
             except DoesNotFit as refusal:
                 found.append(str(refusal))
     return tuple(found)
