@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 1 << 30  # of all members of a bundle, unpacked
 DAMAGED = (
-    *(LookupError, RuntimeError, TypeError, ValueError, EOFError),
+    *(LookupError, ArithmeticError, RuntimeError, TypeError, ValueError, EOFError),
     *(zipfile.BadZipFile, zlib.error),
 )
 MAX_NEURONS = 1 << 26  # of a population
