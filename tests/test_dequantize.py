@@ -15,6 +15,7 @@ from snn_deploy.toolchain.graph.nodes import (
     LIF,
     Add,
     Conv2D,
+    ConvTranspose2D,
     Dense,
     FloatArray,
     Input,
@@ -27,6 +28,7 @@ from snn_deploy.toolchain.passes.quantize.layers import layers
 from snn_deploy.toolchain.passes.quantize.quantize import quantize, scales_of
 from snn_deploy.toolchain.passes.quantize.rounding import Scales
 from snn_deploy.toolchain.program.arithmetic import IntArray
+from snn_deploy.toolchain.program.connections import SparseConnection
 from snn_deploy.toolchain.program.host import SpikeEncoder
 from snn_deploy.toolchain.program.program import Program
 
@@ -168,3 +170,22 @@ def test_biases_that_no_layer_of_the_graph_can_hold():
     uneven = replace(third, bias=np.arange(12, dtype=np.int32))
     with pytest.raises(ModelError, match="'third'.*no layer"):
         dequantize(replace(program, populations=(*others, uneven)))
+
+
+@pytest.mark.parametrize("kind", [Conv2D, ConvTranspose2D])
+def test_a_pruned_convolution_comes_back_as_its_kernel(kind):
+    """Few weights are stored synapse by synapse, and are a kernel again."""
+    rng = np.random.default_rng(0)
+    pruned = rng.uniform(-1, 1, (3, 2, 2, 4)) * (rng.random((3, 2, 2, 4)) < 0.3)
+    graph = Graph.chain(
+        Input("x", shape=(5, 6, 2)),
+        LIF("a", amplitude=0.01),
+        kind("pruned", weight=pruned, bias=np.zeros(4)),
+        LIF("b", amplitude=0.01),
+        Output("y"),
+    )
+    program = quantize(legalize(graph), np.ones((1, 5, 6, 2)), steps=4)
+    (held,) = program.connections
+    assert isinstance(held, SparseConnection)
+    (back,) = [x for x in dequantize(program).nodes if x.name == "pruned"]
+    np.testing.assert_allclose(back.weight, pruned, atol=0.01)

@@ -66,7 +66,14 @@ PLUGIN = Path(__file__).parent / "plugin"
 PLUGGED = "tiny-chip"
 NAMES = sorted({entry.name for entry in entry_points(group=GROUP)} | {PLUGGED})
 KINDS = {"float simulation", "integer emulation", "hardware"}
-EXAMPLES = {"reference": 60, PLUGGED: 30, "loihi-emulator": 15, "lava": 2, "c": 12}
+EXAMPLES = {
+    "reference": 60,
+    PLUGGED: 30,
+    "loihi-emulator": 15,
+    "lava": 2,
+    "c": 12,
+    "cortex-m": 3,
+}
 STEPS = 20
 MARK = "SNN_DEPLOY_TEST_RUN"  # in the environment of every process that we start
 pytestmark = pytest.mark.filterwarnings("ignore:Overflow in")  # wrapping is meant

@@ -82,6 +82,7 @@ def test_the_wheel_holds_the_data_that_the_code_reads(wheel):
         *("calibration/devices/*.toml", "models/networks/*.snn"),
         *("calibration/opponents/*.toml", "sweeps/*.html"),
         "calibration/report/page/templates/*",
+        *("targets/c/templates/*.j2", "targets/cortex_m/firmware/*.[chl]*"),
     ):
         files = [path.relative_to(ROOT) for path in ROOT.glob(pattern)]
         assert files, pattern

@@ -41,7 +41,13 @@ def compiler() -> list[str]:
 
 
 def compiled(
-    command: Sequence[str], folder: Path, sources: Sequence[str], name: str
+    command: Sequence[str],
+    folder: Path,
+    sources: Sequence[str],
+    name: str,
+    *,
+    target: str = "c",
+    remedy: str = "name another in CC",
 ) -> Path:
     """The program that a compiler makes of C files in a folder.
 
@@ -50,10 +56,18 @@ def compiled(
         folder: where it runs.
         sources: names of files in the folder.
         name: of the program.
+        target, remedy: whose it is and what to do, for messages.
 
     Raises:
         TargetUnavailable: the compiler fails, or is not done in ``PATIENCE`` s.
     """
+
+    def failed(what: str, said: str = "") -> TargetUnavailable:
+        told = f": {visible(said.strip())[:SAID]}" if said.strip() else ""
+        return TargetUnavailable(
+            f"Target {target!r}: the compiler {command[0]!r} {what}{told}; {remedy}"
+        )
+
     made = folder / name
     log = folder / f"{name}.log"
     with log.open("wb") as complaints:
@@ -67,12 +81,11 @@ def compiled(
                 start_new_session=True,
             )
         except OSError as error:
-            raise _failed(command, f"cannot be run ({error.strerror})", "") from error
+            raise failed(f"cannot be run ({error.strerror})") from error
     try:
         code = process.wait(PATIENCE)
     except subprocess.TimeoutExpired as error:
-        what = f"is not done after {PATIENCE:g} s"
-        raise _failed(command, what, "") from error
+        raise failed(f"is not done after {PATIENCE:g} s") from error
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -80,12 +93,5 @@ def compiled(
     if code or not made.exists():
         said = log.read_text(errors="replace").splitlines()
         told = next((line for line in said if "error" in line), *said[:1] or [""])
-        raise _failed(command, f"ends with exit code {code}", told)
+        raise failed(f"ends with exit code {code}", told)
     return made
-
-
-def _failed(command: Sequence[str], what: str, said: str) -> TargetUnavailable:
-    told = f": {visible(said.strip())[:SAID]}" if said.strip() else ""
-    return TargetUnavailable(
-        f"Target 'c': the compiler {command[0]!r} {what}{told}; name another in CC"
-    )

@@ -9,13 +9,14 @@ import numpy as np
 
 from ...errors import ModelError
 from ...graph.graph import Graph
-from ...graph.nodes import FloatArray, Node, Shape
+from ...graph.nodes import FloatArray, Node, Windowed
 from ...program.connections import Connection, SparseConnection
 from ...program.correction import across
 from ...program.host import SpikeEncoder, parts_of
 from ...program.program import Population, Program
 from .bounds import membrane_gain, synaptic_gain
 from .layers import Layer, Synapses, layers
+from .rounding import windowed
 
 
 def dequantize(program: Program) -> Graph:
@@ -139,7 +140,7 @@ def held_weight(program: Program, layer: Layer, synapses: Synapses) -> FloatArra
     assert isinstance(population, Population)
     connection = connection_of(program, layer, synapses)
     spike = spike_unit(program, layer, synapses)
-    weight = _weight(connection, synapses.node.weight.shape) / spike
+    weight = _weight(connection, synapses) / spike
     if population.correction is None:
         return weight
     held: FloatArray = weight / across(population.correction.gain, weight)
@@ -166,14 +167,27 @@ def _layer(program: Program, layer: Layer) -> list[Node]:
     return found
 
 
-def _weight(c: Connection, shape: Shape) -> FloatArray:
-    """What the connection's spikes add to q, as a weight of this shape."""
-    held = c.effective_weight.astype(np.float64)
+def _weight(c: Connection, synapses: Synapses) -> FloatArray:
+    """What the connection's spikes add to q, in the form of the node's weight."""
+    node, held = synapses.node, c.effective_weight.astype(np.float64)
     if not isinstance(c, SparseConnection):
-        return held.reshape(shape)
-    weight = np.zeros((math.prod(c.source_shape), math.prod(c.target_shape)))
-    weight[c.sender, c.receiver] = held
-    return weight
+        return held.reshape(node.weight.shape)
+    size = math.prod(c.target_shape)
+    if not isinstance(node, Windowed):
+        whole: FloatArray = np.zeros((math.prod(c.source_shape), size))
+        whole[c.sender, c.receiver] = held
+        return whole
+    numbers = 1 + np.arange(node.weight.size).reshape(node.weight.shape)
+    ends = {"source": c.source, "target": c.target}
+    windows = windowed(node, numbers, synapses.shape, **ends)
+    source, target, number = (x.ravel() for x in windows.synapses())
+    pairs = c.sender.astype(np.int64) * size + c.receiver
+    sought = source.astype(np.int64) * size + target
+    place = np.searchsorted(pairs, sought).clip(max=pairs.size - 1)
+    there = pairs[place] == sought
+    weight = np.zeros(node.weight.size)
+    weight[number[there] - 1] = held[place[there]]
+    return weight.reshape(node.weight.shape)
 
 
 def _holder(layer: Layer, population: Population) -> Synapses | None:

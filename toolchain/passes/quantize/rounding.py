@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import DoesNotFit, ModelError
-from ...graph.nodes import IF, LIF, Conv2D, FloatArray, Windowed
+from ...graph.nodes import IF, LIF, Conv2D, FloatArray, Shape, Windowed
 from ...program import arithmetic as core
 from ...program.arithmetic import IntArray
 from ...program.connections import (
@@ -16,6 +16,7 @@ from ...program.connections import (
     ConvTransposeConnection,
     DenseConnection,
     SparseConnection,
+    WindowConnection,
 )
 from ...program.program import Population
 from ...program.scales import Scales as Scales
@@ -123,16 +124,7 @@ def round_connection(layer: Layer, synapses: Synapses, scales: Scales) -> Connec
     ends: dict[str, Any] = {"source": source, "target": target}
     ends |= {"exponent": exponent, "delay": synapses.delay}
     if isinstance(node, Windowed):
-        kind = ConvConnection if isinstance(node, Conv2D) else ConvTransposeConnection
-        windows = kind(
-            **ends,
-            weight=mantissa,
-            shape=synapses.shape,
-            stride=node.stride,
-            padding=node.padding,
-            groups=node.groups,
-            dilation=node.dilation,
-        )
+        windows = windowed(node, mantissa, synapses.shape, **ends)
         return _by_synapse(windows) if sparse else windows
     if sparse:
         sender, receiver = np.nonzero(mantissa)
@@ -146,6 +138,22 @@ def round_connection(layer: Layer, synapses: Synapses, scales: Scales) -> Connec
         )
     shape = synapses.source_shape if len(synapses.source_shape) > 1 else ()
     return DenseConnection(**ends, weight=mantissa, shape=shape)
+
+
+def windowed(
+    node: Windowed, weight: IntArray, shape: Shape, **ends: Any
+) -> WindowConnection:
+    """The connection of a node that moves a kernel over a source of this shape."""
+    kind = ConvConnection if isinstance(node, Conv2D) else ConvTransposeConnection
+    return kind(
+        **ends,
+        weight=weight,
+        shape=shape,
+        stride=node.stride,
+        padding=node.padding,
+        groups=node.groups,
+        dilation=node.dilation,
+    )
 
 
 def _by_synapse(windows: Connection) -> SparseConnection:

@@ -1,0 +1,1 @@
+"""Cortex-M: a Program's C as the firmware of an emulated microcontroller board."""
