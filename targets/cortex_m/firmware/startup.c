@@ -16,9 +16,15 @@ __attribute__((naked, noreturn)) static void fault(void)
                    ".ltorg\n");
 }
 
-__attribute__((section(".vectors"), used)) static void (*const vectors[16])(void) = {
-    (void (*)(void))stack_top, start, fault, fault, fault, fault, fault, fault,
-    fault, fault, fault, fault, fault, fault, fault, fault,
+typedef union {
+    uint32_t *stack;
+    void (*run)(void);
+} vector;
+
+#define FAULT {.run = fault}
+__attribute__((section(".vectors"), used)) static const vector vectors[16] = {
+    {.stack = stack_top}, {.run = start}, FAULT, FAULT, FAULT, FAULT, FAULT, FAULT,
+    FAULT, FAULT, FAULT, FAULT, FAULT, FAULT, FAULT, FAULT,
 };
 
 __attribute__((noreturn)) void start(void)
