@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from snn_deploy.models.networks.neurons import SoftLIF
@@ -36,7 +37,12 @@ def assert_same(model, graph, seed=1):
     """Graph and model agree to 1e-5 of the largest output."""
     shape = model.input_shape[1:]
     x = np.random.default_rng(seed).normal(size=(3, *shape)).astype(np.float32)
-    wanted = np.asarray(model(x, training=False))
+    try:
+        wanted = np.asarray(model(x, training=False))
+    except tf.errors.InvalidArgumentError as error:
+        if "CPU implementations do not yet support" not in str(error):
+            raise
+        pytest.skip("TensorFlow has no such layer on this processor (without oneDNN)")
     got = interpret(graph, x)[graph.output.name]
     assert got.shape == wanted.shape
     scale = np.abs(wanted).max()
