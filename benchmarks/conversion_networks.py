@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from argparse import Namespace
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -47,7 +47,7 @@ class Case:
         if callable(self.recipe):
             classifiers.fitted(self.recipe, data, seed, out, self.epochs)
         else:
-            paper.trained(out, data, replace(self.recipe, seed=seed))
+            paper.trained(out, data, self.recipe, seed)
 
 
 def like(name: str) -> Case:
