@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,7 @@ from ..toolchain.program.recording import Recording
 
 MAX_Q = (1 << core.Q_BITS) - 1
 MAX_U = (1 << core.U_BITS) - 1
+THREADS = 2  # layers whose sums are worked out at a time
 _CHUNK = 1 << 22  # elements of a convolution's windows held at a time
 
 
@@ -68,11 +70,10 @@ def find_overflow(program: Program, recording: Recording) -> tuple[Overflow, ...
             f"recording: it holds no spikes of {missing[0]!r}; record spikes of this "
             'Program (record="spikes")'
         )
-    return tuple(
-        _overflow(program, population, recording)
-        for population in program.populations
-        if program.incoming(population.name)
-    )
+    receiving = [p for p in program.populations if program.incoming(p.name)]
+    with ThreadPoolExecutor(THREADS) as pool:  # NumPy leaves Python's lock meanwhile
+        found = pool.map(lambda p: _overflow(program, p, recording), receiving)
+        return tuple(found)
 
 
 def check_overflow(program: Program, recording: Recording) -> tuple[Overflow, ...]:

@@ -87,10 +87,10 @@ class Task:
         part, labelled = self._calibrating(count, unlearnt), self.data.labelled
         if self.kind is None or (labelled is not None and not labelled[part].all()):
             return None
-        examples = self._examples(part)
-        if examples.y is None:
+        if self.data.answers is None:
             return None
-        metric, truth = self.kind.metrics(self.question, self.data)[0], examples.y
+        metric = self.kind.metrics(self.question, self.data)[0]
+        truth = self.data.answers[part]
         return lambda answers: metric.scored(answers, truth)
 
     def training(self, count: int, beyond: int = 0) -> Examples:

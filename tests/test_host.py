@@ -71,6 +71,48 @@ def test_a_sample_alone_gives_the_same_integers(
         assert np.array_equal(arrived(ENCODERS[name], x[i : i + 1])[0], together[i])
 
 
+@settings(deadline=None, max_examples=60)
+@given(data=st.data())
+def test_samples_taken_together_are_as_if_alone(data) -> None:
+    """To the last bit, through convolutions, their transposes and a sigmoid."""
+    draw, seed = data.draw, data.draw(st.integers(0, 99))
+    rng, sizes = np.random.default_rng(seed), st.integers(1, 9)
+    channels, filters, groups = draw(sizes), draw(sizes), draw(st.integers(1, 2))
+    shape = (draw(st.integers(3, 20)), draw(st.integers(3, 20)), channels * groups)
+    stride = draw(st.sampled_from([(1, 1), (2, 2), (2, 1)]))
+    kinds = [draw(st.sampled_from([n.Conv2D, n.ConvTranspose2D])) for _ in range(2)]
+    inner = filters * groups
+    weights = [
+        rng.normal(size=(3, 3, channels, inner)),
+        rng.normal(size=(1, 2, filters, inner)),
+    ]
+    nodes: list[n.Node] = [n.Input("x", shape=shape)]
+    for name, kind, weight in zip("ab", kinds, weights):
+        bias = rng.normal(size=inner)
+        before = nodes[-1].name
+        how = (
+            {"stride": stride, "groups": groups} if name == "a" else {"groups": groups}
+        )
+        if name == "b" and nodes_width(nodes) < 2:
+            break
+        nodes.append(kind(name, (before,), weight=weight, bias=bias, **how))
+        nodes.append(n.ReLU(f"{name} above 0", (name,)))
+    nodes.append(n.Sigmoid("share", (nodes[-1].name,)))
+    nodes.append(n.Output("y", ("share",)))
+    part = BiasEncoder(graph=Graph(tuple(nodes)), population="a", scale=1.0)
+    x = rng.normal(size=(draw(st.integers(1, 40)), *shape))
+    together = encode(part, x, 1, DT).current["a"]
+    for sample, found in zip(x, together):
+        alone = encode(part, sample[None], 1, DT).current["a"]
+        assert alone[0].tobytes() == found.tobytes()
+
+
+def nodes_width(nodes: list[n.Node]) -> int:
+    """Columns of what the last of them gives."""
+    graph = Graph((*nodes, n.Output("y", (nodes[-1].name,))))
+    return graph.shapes["y"][1]
+
+
 def test_a_bias_is_the_rounded_scaled_current() -> None:
     graph = identity((3,))
     encoder = BiasEncoder(graph=graph, population="a", scale=100.0)

@@ -16,7 +16,22 @@ import numpy.typing as npt
 from ..errors import DataError
 from ..graph.graph import Graph
 from ..graph.interpret import interpret, readout_weights
-from ..graph.nodes import LI, Array, FloatArray, Shape
+from ..graph.nodes import (
+    LI,
+    Array,
+    BatchNorm,
+    Conv2D,
+    ConvTranspose2D,
+    Flatten,
+    FloatArray,
+    Input,
+    Output,
+    ReLU,
+    Reshape,
+    Shape,
+    Sigmoid,
+)
+from ..graph.preparation import ChannelsLast, Rescale
 from ..graph.text import array_text, field_text, number_text
 from .arithmetic import MAX_BIAS, IntArray, round_bias
 
@@ -91,6 +106,12 @@ def parts_of(encoder: Encoder) -> tuple[BiasEncoder | SpikeEncoder, ...]:
     return encoder.parts if isinstance(encoder, BiasEncoders) else (encoder,)
 
 
+APART = {
+    *(Input, Output, Conv2D, ConvTranspose2D, BatchNorm, Rescale, ReLU, Sigmoid),
+    *(ChannelsLast, Flatten, Reshape),
+}
+"""Nodes that take each sample by itself, or each number."""
+TOGETHER = 16  # samples of graphs of such nodes
 MOST = 1 << 23  # spikes that are made numbers at once
 CODINGS = ("rate", "latency", "events")
 ENCODERS = ("bias", "spikes", "events")
@@ -235,10 +256,18 @@ def _biases(encoder: BiasEncoder, current: FloatArray, number: int) -> IntArray:
 
 
 def _apply(graph: Graph, samples: FloatArray) -> FloatArray:
-    """One sample at a time: a matrix product's last bit may depend on its rows."""
+    """What a graph makes of samples, each as if it were alone.
+
+    A matrix product's last bit may depend on its rows, so where samples are rows they
+    are taken one at a time.
+    """
     _demand_shape(samples.shape[1:], graph.input.shape)
     name = graph.output.name
-    return np.stack([interpret(graph, sample[None])[name][0] for sample in samples])
+    size = TOGETHER if {type(node) for node in graph.nodes} <= APART else 1
+    parts = range(0, len(samples), size)
+    return np.concatenate(
+        [interpret(graph, samples[i : i + size])[name] for i in parts]
+    )
 
 
 def demand_events(samples: Array, number: int = 0) -> None:

@@ -8,7 +8,7 @@ fractions of the picture.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -37,12 +37,16 @@ def scenes(count: int, seed: int, size: Size) -> tuple[ImageArray, FloatArray]:
 def scene_data(count: int, seed: int, size: Size) -> BoxData:
     """The scenes as a data set for pictures of this shape, drawn when asked for."""
     aspect = size[1] / size[0]
-    drawn = tuple(Scene(seed, i, aspect) for i in range(count))
-    chances = np.array([scene.chance()[0] for scene in drawn]).reshape(count, CHANCES)
+    blank = [Scene(seed, i, aspect) for i in range(count)]
+    chances = np.array([scene.chance()[0] for scene in blank]).reshape(count, CHANCES)
+    parts, boxes = _placed(_seen(chances), aspect, chances)
     return BoxData(
         tuple(f"scene_{i:05d}" for i in range(count)),
-        drawn,
-        _placed(_seen(chances), aspect, chances)[1],
+        tuple(
+            replace(scene, parts=tuple(part[i] for part in parts))
+            for i, scene in enumerate(blank)
+        ),
+        boxes,
         tuple(f"scene {i} of seed {seed}" for i in range(count)),
     )
 
@@ -54,6 +58,8 @@ class Scene:
     seed: int
     index: int
     aspect: float  # width / height of its pictures
+    parts: tuple[FloatArray, ...] = field(default=(), compare=False, repr=False)
+    """Points of the aircraft's parts, where they are known; they follow from these."""
 
     def chance(self) -> tuple[FloatArray, np.random.Generator]:
         """(CHANCES,) numbers from 0 to 1 that lay it out, and where chance stands then.
@@ -69,13 +75,20 @@ class Scene:
         parts, boxes = _placed(_seen(chance[None]), self.aspect, chance[None])
         return [_hull(part[0]) for part in parts], boxes[0], rng
 
+    def outlines(self) -> tuple[list[FloatArray], np.random.Generator]:
+        """Outlines of the aircraft's parts, and where chance stands then."""
+        if not self.parts:
+            parts, _, rng = self.layout()
+            return parts, rng
+        return list(map(_hull, self.parts)), self.chance()[1]
+
     def digest(self) -> str:
         """Of what it is drawn from."""
         return content_digest(np.array([self.seed, self.index, self.aspect]))
 
     def draw(self, height: int, width: int) -> Image.Image:
         """The picture, RGB."""
-        parts, _, rng = self.layout()
+        parts, rng = self.outlines()
         columns, rows = width * FINENESS, height * FINENESS
         sky = rng.uniform(50, 215) + rng.uniform(-20, 20, 3)  # RGB, 0 … 255
         picture = _clouds(_gradient(sky, rng, columns, rows), sky, rng)
