@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -219,12 +220,27 @@ def test_a_tool_that_fails_or_hangs_is_one_sentence(
     assert not [*temporary.iterdir()]
 
 
+def stop(pid: int) -> None:
+    """Stop a process, and wait until each of its threads stands still."""
+    os.kill(pid, signal.SIGSTOP)
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        states = {
+            stat.read_text().rpartition(")")[2].split()[0]
+            for stat in Path(f"/proc/{pid}/task").glob("*/stat")
+        }
+        if states == {"T"}:
+            return
+        time.sleep(0.01)
+    pytest.fail(f"process {pid} does not stop: {states}")
+
+
 @needs_tools
 def test_an_emulator_that_takes_too_long_is_ended(monkeypatch):
     with CortexM().load(plain()) as session:
         monkeypatch.setattr(process, "PATIENCE", 0.3)
         board = session._process._process
-        os.kill(board.pid, signal.SIGSTOP)
+        stop(board.pid)
         with pytest.raises(TargetUnavailable, match="says nothing for 0.3 s"):
             session.simulate(biased(plain(), 1, 20))
         assert board.poll() == -signal.SIGKILL

@@ -280,9 +280,17 @@ def table():
 
 def workers(parent):
     """Session leaders that ``parent`` started."""
-    return [
+    return {
         pid for pid, (of, session) in table().items() if of == parent and session == pid
-    ]
+    }
+
+
+def opened(program):
+    """A session of Lava, and the process of its worker; others may run here too."""
+    before = workers(os.getpid())
+    session = Lava().load(program)
+    (worker,) = workers(os.getpid()) - before
+    return session, worker
 
 
 def shared_memory(pid):
@@ -305,8 +313,7 @@ def assert_nothing_left(worker, memory):
 @needs_lava
 @pytest.mark.parametrize("runs", [0, 2])
 def test_close_stops_lava_and_leaves_nothing(runs):
-    session = Lava().load(two_layers())
-    (worker,) = workers(os.getpid())
+    session, worker = opened(two_layers())
     memory, folder = shared_memory(worker), session._worker.folder
     assert memory
     for _ in range(runs):
@@ -321,8 +328,7 @@ def test_close_stops_lava_and_leaves_nothing(runs):
 @needs_lava
 def test_a_model_that_fails_is_reported_and_leaves_nothing():
     program = two_layers()
-    session = Lava().load(program)
-    (worker,) = workers(os.getpid())
+    session, worker = opened(program)
     memory = shared_memory(worker)
     wrong = replace(rest(2, 20), bias={"a": np.zeros((2, 3), np.int32)})
     with pytest.raises(RuntimeError, match="mmap length is greater than file size"):
@@ -337,8 +343,8 @@ def test_a_model_that_fails_is_reported_and_leaves_nothing():
 @needs_lava
 @pytest.mark.parametrize("victim", ["worker", "process of Lava"])
 def test_a_killed_process_is_reported_and_leaves_nothing(victim):
-    with Lava().load(two_layers()) as session:
-        (worker,) = workers(os.getpid())
+    session, worker = opened(two_layers())
+    with session:
         memory = shared_memory(worker)
         lavas = [pid for pid, (parent, _) in table().items() if parent == worker]
         os.kill(worker if victim == "worker" else max(lavas), signal.SIGKILL)
