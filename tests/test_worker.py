@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import tempfile
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -137,6 +139,54 @@ def test_an_array_is_held_to_what_is_there():
         worker.numbers(npy(np.zeros(2)).replace(b"(2,), }", b"((((((("))
     order = np.asfortranarray(np.arange(6).reshape(2, 3))
     np.testing.assert_array_equal(worker.numbers(npy(order)), order)
+
+
+def resealed(path: Path, change) -> Path:
+    """A bundle whose manifest's text is changed, with the hashes that it then has."""
+    members = worker.members_of(path.read_bytes())
+    text = change(members["manifest.json"].decode()).encode()
+    line = f"{hashlib.sha256(text).hexdigest()}  manifest.json\n"
+    members |= {"manifest.json": text, "manifest.sha256": line.encode()}
+    path.write_bytes(worker.sealed(members))
+    return path
+
+
+def first_shape(value):
+    """The first population has this shape."""
+
+    def change(text: str) -> str:
+        manifest = json.loads(text)
+        manifest["tree"]["populations"][0]["shape"] = value
+        return json.dumps(manifest)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (first_shape([1 << 20, 1 << 20]), "it has 1.09951e.12 neurons"),
+        (first_shape([-1]), "it has -1 neurons"),
+        (first_shape([float("nan")]), "it has nan neurons"),
+        (first_shape([10**400]), "it is damaged .OverflowError"),
+        (lambda text: "[" * 10**6, "it is damaged .RecursionError"),
+    ],
+)
+def test_a_manifest_is_held_to_bounds(tmp_path, change, words):
+    """Before memory is taken; whoever changes a bundle can make its hashes fit."""
+    path = resealed(saved(tmp_path, packed_events()), change)
+    with pytest.raises(worker.Refused, match=words):
+        worker.main(str(path), str(tmp_path / "r"))
+    assert [p.name for p in tmp_path.iterdir()] == ["x.snn"]
+
+
+def test_reading_takes_as_much_memory_as_the_file(tmp_path):
+    path = saved(tmp_path, packed_events())
+    tracemalloc.start()
+    worker.Packed(str(path))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**20 + 20 * path.stat().st_size
 
 
 def test_a_full_disk_leaves_nothing(tmp_path):

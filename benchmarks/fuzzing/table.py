@@ -20,9 +20,8 @@ the fuzzer reads without the child process that meets with that for users
 MENDED = """
 ## Found and mended
 
-By the runs above and shorter ones before them. Each has a test but four of
-the worker's (its buffer, its limit of neurons, deep JSON, numbers beyond floats), and
-the inputs that the runs above kept were tried again.
+By the runs above and shorter ones before them. Each has a test, and the inputs that the
+runs above kept were tried again.
 
 | loader | what happened | now |
 |---|---|---|
