@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import struct
 import sys
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from snn_deploy.toolchain.frontends.keras.files import KerasModel
 from snn_deploy.toolchain.frontends.keras.keras import read_keras
 from snn_deploy.toolchain.graph import nodes as n
 from snn_deploy.toolchain.graph.interpret import interpret
+from snn_deploy.toolchain.rehearsal import in_this_process
 
 HERE = Path(__file__).parent
 KEPT = [HERE / "keras2", HERE / "keras3"]
@@ -156,6 +159,12 @@ def replaced(name, content):
     return lambda members: members.update({name: content})
 
 
+def moved_end(members):
+    """The address of HDF5's driver lies beyond every file."""
+    weights = members["model.weights.h5"]
+    members["model.weights.h5"] = weights[:48] + b"\0" * 7 + b"\x90" + weights[56:]
+
+
 ZIPS = {
     "no config": (drop("config.json"), "holds 0 members 'config.json'; one"),
     "no weights": (drop("model.weights.h5"), "0 members 'model.weights.h5'"),
@@ -167,9 +176,10 @@ ZIPS = {
         replaced("config.json", b'{"class_name": "Mine", "config": {}}'),
         "it lists no layers",
     ),
+    "an address beyond 64 bits": (moved_end, "it is damaged .*int too large"),
     "large": (
         replaced("config.json", b" " * (hdf5.MAX_JSON + 1)),
-        f"config.json has more than {hdf5.MAX_JSON} bytes",
+        f"config.json has {hdf5.MAX_JSON + 1} bytes; {hdf5.MAX_JSON} are allowed",
     ),
 }
 
@@ -180,6 +190,29 @@ def test_a_zip_that_is_no_keras_is_refused(tmp_path, what):
     path = rezip(tmp_path / "net.keras", ZIP, change, zipfile.ZIP_DEFLATED)
     with pytest.raises(ModelError, match=message):
         read_keras(path)
+
+
+@pytest.mark.parametrize(
+    ("stored", "size", "message"),
+    [
+        (0x7FFF0000, 1000, "it is damaged .*weights.h5 ends beyond the file"),
+        (1000, 0x7FFF0000, f"has {0x7FFF0000} bytes; {hdf5.MAX_BYTES} are allowed"),
+    ],
+)
+def test_what_a_zip_claims_takes_no_memory(tmp_path, stored, size, message):
+    path = rezip(tmp_path / "net.keras", ZIP, lambda members: None)
+    content = path.read_bytes()
+    entry = content.rindex(b"PK\x01\x02")  # of the last member, the weights
+    claim = struct.pack("<LL", stored, size)
+    path.write_bytes(content[: entry + 20] + claim + content[entry + 28 :])
+    with in_this_process(), pytest.raises(ModelError, match=message):
+        tracemalloc.start()
+        try:
+            read_keras(path)
+        finally:
+            peak = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+    assert peak < 10 * len(content)
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])

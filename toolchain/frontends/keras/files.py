@@ -20,7 +20,7 @@ from .weights import Weights, listed_weights, name_of, numbered_weights
 ALLOWED = "a Keras .keras or .h5, or a SavedModel folder, is allowed"
 FAILURES = (
     *(OSError, KeyError, ValueError, TypeError, IndexError, AttributeError),
-    *(RuntimeError, NotImplementedError, MemoryError, EOFError),
+    *(RuntimeError, NotImplementedError, MemoryError, EOFError, OverflowError),
 )
 """What h5py and zipfile raise on a damaged file."""
 
@@ -105,7 +105,12 @@ def _read_zip(path: Path) -> KerasModel:
 
 
 def member(path: Path, archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
-    """One member, of at most ``limit`` bytes whatever the zip's tables say."""
+    """One member, of at most ``limit`` bytes.
+
+    Raises:
+        ModelError: there are none or several, or it is larger.
+        EOFError: it says that it is larger than the file.
+    """
     found = [member for member in archive.infolist() if member.filename == name]
     if len(found) != 1:
         raise ModelError(
@@ -117,11 +122,12 @@ def member(path: Path, archive: zipfile.ZipFile, name: str, limit: int) -> bytes
             f"Model {str(path)!r}: {name} is compressed by method "
             f"{found[0].compress_type}; stored or deflated is allowed, as Keras does"
         )
-    with archive.open(found[0]) as file:
-        content = file.read(limit + 1)
-    if len(content) > limit:
+    if found[0].file_size > limit:
         raise ModelError(
-            f"Model {str(path)!r}: {name} has more than {limit} bytes; not more are "
+            f"Model {str(path)!r}: {name} has {found[0].file_size} bytes; {limit} are "
             "allowed"
         )
-    return content
+    if found[0].compress_size > path.stat().st_size:  # zipfile makes room for them
+        raise EOFError(f"{name} ends beyond the file")
+    with archive.open(found[0]) as file:  # it gives no more than the tables say
+        return file.read(limit)
