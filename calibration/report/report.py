@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import types
 from collections.abc import Mapping
@@ -251,9 +252,11 @@ def write_files(files: Mapping[Path, bytes]) -> None:
         write_together(files)
     except OSError as error:
         names = ", ".join(repr(str(path)) for path in files)
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        remedy = "make room, or" if full else "a folder must exist and be yours;"
         raise DataError(
-            f"File {names}: it cannot be written ({error.strerror}); name one in "
-            "a folder that exists and is yours"
+            f"File {names}: it cannot be written ({error.strerror}); {remedy} name "
+            "another place"
         ) from error
 
 
