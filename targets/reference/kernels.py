@@ -39,8 +39,8 @@ row of a chunk, not 16 neurons by 8 rows, saved a third of the first layer: rows
 distance is a multiple of 4 KiB share a set of the cache.
 
 **What is doubtful.** All times are of one processor; elsewhere the switch may be wrong,
-which costs time and no spike. vpdpbusd was compiled for Sapphire Rapids and Alder Lake
-and read as assembly, but never run, and sdot neither: no such processor was at hand.
+which costs time and no spike. vpdpbusd and sdot ran in emulators alone, which count no
+time (tests/test_reference_elsewhere.py): no such processor was at hand.
 With one or two channels out most lanes multiply zeros (8 → 1 channels: 10 · 10⁹ a
 second); several target pixels in one vector would help. ``find`` reads bytes as words:
 little-endian machines only.
