@@ -41,7 +41,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...toolchain.program.arithmetic import WEIGHT_SHIFT
-from ...toolchain.program.connections import Connection
+from ...toolchain.program.connections import Connection, SparseConnection
 from ...toolchain.program.program import Population, Program, SpikeInput
 from .kernels import chosen_way, sort_of
 from .kernels_neurons import LANES
@@ -51,6 +51,7 @@ from .records import LINK, TILE
 from .runs import Ints, Runs, kernel_order, runs_of, split
 
 TILE_SIZE = 8192  # neurons; q, u, v, bias and threshold of a tile are 160 KiB
+MOST_OF_TILE = 1 << 17  # neurons, if each of its sources has few synapses
 CACHE_LINE = 64  # bytes
 PANEL_GRAIN = ROWS * ROWS * WORD  # bytes that are written to it at a time
 # ns, fitted to timings of single links on an AMD EPYC (Zen 3, AVX2); they choose
@@ -140,10 +141,23 @@ def assemble(program: Program) -> Network:
 
 
 def tile_size(neurons: int, incoming: list[Connection]) -> int:
-    """Neurons of a tile: about TILE_SIZE, and whole pixels of every connection."""
+    """Neurons of a tile: about TILE_SIZE, and whole pixels of every connection.
+
+    Where few synapses come from many neurons, more, up to MOST_OF_TILE: a source looks
+    up its runs in each tile, and has room for one there, met or not.
+    """
     channels = [c.outputs for c in incoming]
     grain = math.lcm(*(n for n in channels if n < neurons))
-    return max(TILE_SIZE // grain, 1) * grain
+    met = max((neurons / fan_out(c) for c in incoming), default=0)  # one synapse each
+    size = max(TILE_SIZE, min(int(met), MOST_OF_TILE))
+    return max(size // grain, 1) * grain
+
+
+def fan_out(connection: Connection) -> float:
+    """Synapses of a source neuron, on average, where they are listed one by one."""
+    if not isinstance(connection, SparseConnection):
+        return math.inf
+    return connection.weight.size / math.prod(connection.shape)
 
 
 def chunk_size(tile: int, outs: Iterable[int]) -> int:

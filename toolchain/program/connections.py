@@ -208,7 +208,8 @@ class SparseConnection(Connection):
 
     @property
     def taps(self) -> Taps:
-        return Taps(self.sender, self.receiver, np.arange(self.sender.size))
+        every = np.arange(self.sender.size, dtype=np.int32)
+        return Taps(self.sender, self.receiver, every)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
