@@ -28,8 +28,9 @@ from trained_network import trained_locnet
 
 from snn_deploy.targets.reference import kernels
 from snn_deploy.targets.reference.kernels_products import ROWS, WORD
+from snn_deploy.targets.reference.links import NEVER
 from snn_deploy.targets.reference.target import Reference, make_batch, make_memory
-from snn_deploy.targets.reference.tiles import NEVER, TILE_SIZE
+from snn_deploy.targets.reference.tiles import TILE_SIZE
 from snn_deploy.toolchain.program.program import Program
 
 STEPS = 64

@@ -128,6 +128,15 @@ def scatter(starts, runs, weights, link, active, found, q, at):
 
 
 @inlined
+def scatter_listed(starts, synapses, link, active, found, q, at):
+    """Add what is listed for the neurons that spiked to q[at:], synapse by synapse."""
+    for a in range(found):
+        row = link.row + active[a]
+        for s in range(starts[row], starts[row + 1]):
+            q[at + synapses[s, 0]] += synapses[s, 1]
+
+
+@inlined
 def count(raster, begins, rows, size):
     """Spikes in the first ``rows`` rows of ``size`` neurons that begin there."""
     found = 0
@@ -302,16 +311,11 @@ def simulate(net, batch, memory, sample, g, t, most):
                     for m in range(rows):
                         begin, to = begins[m], memory.active
                         found = find(batch.raster, batch.words, begin, begin + size, to)
-                        scatter(
-                            net.starts,
-                            net.runs,
-                            net.weights,
-                            link,
-                            to,
-                            found,
-                            q,
-                            m * stride,
-                        )
+                        at, starts = m * stride, net.starts
+                        if link.fan == 0:
+                            scatter_listed(starts, net.synapses, link, to, found, q, at)
+                            continue
+                        scatter(starts, net.runs, net.weights, link, to, found, q, at)
                 else:
                     dense[n], some = 1, True
                     fill(link, batch.raster, begins, rows, panel, memory.stage)

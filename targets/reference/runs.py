@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...toolchain.program.connections import Connection, SparseConnection
+from ...toolchain.program.connections import Connection
 
 Ints = npt.NDArray[Any]
 
@@ -41,8 +41,6 @@ def kernel_order(connection: Connection) -> Ints:
 
     Most frequent neighbours first; a position has one before and one after it.
     """
-    if isinstance(connection, SparseConnection):
-        return np.arange(connection.weight.size)
     taps = connection.taps
     joined = (np.diff(taps.source) == 0) & (np.diff(taps.target) == 1)
     return chained(taps.kernel, joined, len(connection.kernels))
@@ -83,8 +81,12 @@ def runs_of(connection: Connection, order: Ints) -> Runs:
     )
     begin = np.flatnonzero(np.concatenate(([True], ~joined))[: taps.source.size])
     length = np.diff(np.append(begin, taps.source.size)).astype(np.int32)
-    pieces = (taps.source, taps.target * channels, kernel * channels)
-    return Runs(*(x.astype(np.int32)[begin] for x in pieces), length * channels)
+    return Runs(
+        taps.source[begin],
+        taps.target[begin] * channels,
+        kernel[begin] * channels,
+        length * channels,
+    )
 
 
 def split(runs: Runs, size: int, tiles: int) -> list[Runs]:
