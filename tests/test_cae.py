@@ -74,6 +74,7 @@ def test_the_graph_computes_what_keras_does(data, channels, normalised):
         np.testing.assert_allclose(y, expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_not_a_spike_differs_between_reference_and_emulator(model, data):
     pytest.importorskip("nengo_loihi", reason="needs pip install 'snn-deploy[loihi]'")
     samples = data.images[::18].astype(np.float64)

@@ -74,7 +74,7 @@ EXAMPLES = {
     "c": 12,
     "cortex-m": 3,
 }
-SLOW = ("lava", "nengo-dl-rounded")  # of which test_lava, test_nengo_dl have quick ones
+SLOW = ("lava", "nengo-dl", "nengo-dl-rounded")  # quick ones: test_lava, test_nengo_dl
 STEPS = 20
 MARK = "SNN_DEPLOY_TEST_RUN"  # in the environment of every process that we start
 pytestmark = pytest.mark.filterwarnings("ignore:Overflow in")  # wrapping is meant
