@@ -72,7 +72,13 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "values",
+        *(pytest.param(x, marks=pytest.mark.slow) for x in ("classes", "masks")),
+    ],
+)
 def test_a_network_goes_from_data_to_a_verdict(name, tmp_path, bars, run_cli, capsys):
     verb, metric, given = CASES[name]
     words = given(tmp_path, bars)
