@@ -126,6 +126,7 @@ def test_a_run_that_ends_outside_its_budget_goes_on_until_it_keeps_to_it():
     assert 1 < more.best_epoch == more.epoch == more.epochs < 21
 
 
+@pytest.mark.slow
 def test_training_ends_where_all_that_is_asked_for_is_kept_to():
     start = measured_at_start(Budget())
     for least, epochs in ((2 * start.score, 0), (0.5 * start.score, 5)):  # −mse

@@ -226,6 +226,7 @@ def lists(tmp_path):
     return tmp_path / "e"
 
 
+@pytest.mark.slow
 def test_events_are_learned_as_their_mean(tmp_path, lists, run_cli):
     """Lists, binned again as they were; arrays, their first axis the steps."""
     out, quick = tmp_path / "a.h5", ("--epochs", 8)
