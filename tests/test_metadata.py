@@ -111,9 +111,9 @@ def one_sentence(error: SnnDeployError) -> None:
     assert str(error) and "\n" not in str(error)
 
 
+@pytest.mark.slow
 @relaxed
 @given(st.data())
-@pytest.mark.slow
 def test_any_other_value_is_used_or_refused_by_build(folder, data):
     bundle = load_bundle(folder / "net.snn")
     changed = replaced(bundle.metadata, data)
@@ -123,9 +123,9 @@ def test_any_other_value_is_used_or_refused_by_build(folder, data):
         one_sentence(error)
 
 
+@pytest.mark.slow
 @relaxed
 @given(st.data())
-@pytest.mark.slow
 def test_any_other_value_is_used_or_refused_by_run_and_compare(folder, data):
     bundle = load_bundle(folder / "out" / "program.snn")
     changed = Bundle(
@@ -192,9 +192,9 @@ def test_numbers_too_long_and_trees_too_deep_are_refused(tmp_path, text):
         read_model(path)
 
 
+@pytest.mark.slow
 @relaxed
 @given(st.data())
-@pytest.mark.slow
 def test_any_other_description_of_layers_is_read_or_refused(folder, data):
     path = write_model(folder / "net.h5", CONV, FLATTEN, DENSE)
     with h5py.File(path, "r+") as file:
