@@ -16,8 +16,8 @@ from .network import Layer, Network
 
 ABOUT = """\
 /* An artificial neural network in 8 bits; written by snn-deploy {version}.
- * Sums have 32 bits. A pixel's channels lie together, and what a row of a kernel meets is
- * one run of codes and one of weights. */"""
+ * Sums have 32 bits. A pixel's channels lie together, and what a row of a kernel meets
+ * is one run of codes and one of weights. */"""
 
 
 class Written:
