@@ -20,7 +20,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,25 +31,22 @@ import numpy as np
 import paper_fewer
 import tensorflow as tf
 from classifiers import data_of
-from classifiers import trained as trained_classifier
 from paper_score import (
     Exam,
     Network,
+    Row,
+    above_constant,
     ann_row,
     deployed_row,
     exam_of,
     trivial_row,
 )
+from paper_train import DIGITS, trained, tuned
 
 from snn_deploy import __version__
-from snn_deploy.cotraining import cotrain
-from snn_deploy.model_files import Model, read_model
+from snn_deploy.model_files import Model
 from snn_deploy.models.networks.recipe import CaeRecipe, Recipe
-from snn_deploy.models.training.train_cae import train_cae
-from snn_deploy.models.training.train_locnet import train
 from snn_deploy.pipeline.compilation import Settings
-from snn_deploy.tasks.boxes import read_boxes
-from snn_deploy.tasks.masks import read_masks
 from snn_deploy.tasks.task import read_task
 from snn_deploy.tuning import Choices
 
@@ -95,7 +92,6 @@ FACES = Experiment(
 )
 CROPS = 0.05  # of airplanes
 BLOCK = 20  # neighbouring faces; a person's run is some 16 pictures long
-DIGITS = "digits"  # scikit-learn's, of no folder; nothing of the paper's
 EXPERIMENTS = {
     DIGITS: replace(FACES, folder=DIGITS, ann=None, paper_ann=None),
     "faces": FACES,
@@ -142,17 +138,13 @@ def main() -> None:
         for seed in given.seeds:
             for task in given.tasks:
                 out = given.out / f"{task}-{seed}-{part}.json"
-                if not out.exists() and has(task, part):
+                exists = task != DIGITS or part in paper_fewer.PARTS
+                if exists and not out.exists():
                     work = given.work / f"{task}-{seed}"
                     found = measure(EXPERIMENTS[task], given.data, seed, part, work)
                     found = {"task": task, "seed": seed, "part": part, **found}
                     out.write_text(json.dumps(found, indent=1) + "\n")
                     print(out, json.dumps(brief(found["rows"])))
-
-
-def has(task: str, part: str) -> bool:
-    """Whether there is such a part of the task."""
-    return task != DIGITS or part in paper_fewer.PARTS
 
 
 def measure(
@@ -168,6 +160,9 @@ def measure(
     choices = experiment.paper_hybrid if paper else experiment.hybrid
     choices = replace(choices, seed=seed)
     path = work / ("paper.h5" if paper else "ann.h5")
+    channels = paper_fewer.CHANNELS.get(experiment.folder)
+    if part in paper_fewer.PARTS and recipe and channels:
+        recipe, path = replace(recipe, channels=channels), work / "ann-small.h5"
     ann = trained(path, data, recipe, seed)
     exam = exam_of(read_task(data, ann.graph, ann.metadata))
     if part in paper_fewer.PARTS:
@@ -234,10 +229,9 @@ def with_settings(
     rows, validation = {"ann": ann_row(Network(ann.graph), exam)[0]}, {}
     for name, choices in wanted.items():
         words = name.replace(" ", "").replace(",", "-").replace("%", "").lower()
-        hybrid = tuned(path.with_name(f"hybrid-{words}.snn"), path, data, choices)
-        network = Network(hybrid.graph, hybrid.scales)
-        settings = Settings(steps=choices.steps, tau_syn=TAU_SYN)
-        rows[name], _ = deployed_row(network, exam, settings)
+        out = path.with_name(f"hybrid-{words}.snn")
+        hybrid = tuned(out, path, data, choices)
+        rows[name] = tested(out.with_suffix(".json"), hybrid, exam, choices.steps)
         validation[name] = hybrid.metadata["finetuned"]["validation"]
     return {
         "rows": rows,
@@ -246,42 +240,18 @@ def with_settings(
     }
 
 
-def trained(
-    out: Path, data: Path, recipe: Recipe | CaeRecipe | None, seed: int
-) -> Model:
-    """The ANN, trained where it is not there yet."""
-    if not out.exists() and recipe is None:
-        trained_classifier(DIGITS, data, seed, out)
-    elif not out.exists():
-        assert recipe is not None
-        recipe = replace(recipe, seed=seed)
-        resume = out.with_name(out.name + ".checkpoint.npz").exists()
-        if isinstance(recipe, CaeRecipe):
-            masks = read_masks(data, recipe.size)
-            train_cae(masks, out, recipe, resume=resume, progress=say)
-        else:
-            train(read_boxes(data, recipe.size), out, recipe, resume=resume)
-    return read_model(out)
-
-
-def tuned(out: Path, ann: Path, data: Path, choices: Choices) -> Model:
-    """The hybrid network, fine-tuned where it is not there yet."""
+def tested(out: Path, hybrid: Model, exam: Exam, steps: int) -> Row:
+    """The row of a hybrid network; kept in ``out``, so that one that was interrupted
+    goes on."""
     if not out.exists():
-        cotrain(
-            ann,
-            data,
-            out,
-            choices,
-            resume=any(out.parent.glob(f"{out.name}.*.npz")),
-            progress=lambda phase, now: say(now, f"{phase} "),
-        )
-    return read_model(out)
-
-
-def say(now: Any, phase: str = "ann ") -> None:
-    rate = "" if now.rate is None else f" {now.rate:.1f} Hz"
-    loss = "–" if now.loss is None else f"{now.loss:.4f}"
-    print(f"{phase}{now.epoch}/{now.epochs} {loss} {now.score:.4f}{rate}", flush=True)
+        settings = Settings(steps=steps, tau_syn=TAU_SYN)
+        network = Network(hybrid.graph, hybrid.scales, hybrid.macs(input_spikes=False))
+        found, outputs = deployed_row(network, exam, settings)
+        if exam.task.data.kind == "boxes":
+            found["above_constant"] = above_constant(exam, outputs)
+        out.write_text(json.dumps(found))
+    row: Row = json.loads(out.read_text())
+    return row
 
 
 def without_names(model: Model) -> dict[str, Any]:
@@ -289,9 +259,8 @@ def without_names(model: Model) -> dict[str, Any]:
 
 
 def brief(rows: dict[str, Any]) -> dict[str, Any]:
-    kinds: Sequence[str] = ("float", "integers")
     return {
-        name: {kind: round(row[kind]["score"], 4) for kind in kinds if kind in row}
+        name: {k: round(row[k]["score"], 4) for k in ("float", "integers") if k in row}
         for name, row in rows.items()
     }
 

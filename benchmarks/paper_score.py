@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from snn_deploy.calibration.energy.profile import load_profile
+from snn_deploy.calibration.operations import with_macs
+from snn_deploy.calibration.report.measure import measure
 from snn_deploy.calibration.statistics import total_statistics
 from snn_deploy.deploy import (
     Steps,
@@ -16,14 +19,17 @@ from snn_deploy.deploy import (
 )
 from snn_deploy.models.cotraining.hybrid import HybridNetwork
 from snn_deploy.models.cotraining.semantics import forward
+from snn_deploy.models.data.boxes import iou
 from snn_deploy.pipeline.compilation import Settings
-from snn_deploy.starting import CALIBRATION_SAMPLES
+from snn_deploy.starting import CALIBRATION_SAMPLES, DEVICE
 from snn_deploy.targets.contract import find_target
+from snn_deploy.targets.loihi.target import LOIHI1_CORE, LOIHI1_CORES
 from snn_deploy.tasks.contract import Examples
 from snn_deploy.tasks.task import Task
 from snn_deploy.toolchain.graph.graph import Graph
 from snn_deploy.toolchain.graph.interpret import evaluate
 from snn_deploy.toolchain.graph.nodes import FloatArray, Output
+from snn_deploy.toolchain.passes.place.place import place
 from snn_deploy.toolchain.passes.quantize.quantize import scales_of
 from snn_deploy.toolchain.passes.quantize.rounding import Scales
 from snn_deploy.toolchain.program.host import Decoder, decode
@@ -45,6 +51,7 @@ class Network:
 
     graph: Graph
     scales: Mapping[str, Scales] | None = None
+    macs: Mapping[str, int] | None = None  # of its ANN, for what that would cost
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +87,15 @@ def trivial_row(exam: Exam) -> tuple[Row, FloatArray]:
     return {"float": score(exam, outputs)}, outputs
 
 
+def above_constant(exam: Exam, outputs: FloatArray) -> dict[str, float]:
+    """How far the boxes are above the constant one, picture by picture: the mean of the
+    differences in IoU, and their standard deviation."""
+    constant, truth = exam.task.constant, exam.test.y
+    assert constant is not None and truth is not None
+    found = iou(outputs, truth) - iou(constant.answer, truth)
+    return {"mean": float(found.mean()), "deviation": float(found.std(ddof=1))}
+
+
 def ann_row(network: Network, exam: Exam) -> tuple[Row, FloatArray]:
     """The network's rates, without spikes and without rounding."""
     outputs = evaluate(network.graph, exam.test.x)
@@ -105,6 +121,8 @@ def deployed_row(
         "steps_to_the_read_out": len(program.populations) - 1,
         "emulator": on_emulator(program, exam.test.x[:VERIFIED]),
     }
+    if network.macs is not None:
+        row["cost"] = cost(with_macs(program, network.macs), recordings[steps])
     if network.scales:
         row["trainer"] = in_trainer(network, program, exam.test.x[:BATCH])
     return row, recordings[steps].output
@@ -155,6 +173,28 @@ def integers(program: Program, recording: Recording, exam: Exam) -> dict[str, fl
         "spikes_per_neuron_and_step": total.mean_rate.per_step,
         "spikes": total.spikes,
         "synops": total.synaptic_operations,
+    }
+
+
+def cost(program: Program, recording: Recording) -> dict[str, Any]:
+    """Cores, synapses, and the energy of an inference by the proxy, beside that of each
+    opponent: how many times as much, and what its bands say."""
+    placement = place(program, LOIHI1_CORE, LOIHI1_CORES, None)
+    report = measure(
+        program, recording, load_profile(DEVICE), source="test", placement=placement
+    )
+    energy, beside = report.energy.total.total, report.opponents
+    assert energy is not None and beside is not None
+    return {
+        "cores": len(placement.cores),
+        "synapses": report.total.synapses,
+        "energy_uj": 1e6 * energy.value,
+        "silent_uj": 1e6 * beside.silent.value,
+        "macs": report.total.macs,
+        "opponents": {
+            each.name: {"factor": each.factor, "side": each.side}
+            for each in beside.against
+        },
     }
 
 

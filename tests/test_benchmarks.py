@@ -8,9 +8,11 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 from test_beside import made
 from tiny_files import write_pictures
@@ -203,10 +205,28 @@ def test_fewer_spikes_are_measured_setting_by_setting(load, tmp_path, monkeypatc
     )
     goals = {"boxes": {"quick": {"settle": 5}}}
     monkeypatch.setattr(paper.paper_fewer, "FEWER", goals)
+    monkeypatch.setattr(paper.paper_fewer, "CHANNELS", {"boxes": (3,)})
     write_pictures(tmp_path / "boxes")
     result = paper.measure(experiment, tmp_path, 0, "fewer", tmp_path / "work")
     assert result["hybrid_choices"]["quick"]["settle"] == 5
     assert result["rows"]["quick"]["trainer"]["differences"] == 0
-    text = "\n".join(fewer.table({"fewer": [{"seed": 0, **result}]}))
+    assert result["ann_training"]["recipe"]["channels"] == [3]
+    found = {"fewer": [{"seed": 0, **result}]}
+    shown = fewer.table(found), fewer.above(found), fewer.energies(found)
+    text = "\n".join(line for lines in shown for line in lines)
     score = result["rows"]["quick"]["integers"]["score"]
     assert "| quick | 0 | 12 |" in text and f"{score:.3f}" in text
+    above = result["rows"]["quick"]["above_constant"]["mean"]
+    assert f"- quick: {above:+.3f} ± " in text
+    assert "| times fp32 45 nm + memory |" in text and "| times quantized" in text
+    (tmp_path / "work" / "hybrid-quick.json").write_text("{}")  # is not scored again
+    again = paper.measure(experiment, tmp_path, 0, "fewer", tmp_path / "work")
+    assert again["rows"]["quick"] == {}
+    groups = np.arange(4.0), np.arange(3.0) ** 2  # of unequal sizes
+    of = (
+        np.array([f(g) for g in groups])
+        for f in (len, np.mean, partial(np.std, ddof=1))
+    )
+    everything = np.concatenate(groups)
+    error = everything.std(ddof=1) / np.sqrt(len(everything))
+    assert fewer.pooled(*of) == pytest.approx((everything.mean(), error))
