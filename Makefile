@@ -1,6 +1,8 @@
 # make demo   set up .venv with what the demo needs, build the LocNet that ships, run it on Loihi's emulator,
 #             and say where the page is that shows it
-# make test   set up .venv with all that this Python can have, run the tests
+# make test   set up .venv with all that this Python can have, run the tests but the slow ones
+# make test-slow  the slow ones: thorough searches, larger networks, more drawn examples
+# make test-all   both
 # make lint   ruff and mypy
 # make clean  remove what the above made
 #
@@ -21,7 +23,9 @@ LACKED_BY_3.12 := NengoDL and Lava
 LACKED_BY_3.13 := NengoDL, Lava and nengo-loihi
 DEMO_TARGET = $(if $(filter 3.13,$(VERSION)),reference,loihi-emulator)
 
-.PHONY: demo test lint clean
+unexport PYTHONDONTWRITEBYTECODE  # the tests' many processes import the same files
+
+.PHONY: demo test test-slow test-all lint clean
 
 demo: .venv/ready-demo
 	@test $(DEMO_TARGET) != reference || echo "snn-deploy: there is no nengo-loihi for Python $(VERSION), so the target reference runs the same integers; for the emulator, make clean demo PYTHON=/path/to/python3.12."
@@ -29,7 +33,12 @@ demo: .venv/ready-demo
 
 test: .venv/ready-test
 	@test -z "$(LACKED_BY_$(VERSION))" || echo "snn-deploy: there is no $(LACKED_BY_$(VERSION)) for Python $(VERSION), so their tests are skipped; for all tests, make clean test PYTHON=/path/to/python3.10 (uv python install 3.10)."
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile -m 'not slow'
+
+test-slow: .venv/ready-test
+	$(BIN)/pytest -n 2 --dist loadfile -m slow
+
+test-all: test test-slow
 
 lint: .venv/ready-test
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

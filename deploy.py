@@ -236,7 +236,7 @@ def build(
     return Build(
         bundle=_bundle(program, source, task, settings),
         recording=recording,
-        report=read_off(report, session.reading),
+        report=read_off(report, session.reading, session.compiled, shown.samples),
         picture=task.picture(test.first(few), shown.output),
         shown=shown,
     )

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from .calibration.counts.firmware import Firmware
 from .calibration.energy.power_log import metered_energy
 from .calibration.guilt.guilt import Guilt, find_guilt
 from .calibration.provenance import Provenance, provenance_of
@@ -18,7 +19,7 @@ from .calibration.report.page.page import page_of
 from .calibration.report.report import Report
 from .pipeline.calibrate import simulated
 from .targets.contract import Session, Target
-from .targets.reading import Reading
+from .targets.reading import Compiled, Reading
 from .toolchain.errors import SnnDeployError
 from .toolchain.graph.nodes import Array, FloatArray
 from .toolchain.program.host import SpikeEncoder, parts_of
@@ -104,8 +105,33 @@ def made_by(
     )
 
 
-def read_off(report: Report, reading: Reading | None) -> Report:
-    """The report with what a board measured of itself; of time alone, as a note."""
+def read_off(
+    report: Report,
+    reading: Reading | None,
+    compiled: Compiled | None = None,
+    shown: int = 0,
+) -> Report:
+    """The report with what a target knows of itself.
+
+    Args:
+        report: without.
+        reading: what a board measured; of time alone, a note.
+        compiled: what a compiler made.
+        shown: samples that ran first, whose instructions are told.
+    """
+    if compiled is not None:
+        report = replace(
+            report,
+            firmware=Firmware(
+                device=compiled.device,
+                flash=compiled.flash,
+                ram=compiled.ram,
+                by_layer=compiled.by_layer,
+                how=compiled.how,
+            ),
+            instructions=compiled.instructions[:shown],
+            unavailable={**report.unavailable, **compiled.missing},
+        )
     if reading is None:
         return report
     if reading.joules is None:

@@ -128,7 +128,7 @@ def run(
             guilt=guilt,
         ),
     )
-    return read_off(report, session.reading)
+    return read_off(report, session.reading, session.compiled, shown.samples)
 
 
 def _place(target: str | Target) -> Target:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,15 +28,18 @@ from trained_network import trained_locnet
 
 from snn_deploy.targets.reference import kernels
 from snn_deploy.targets.reference.kernels_products import ROWS, WORD
+from snn_deploy.targets.reference.links import NEVER
 from snn_deploy.targets.reference.target import Reference, make_batch, make_memory
-from snn_deploy.targets.reference.tiles import NEVER, TILE_SIZE
+from snn_deploy.targets.reference.tiles import TILE_SIZE
 from snn_deploy.toolchain.program.program import Program
 
 STEPS = 64
 STATE_BYTES = 3 * 8 + 2 + 2 * 4 + 1  # of a neuron: q, u, v, rest; bias and θ; spike
 ADD_BYTES = 3 * 4  # an addition of the yardstick: two numbers read, one written
 COPIED = 2**28  # bytes
+ADDED, MULTIPLIED = 100, 1000  # a turn
 WORDS, CHANNELS = 72, 16  # of the product that is the yardstick; kernel of 3×3×32
+AGAIN = 3  # times in a turn: the first finds another's data in the caches
 PARTS = ("find spikes", "make panels", "multiply", "update neurons", "write spikes")
 best_wide, best_rows = kernels.best_wide, kernels.best_rows
 LANES = kernels.LANES
@@ -111,8 +114,11 @@ def part_of_all(net, batch, memory, part, never):
                     kernels.copy(batch.raster, f + c + m * size, fired, at, neurons)
 
 
-def profile(case: Case, repeats: int = 20) -> dict[str, Any]:
-    """µs a step and sample: the whole, its parts, and the floor.
+def profile(case: Case, seconds: float = 15.0) -> dict[str, Any]:
+    """µs a step and sample: the whole, its parts, and the floor; the least of each.
+
+    Yardsticks and parts take turns for so many seconds, since a machine that others
+    share is faster at one moment than at another.
 
     The parts are those of the dense way, whichever is taken; of a network without
     loops, in which tiles take all their steps at once.
@@ -124,20 +130,34 @@ def profile(case: Case, repeats: int = 20) -> dict[str, Any]:
     memory = make_memory(net.room)
     kernels.simulate(net, batch, memory, 0, 0, 0, NEVER)  # its spikes are found below
     memory.q[:] = 0
-    share = 1e6 / STEPS
-    run = best(lambda: session.simulate(stimulus), repeats) * share
-    parts = {
-        name: best(partial(part_of_all, net, batch, memory, n, NEVER), repeats) * share
-        for n, name in enumerate(PARTS)
+    turns = {
+        "run": lambda: session.simulate(stimulus),
+        **{
+            name: partial(part_of_all, net, batch, memory, n, NEVER)
+            for n, name in enumerate(PARTS)
+        },
+        "add": adding(),
+        "multiply bytes": multiplying(),
+        "copy": copying(),
     }
-    yardstick = {"add_ns": adding(repeats), "macs_per_ns": multiplying(repeats)}
+    took = least(turns, seconds)
+    run, parts = (1e6 / STEPS * took["run"], {n: 1e6 / STEPS * took[n] for n in PARTS})
+    yardstick = {
+        "add_ns": took["add"] * 1e9 / (ADDED * TILE_SIZE),
+        "macs_per_ns": MULTIPLIED
+        * WORDS
+        * WORD
+        * CHANNELS
+        * best_rows
+        / (took["multiply bytes"] * 1e9),
+    }
     floor = floor_of(case.program, spikes, **yardstick)
     return {
         "network": case.name,
         "neurons": case.program.neurons,
         **activity(case.program, spikes),
         "instruction": kernels.WAYS[net.way].name,
-        "yardstick": {**yardstick, "copy_gb_s": copy_bandwidth()},
+        "yardstick": {**yardstick, "copy_gb_s": 2e-9 * COPIED / took["copy"]},
         "floor_us": {**floor, "sum": sum(floor.values())},
         "reference_us": {"run": run, **parts, "rest": run - sum(parts.values())},
         "times_the_floor": run / sum(floor.values()),
@@ -161,38 +181,43 @@ def floor_of(
     }
 
 
-def adding(repeats: int) -> float:
-    """ns of one addition to one number of a tile's state."""
+def adding() -> Callable[[], object]:
+    """ADDED additions to each number of a tile's state."""
     a, b = np.ones((2, TILE_SIZE), np.int32)
-    return best(lambda: add_all(a, b, 100), repeats) * 1e9 / (100 * TILE_SIZE)
+    return lambda: add_all(a, b, ADDED)
 
 
-def multiplying(repeats: int) -> float:
-    """Multiplications in a ns, all data in the nearest cache."""
+def multiplying() -> Callable[[], object]:
+    """MULTIPLIED products, all data in the nearest cache."""
     spikes = np.ones(WORDS * ROWS * WORD, np.uint8)
     blocks = np.ones(WORDS * CHANNELS * WORD, np.int8)
     q = np.zeros(ROWS * 32, np.int32)
     each = WORDS // 3
     windows = np.array([[n * each, n * each, each] for n in range(3)], np.int32)
-    took = best(lambda: multiply_all(q, spikes, windows, blocks, 1000), repeats)
-    return 1000 * WORDS * WORD * CHANNELS * best_rows / (took * 1e9)
+    return lambda: multiply_all(q, spikes, windows, blocks, MULTIPLIED)
 
 
-def copy_bandwidth() -> float:
-    """10⁹ bytes read and written a second by a copy beyond the caches."""
+def copying() -> Callable[[], object]:
+    """A copy beyond the caches."""
     source, target = np.ones((2, COPIED // 8))
-    return 2e-9 * COPIED / best(lambda: np.copyto(target, source), 5)
+    return lambda: np.copyto(target, source)
 
 
-def best(run: Callable[[], object], repeats: int) -> float:
-    """s, the shortest of several runs, after one that compiles."""
-    run()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
+def least(
+    turns: Mapping[str, Callable[[], object]], seconds: float
+) -> dict[str, float]:
+    """s, the shortest time of each; all take turns, after one that compiles."""
+    took = dict.fromkeys(turns, float("inf"))
+    for run in turns.values():
         run()
-        times.append(time.perf_counter() - start)
-    return min(times)
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        for name, run in turns.items():
+            for _ in range(AGAIN):
+                start = time.perf_counter()
+                run()
+                took[name] = min(took[name], time.perf_counter() - start)
+    return took
 
 
 def table(found: Sequence[dict[str, Any]]) -> str:

@@ -30,7 +30,7 @@ sys.path.append(str(ROOT / "tests"))
 
 from random_programs import identity, simulate_oracle  # noqa: E402
 
-from snn_deploy.targets.reference import kernels, tiles  # noqa: E402
+from snn_deploy.targets.reference import kernels, links  # noqa: E402
 from snn_deploy.targets.reference.target import Reference  # noqa: E402
 from snn_deploy.toolchain.graph.nodes import Shape  # noqa: E402
 from snn_deploy.toolchain.program import arithmetic as core  # noqa: E402
@@ -65,7 +65,7 @@ WAYS: dict[
 ] = {  # spikes from which it is dense, instruction
     "as it is": (None, 0),
     "dense": (0, 0),
-    "sparse": (tiles.NEVER, 0),
+    "sparse": (links.NEVER, 0),
     "dense, next best": (0, len(kernels.WAYS) - 1),
 }
 

@@ -19,7 +19,7 @@ from ..toolchain.program.host import BoolArray, Decoder, Stimulus, decode, encod
 from ..toolchain.program.program import Program
 from ..toolchain.program.recording import Recording, counted, join
 from . import GROUP as GROUP
-from .reading import Reading
+from .reading import Compiled, Reading
 
 RASTER_BYTES = 512 << 20  # of spikes held at once where only counts are asked for
 Utilization = Mapping[str, Mapping[str, tuple[int, int]]]
@@ -55,6 +55,11 @@ class Session(ABC):
     @property
     def reading(self) -> Reading | None:
         """What a board measured of all samples so far; None: nothing was measured."""
+        return None
+
+    @property
+    def compiled(self) -> Compiled | None:
+        """What a compiler made of the Program; None for a target without one."""
         return None
 
     @property

@@ -12,6 +12,10 @@ from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+# Workers of pytest share the cores already; set before NumPy is imported.
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+
 # A change is judged by the same examples every time; at a desk, by new ones.
 settings.register_profile("judged", derandomize=True, deadline=None)
 if os.environ.get("CI"):

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from hypothesis import HealthCheck, Phase, given, settings
+from drawing import UNSHRUNK, drawn
 from hypothesis import strategies as st
 from small_networks import fitted, fitted_masks, save
 
@@ -59,13 +59,13 @@ def questions(draw):
     return kind, x, y, (np.eye(classes)[y] if classes > 2 else 2.0 * y[..., None] - 1)
 
 
-@settings(
-    max_examples=12,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+@drawn(
+    asked=questions(),
+    encoder=st.sampled_from(("bias", "spikes")),
+    few=3,
+    many=12,
+    phases=UNSHRUNK,
 )
-@given(asked=questions(), encoder=st.sampled_from(("bias", "spikes")))
 def test_any_question_is_built_scored_and_compared(asked, encoder):
     kind, x, y, wanted = asked
     graph = (fitted_masks if kind == "masks" else fitted)(x, wanted)

@@ -52,7 +52,7 @@ def test_a_target_is_measured_in_its_own_process(load) -> None:
 
 def test_profile_is_above_its_floor(load) -> None:
     networks, profiles = load("networks"), load("profile_reference")
-    found = profiles.profile(networks.stack(10**3, 0.05), repeats=2)
+    found = profiles.profile(networks.stack(10**3, 0.05), seconds=0.1)
     assert found["times_the_floor"] > 1
     assert found["reference_us"]["run"] > found["reference_us"]["find spikes"] > 0
 
@@ -108,6 +108,7 @@ def test_the_tables_shown_are_those_of_the_results(load) -> None:
     assert "\n".join(conversion.brief(rows)) in readme
 
 
+@pytest.mark.slow
 def test_conversion_is_scored_beside_its_ann(load, monkeypatch, tmp_path) -> None:
     pytest.importorskip("tensorflow", reason="it trains")
     pytest.importorskip("sklearn", reason="it holds the digits")
@@ -138,6 +139,7 @@ def test_conversion_is_scored_beside_its_ann(load, monkeypatch, tmp_path) -> Non
     conversion.main()  # all is there
 
 
+@pytest.mark.slow
 def test_paper_tables_come_from_trained_and_deployed_networks(load, tmp_path) -> None:
     pytest.importorskip("tensorflow", reason="it trains (Python 3.10)")
     pytest.importorskip("nengo_loihi", reason="it runs on the emulator")
@@ -183,6 +185,7 @@ def test_energy_of_builds_stands_beside_every_opponent(load) -> None:
     assert report.opponents.sentence in text
 
 
+@pytest.mark.slow
 def test_fewer_spikes_are_measured_setting_by_setting(load, tmp_path, monkeypatch):
     """One thing changed at a time, beside the ANN; what is there is left alone."""
     pytest.importorskip("tensorflow", reason="it trains (Python 3.10)")

@@ -87,7 +87,9 @@ def test_it_opens_at_once_without_errors_or_requests(browser, kind):
     assert [name for name in names if not name.startswith("data:")] == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    "scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("kind", SHOWN)
 def test_axe_finds_no_serious_fault(browser, kind, scheme):
     feature = {"name": "prefers-color-scheme", "value": scheme}

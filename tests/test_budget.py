@@ -42,7 +42,11 @@ def energy(counts: dict[str, np.ndarray]) -> float:
 
 @pytest.mark.parametrize(
     ("bound", "measured"),
-    [("max_rate_hz", "rate"), ("max_synops", "synops"), ("max_energy_uj", "energy")],
+    [
+        ("max_rate_hz", "rate"),
+        pytest.param("max_synops", "synops", marks=pytest.mark.slow),
+        pytest.param("max_energy_uj", "energy", marks=pytest.mark.slow),
+    ],
 )
 def test_budgets_are_kept(bound, measured):
     net, seen = network(), []
@@ -107,6 +111,7 @@ def test_a_network_within_its_budget_is_no_answer_where_training_leaves_it():
     assert end.best_epoch == 1 and "epoch 1, is kept" in end.over_budget
 
 
+@pytest.mark.slow
 def test_a_run_that_ends_outside_its_budget_goes_on_until_it_keeps_to_it():
     start = measured_at_start(Budget())
     recipe = replace(
@@ -121,6 +126,7 @@ def test_a_run_that_ends_outside_its_budget_goes_on_until_it_keeps_to_it():
     assert 1 < more.best_epoch == more.epoch == more.epochs < 21
 
 
+@pytest.mark.slow
 def test_training_ends_where_all_that_is_asked_for_is_kept_to():
     start = measured_at_start(Budget())
     for least, epochs in ((2 * start.score, 0), (0.5 * start.score, 5)):  # −mse

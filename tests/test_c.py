@@ -383,6 +383,7 @@ def test_a_classifier_of_digits_fits_a_small_board():
     assert held.ram < 64 << 10 and held.flash < 256 << 10
 
 
+@pytest.mark.slow
 def test_the_autoencoder():
     """Random weights, normalised and balanced so that no layer is silent."""
     tf = pytest.importorskip("tensorflow", reason="TensorFlow is not installed")

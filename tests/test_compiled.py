@@ -57,7 +57,15 @@ def test_any_graph(graph, seed, tau_syn):
 
 
 @pytest.mark.parametrize("transposed", [False, True])
-@pytest.mark.parametrize("stride", [(1, 1), (2, 2), (3, 1), (2, 4)])
+@pytest.mark.parametrize(
+    "stride",
+    [
+        (1, 1),
+        (3, 1),
+        pytest.param((2, 2), marks=pytest.mark.slow),
+        pytest.param((2, 4), marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("padding", [((0, 0), (0, 0)), ((2, 1), (0, 1))])
 def test_every_geometry(transposed, stride, padding):
     rng = np.random.default_rng(0)

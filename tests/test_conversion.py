@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from drawing import drawn
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from random_graphs import graphs, samples_for
@@ -44,6 +45,7 @@ from snn_deploy.toolchain.program.host import spike_encoder
 from snn_deploy.toolchain.program.program import Program
 
 DT = 0.001  # s
+SLOW = pytest.mark.slow
 SAMPLES = np.random.default_rng(1).random((48, 12))
 
 
@@ -93,8 +95,11 @@ def slope(found: np.ndarray, wanted: np.ndarray) -> float:
     return float(np.polyfit(wanted.ravel(), found.ravel(), 1)[0])
 
 
-@settings(max_examples=25, deadline=None)
-@given(graphs(), st.integers(0, 99), st.sampled_from([0.0, 0.002]), st.booleans())
+@drawn(
+    *(graphs(), st.integers(0, 99), st.sampled_from([0.0, 0.002]), st.booleans()),
+    few=5,
+    many=25,
+)
 def test_layers_run_alone_fire_as_in_the_whole_program(graph, seed, tau_syn, sends):
     try:
         legal = legalize(graph, tau_syn, input_spikes=sends)
@@ -123,8 +128,7 @@ def test_layers_run_alone_fire_as_in_the_whole_program(graph, seed, tau_syn, sen
         np.testing.assert_array_equal(network.spikes[name], whole[name], err_msg=name)
 
 
-@settings(max_examples=25, deadline=None)
-@given(graphs(), st.integers(0, 99))
+@drawn(graphs(), st.integers(0, 99), few=5, many=25)
 def test_a_correction_is_the_cores_and_not_the_float_networks(graph, seed):
     try:
         legal = legalize(graph)
@@ -144,7 +148,9 @@ def test_a_correction_is_the_cores_and_not_the_float_networks(graph, seed):
 
 
 @pytest.mark.parametrize("neurons", [n.ReLU, n.SoftLIF])
-@pytest.mark.parametrize("populations", [1, 4, 8])
+@pytest.mark.parametrize(
+    "populations", [1, 3, pytest.param(4, marks=SLOW), pytest.param(8, marks=SLOW)]
+)
 def test_real_values_come_back_whole_through_any_depth(populations, neurons):
     graph = stacked(populations, neurons, amplitude=1.0 if neurons is n.ReLU else 0.01)
     wanted = evaluate(graph, SAMPLES)
@@ -193,8 +199,10 @@ def test_quicker_neurons_compute_the_same(tau_ref, rate):
             assert round(steps) == np.floor(steps)
 
 
-def test_the_best_of_what_was_tried_is_kept_and_told():
-    graph, shown = legalize(stacked(4), 0.0), presented(SAMPLES, 64)
+@pytest.mark.parametrize("populations", [2, pytest.param(4, marks=SLOW)])
+def test_the_best_of_what_was_tried_is_kept_and_told(populations):
+    steps = 16 * populations
+    graph, shown = legalize(stacked(populations), 0.0), presented(SAMPLES, steps)
     wanted = lambda these: wanted_of(graph, these.still)  # noqa: E731
     found, choices = choose(graph, shown, wanted, Fixed())
     for tau, rate in ((0.0, 500.0), (0.005, 500.0), (0.0, 1000.0)):
@@ -225,8 +233,9 @@ def test_a_large_network_is_tried_on_fewer_samples_and_the_largest_in_one_way():
     assert affordable(graph, presented(SAMPLES, 10**8)) == (4, 1)
 
 
-def test_a_search_never_ends_worse_and_is_the_same_again():
-    graph, shown = legalize(stacked(3), 0.0), presented(SAMPLES[:6], 12)
+@pytest.mark.parametrize("populations", [1, pytest.param(3, marks=SLOW)])
+def test_a_search_never_ends_worse_and_is_the_same_again(populations):
+    graph, shown = legalize(stacked(populations), 0.0), presented(SAMPLES[:6], 12)
     wanted = wanted_of(graph, shown.still)
     start = tried(Candidate(tau_syn=0.005, max_rate=250.0), graph, shown, wanted)
     told: list[str] = []
@@ -298,7 +307,7 @@ def test_the_same_build_gives_the_same_program_again():
     [
         (n.ReLU, "fast", "3e5d3007706965ed"),
         (n.SoftLIF, "fast", "555b26856f03948f"),
-        (n.ReLU, "thorough", "d2874170bb7a236a"),
+        pytest.param(n.ReLU, "thorough", "d2874170bb7a236a", marks=SLOW),
     ],
 )
 def test_every_python_and_numpy_make_the_same_integers(neurons, method, golden):
@@ -341,7 +350,7 @@ def test_nothing_is_corrected_where_nothing_is_calibrated():
 
 def test_steps_are_chosen_where_they_are_asked_for():
     start = Compilation(
-        graph=stacked(2), samples=SAMPLES[:8], settings=Settings(auto_steps=True)
+        graph=stacked(1), samples=SAMPLES[:8], settings=Settings(auto_steps=True)
     )
     done = compiled(replace(start), passes_for(None))
     assert done.program is not None

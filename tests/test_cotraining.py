@@ -98,6 +98,7 @@ def killed_in(phase: str):
     return kill
 
 
+@pytest.mark.slow
 def test_a_resumed_run_never_goes_on_with_an_older_ones_spikes(files, whole):
     """Killed in its first phase, under the name of a run that had ended."""
     model, pictures, folder = files

@@ -28,7 +28,7 @@ from snn_deploy.machine.boards import VARIABLES
 from snn_deploy.machine.packages import STATES, find_packages, read_pins
 from snn_deploy.machine.private import scrubbed
 from snn_deploy.machine.trial import SAMPLE, SPIKES, STEPS, tiny_program
-from snn_deploy.machine.tried import target_names
+from snn_deploy.machine.tried import target_names, try_target
 from snn_deploy.targets import GROUP
 from snn_deploy.toolchain.child import ask
 from snn_deploy.toolchain.program.host import encode
@@ -137,16 +137,19 @@ def found(examined) -> dict:
     return json.loads(examined.stdout)
 
 
+@pytest.mark.slow
 def test_it_ends_with_0_where_the_reference_is_ready(examined, found):
     assert examined.returncode == 0, examined.stderr
     assert found["ready"] and "Traceback" not in examined.stderr
 
 
+@pytest.mark.slow
 def test_the_json_is_as_its_schema_has_it(found):
     validate(found, SCHEMA)
     assert SCHEMA["$defs"]["package"]["properties"]["state"]["enum"] == [*STATES]
 
 
+@pytest.mark.slow
 def test_every_target_is_ready_or_says_what_to_do(found):
     """A target is ready exactly where its library is installed: all are mended here."""
     targets = {row["target"]: row for row in found["targets"]}
@@ -168,6 +171,7 @@ def test_every_target_is_ready_or_says_what_to_do(found):
             assert extra[1] in known[row["library"]]
 
 
+@pytest.mark.slow
 def test_targets_that_cannot_run_say_why(found):
     targets = {row["target"]: row for row in found["targets"]}
     board, wrong, dies, gone = (targets[name] for name in TARGETS)
@@ -178,6 +182,7 @@ def test_targets_that_cannot_run_say_why(found):
     assert gone["state"] == "failed" and "cannot be loaded" in gone["words"]
 
 
+@pytest.mark.slow
 def test_nothing_private_is_in_it(examined, plugged):
     """Not the user, the host, a folder, an address, or where a board is."""
     text = examined.stdout
@@ -187,6 +192,7 @@ def test_nothing_private_is_in_it(examined, plugged):
     assert not re.search(r"(?<![\w/:…~])/[a-z]+/", text)
 
 
+@pytest.mark.slow
 def test_boards_are_told_by_their_variables_names(found):
     chips = {board["chip"]: board for board in found["boards"]}
     assert chips.keys() == {"Loihi 1", "Loihi 2"}
@@ -195,6 +201,7 @@ def test_boards_are_told_by_their_variables_names(found):
         assert board["installed"] or "inrc_interest@intel.com" in board["words"]
 
 
+@pytest.mark.slow
 def test_packages_are_those_that_are_asked_for(found):
     packages = {p["name"]: p for p in found["packages"]}
     pins = read_pins()
@@ -226,6 +233,7 @@ def test_it_speaks_where_numpy_is_broken(tmp_path):
     assert not found["ready"] and found["packages"]
 
 
+@pytest.mark.slow
 def test_gpus_are_asked_of_tensorflow(found):
     try:
         installed = version("tensorflow")
@@ -261,6 +269,13 @@ def test_the_states_of_a_package():
         if package.state == "n/a":
             here = f"{sys.version_info[0]}.{sys.version_info[1]}"
             assert here not in package.pythons
+
+
+def test_a_target_is_tried_in_a_process_of_its_own(plugged, monkeypatch):
+    monkeypatch.syspath_prepend(str(plugged))
+    ready, dies = (try_target(name, {}, "3.10") for name in ("reference", "dies"))
+    assert (ready.state, ready.words) == ("ready", "")
+    assert dies.state == "failed" and "SIGABRT" in dies.words
 
 
 def test_a_target_that_hangs_is_given_up(tmp_path, monkeypatch):

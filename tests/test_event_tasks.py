@@ -163,6 +163,7 @@ def test_what_cannot_be_sent_is_one_sentence(
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_fine_tuned_for_events_it_is_built_with_events(
     snn_deploy, lists, model, tmp_path
 ):

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from drawing import drawn
 from hypothesis import strategies as st
 from random_graphs import graphs
 from random_programs import simulate_oracle
@@ -221,8 +221,13 @@ def test_forward_pass_gives_the_spikes_of_the_deployed_integers(tau_syn, gradien
     assert assert_same_spikes(net, x) > 100
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
-@given(graph=graphs(), seed=st.integers(0, 99), tau_syn=st.sampled_from((0.0, 0.005)))
+@drawn(
+    graph=graphs(),
+    seed=st.integers(0, 99),
+    tau_syn=st.sampled_from((0.0, 0.005)),
+    few=3,
+    many=12,
+)
 def test_forward_pass_of_any_graph(graph, seed, tau_syn):
     x = events(2, graph.input.shape, seed)
     try:
@@ -298,6 +303,7 @@ def moving(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return x, np.eye(2, dtype=np.float32)[y]
 
 
+@pytest.mark.slow
 def test_finetuning_learns_from_the_order_of_events_and_deploys_what_it_learned():
     """Synapses of 3 ms remember; gradients flow through every step."""
     rng = np.random.default_rng(0)

@@ -182,7 +182,13 @@ def nengo_dl() -> Iterator[None]:
 
 @pytest.mark.usefixtures("nengo_dl")
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize(
+    "kind",
+    [
+        min(KINDS),
+        *(pytest.param(x, marks=pytest.mark.slow) for x in sorted(KINDS)[1:]),
+    ],
+)
 def test_compare_with_nengo_dl_ends_with_0_for_a_right_network_and_1_for_a_wrong_one(
     kind, tmp_path, run_cli, capsys
 ):

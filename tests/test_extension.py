@@ -157,6 +157,7 @@ def test_the_target_is_there(extended_cli):
     assert "shadow" in extended_cli("targets")
 
 
+@pytest.mark.slow
 def test_kind_target_and_pass_make_a_build(extended_cli, tmp_path):
     x = np.random.default_rng(0).normal(size=(120, 4))
     y = x[:, :1] - x[:, 1:2]

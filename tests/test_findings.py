@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drawing import UNSHRUNK, drawn
 from drawn_networks import Case, cases, layered
-from hypothesis import HealthCheck, Phase, event, given, settings
+from hypothesis import event
 from small_networks import save, stripes
 
 from snn_deploy import deploy
@@ -38,13 +39,7 @@ def report_of(case: Case) -> Report:
         return made.report
 
 
-@settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-    phases=(Phase.explicit, Phase.reuse, Phase.generate),
-)
-@given(cases())
+@drawn(cases(), few=5, many=EXAMPLES, phases=UNSHRUNK)
 def test_no_network_comes_out_at_chance_without_a_finding(case: Case) -> None:
     try:
         report = report_of(case)
@@ -98,13 +93,22 @@ def files(tmp_path_factory) -> tuple[Path, Path]:
 @pytest.mark.parametrize(
     ("bad", "found", "fix"),
     [
-        ({"steps": 2}, "constant-answers", "--steps"),
-        ({"steps": 12}, "too-few-steps", "--steps"),
         ({"max_rate": 3.0}, "no-output-spikes", "no --max-rate"),
-        ({"max_rate": 10.0}, "at-baseline", "no --max-rate"),
-        ({"weight_bits": 2}, "unlike-float", "--weight-bits 8"),
         ({"calibrate": "none", "tau_syn": 0.05}, "at-baseline", "--calibrate fast, no"),
-        ({"tau_syn": 0.05, "weight_bits": 2}, "at-baseline", "--weight-bits 8, no"),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (
+                ({"steps": 2}, "constant-answers", "--steps"),
+                ({"steps": 12}, "too-few-steps", "--steps"),
+                ({"max_rate": 10.0}, "at-baseline", "no --max-rate"),
+                ({"weight_bits": 2}, "unlike-float", "--weight-bits 8"),
+                (
+                    {"tau_syn": 0.05, "weight_bits": 2},
+                    "at-baseline",
+                    "--weight-bits 8, no",
+                ),
+            )
+        ),
     ],
     ids=str,
 )

@@ -36,8 +36,8 @@ def weights_of(net: HybridNetwork) -> list[np.ndarray]:
     [  # "rate" counts spikes at random: some error stays
         ("loihi", "rate", 3),
         ("loihi", "time", 3),
-        ("float", "rate", 3),
-        ("rate", "rate", 2),
+        pytest.param("float", "rate", 3, marks=pytest.mark.slow),
+        pytest.param("rate", "rate", 2, marks=pytest.mark.slow),
     ],
 )
 def test_training_makes_the_loss_small(semantics, gradient, times):
@@ -70,7 +70,9 @@ def test_best_weights_are_kept_and_deploy_with_their_score():
     assert visited / len(x) == pytest.approx(best.synops, rel=1e-4)
 
 
-@pytest.mark.parametrize("gradient", ["rate", "time"])
+@pytest.mark.parametrize(
+    "gradient", ["rate", pytest.param("time", marks=pytest.mark.slow)]
+)
 def test_resumed_training_ends_with_the_very_same_weights(tmp_path, gradient):
     recipe = replace(RECIPE, budget=Budget(max_rate_hz=30.0))
 

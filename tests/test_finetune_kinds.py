@@ -81,7 +81,10 @@ def fine_tuned(tmp_path_factory):
     return make
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name",
+    ["classes", *(pytest.param(x, marks=pytest.mark.slow) for x in [*CASES][1:])],
+)
 def test_a_kind_goes_all_the_way(name, tmp_path, fine_tuned):
     _, metric, trivial = CASES[name]
     data, tuned = fine_tuned(name)
@@ -124,6 +127,7 @@ def test_what_was_trained_on_is_not_tested_on_whatever_the_seed(tmp_path, fine_t
     assert "9 new of 209 joined" in report["source"]
 
 
+@pytest.mark.slow
 def test_a_teacher_and_smoothed_labels_belong_to_the_run(tmp_path, run_cli, capsys):
     graph, x, y = classes(tmp_path)
     data, tuned = tmp_path / "data.npz", tmp_path / "tuned.snn"

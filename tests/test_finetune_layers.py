@@ -94,7 +94,7 @@ def hosted() -> Graph:
     )
 
 
-@pytest.mark.parametrize("make", [mobile, hosted])
+@pytest.mark.parametrize("make", [pytest.param(mobile, marks=pytest.mark.slow), hosted])
 def test_two_steps_of_training_deploy_spike_for_spike(make):
     x = np.random.default_rng(1).random((8, 6, 6, 3)).astype(np.float32)
     wanted = np.random.default_rng(2).normal(size=(8, 2)).astype(np.float32)

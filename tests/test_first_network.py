@@ -72,7 +72,13 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "values",
+        *(pytest.param(x, marks=pytest.mark.slow) for x in ("classes", "masks")),
+    ],
+)
 def test_a_network_goes_from_data_to_a_verdict(name, tmp_path, bars, run_cli, capsys):
     verb, metric, given = CASES[name]
     words = given(tmp_path, bars)
@@ -220,6 +226,7 @@ def lists(tmp_path):
     return tmp_path / "e"
 
 
+@pytest.mark.slow
 def test_events_are_learned_as_their_mean(tmp_path, lists, run_cli):
     """Lists, binned again as they were; arrays, their first axis the steps."""
     out, quick = tmp_path / "a.h5", ("--epochs", 8)

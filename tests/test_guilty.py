@@ -189,8 +189,11 @@ def test_what_is_lost_is_told_apart(built, program, samples):
     ("bad", "remedy"),
     [
         ({"weight_bits": 2}, "build it with --weight-bits 8"),
-        ({"max_rate": 10.0}, "build it with no --max-rate"),
-        ({"steps": 12}, "build it with --steps"),
+        pytest.param(
+            *({"max_rate": 10.0}, "build it with no --max-rate"),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param({"steps": 12}, "build it with --steps", marks=pytest.mark.slow),
     ],
     ids=str,
 )

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from drawing import drawn
+from hypothesis import given
 from hypothesis import strategies as st
 from random_graphs import graphs, samples_for
 from random_programs import simulate_oracle
@@ -112,7 +113,9 @@ def test_forward_pass_gives_the_spikes_of_the_deployed_integers(kinds, tau_syn):
     assert assert_same_spikes(network(graph, x), x) > 100
 
 
-@pytest.mark.parametrize("gradient", ["rate", "time"])
+@pytest.mark.parametrize(
+    "gradient", ["rate", pytest.param("time", marks=pytest.mark.slow)]
+)
 def test_weights_that_training_moved_give_the_same_spikes_too(gradient):
     """After updates: rounded anew, brought back to the mantissas, biases as well."""
     graph = convolutions([LIF] * 4, 0.0)
@@ -126,8 +129,13 @@ def test_weights_that_training_moved_give_the_same_spikes_too(gradient):
     assert assert_same_spikes(net, x) > 100
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
-@given(graph=graphs(), seed=st.integers(0, 99), tau_syn=st.sampled_from((0.0, 0.005)))
+@drawn(
+    graph=graphs(),
+    seed=st.integers(0, 99),
+    tau_syn=st.sampled_from((0.0, 0.005)),
+    few=3,
+    many=12,
+)
 def test_forward_pass_of_any_graph(graph, seed, tau_syn):
     x = samples_for(graph, seed)
     try:

@@ -54,6 +54,7 @@ def test_every_file_gives_keras_answers(path):
     assert_answers(path)
 
 
+@pytest.mark.slow
 def test_every_file_that_the_keras_here_writes_gives_its_answers(tmp_path):
     pytest.importorskip("tensorflow", reason="tensorflow is not installed")
     import keras_models

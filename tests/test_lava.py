@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from drawing import UNSHRUNK, drawn
 from hypothesis import strategies as st
 from random_programs import dense, identity, programs, simulate_oracle, stimuli
 
@@ -45,6 +45,7 @@ def lava_runs_here():
     return True
 
 
+SLOW = pytest.mark.slow
 needs_lava = pytest.mark.skipif(
     not lava_runs_here(), reason="lava-nc 0.10.0 is not installed; it needs Python 3.10"
 )
@@ -150,13 +151,12 @@ def composites(draw):
 
 
 @needs_lava
-@settings(
-    max_examples=6,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # shrinking takes minutes
+@drawn(
+    *(composites(), st.sampled_from(("sparse", "conv"))),
+    few=2,
+    many=6,
+    phases=UNSHRUNK,  # shrinking takes minutes
 )
-@given(composites(), st.sampled_from(("sparse", "conv")))
 def test_every_spike_is_the_specifications(composite, convolution):
     program, stimulus = composite
     with Lava(convolution).open(program) as session:  # several encoders: not checked
@@ -190,7 +190,7 @@ def edges():
 
 
 @needs_lava
-@pytest.mark.parametrize("convolution", ["sparse", "conv"])
+@pytest.mark.parametrize("convolution", [pytest.param("sparse", marks=SLOW), "conv"])
 def test_edges_of_the_arithmetic(convolution):
     source = SpikeInput(name="in", shape=(200,))
     populations, connections = [], []
@@ -311,7 +311,7 @@ def assert_nothing_left(worker, memory):
 
 
 @needs_lava
-@pytest.mark.parametrize("runs", [0, 2])
+@pytest.mark.parametrize("runs", [pytest.param(0, marks=SLOW), 2])
 def test_close_stops_lava_and_leaves_nothing(runs):
     session, worker = opened(two_layers())
     memory, folder = shared_memory(worker), session._worker.folder
@@ -341,7 +341,9 @@ def test_a_model_that_fails_is_reported_and_leaves_nothing():
 
 
 @needs_lava
-@pytest.mark.parametrize("victim", ["worker", "process of Lava"])
+@pytest.mark.parametrize(
+    "victim", ["worker", pytest.param("process of Lava", marks=SLOW)]
+)
 def test_a_killed_process_is_reported_and_leaves_nothing(victim):
     session, worker = opened(two_layers())
     with session:
@@ -354,7 +356,14 @@ def test_a_killed_process_is_reported_and_leaves_nothing(victim):
 
 
 @needs_lava
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param(signal.SIGINT, marks=SLOW),
+        pytest.param(signal.SIGTERM, marks=SLOW),
+        signal.SIGKILL,
+    ],
+)
 def test_nothing_is_left_when_the_program_is_ended(end):
     script = (
         "import signal, test_lava\n"

@@ -8,6 +8,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
+from drawing import drawn
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from random_programs import identity, programs, simulate_oracle, stimuli
@@ -56,16 +57,14 @@ class TinyChips(SmallCores):
 relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-@settings(relaxed, max_examples=60)
-@given(st.data())
+@drawn(st.data(), few=15, many=60)
 def test_equals_the_specification(data: st.DataObject) -> None:
     """Every encoder, connection, constant and loop that Programs can have."""
     program = data.draw(programs(recurrent=True))
     check(program, data.draw(stimuli(program)))
 
 
-@settings(relaxed, max_examples=30)
-@given(st.data())
+@drawn(st.data(), few=10, many=30)
 def test_cutting_changes_no_spike(data: st.DataObject) -> None:
     program = data.draw(programs(recurrent=True))
     check(program, data.draw(stimuli(program)), SmallCores())
@@ -238,8 +237,7 @@ def test_several_chips_are_legal_and_equal() -> None:
     assert all(fired[name].any() for name in "abc")
 
 
-@settings(relaxed, max_examples=20)
-@given(st.data())
+@drawn(st.data(), few=5, many=20)
 def test_chips_change_no_spike(data: st.DataObject) -> None:
     program = data.draw(programs(recurrent=True))
     check(program, data.draw(stimuli(program)), TinyChips())

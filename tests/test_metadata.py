@@ -35,7 +35,7 @@ OTHERS = st.sampled_from(
         *("", "x", "\x1b[2J", "\N{PILE OF POO}", [], [1], [[]], ["x"], {}, {"x": 1}),
     ]
 )
-SLOW = settings(
+relaxed = settings(
     max_examples=60,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
@@ -111,7 +111,8 @@ def one_sentence(error: SnnDeployError) -> None:
     assert str(error) and "\n" not in str(error)
 
 
-@SLOW
+@pytest.mark.slow
+@relaxed
 @given(st.data())
 def test_any_other_value_is_used_or_refused_by_build(folder, data):
     bundle = load_bundle(folder / "net.snn")
@@ -122,7 +123,8 @@ def test_any_other_value_is_used_or_refused_by_build(folder, data):
         one_sentence(error)
 
 
-@SLOW
+@pytest.mark.slow
+@relaxed
 @given(st.data())
 def test_any_other_value_is_used_or_refused_by_run_and_compare(folder, data):
     bundle = load_bundle(folder / "out" / "program.snn")
@@ -190,7 +192,8 @@ def test_numbers_too_long_and_trees_too_deep_are_refused(tmp_path, text):
         read_model(path)
 
 
-@SLOW
+@pytest.mark.slow
+@relaxed
 @given(st.data())
 def test_any_other_description_of_layers_is_read_or_refused(folder, data):
     path = write_model(folder / "net.h5", CONV, FLATTEN, DENSE)

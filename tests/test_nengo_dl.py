@@ -164,6 +164,8 @@ FEW = (
     "channel by channel",
     "several sources",
 )  # for what does not hang on geometry
+SLOW = pytest.mark.slow
+QUICKLY = [FEW[0], *(pytest.param(name, marks=SLOW) for name in FEW[1:])]
 
 
 def program_of(graph: Graph, tau_syn: float = 0.0) -> tuple[Program, FloatArray]:
@@ -210,7 +212,10 @@ def test_nengo_itself_gives_the_spikes_of_interpret(name, tau_syn):
             )
 
 
-@pytest.mark.parametrize("name", GRAPHS)
+@pytest.mark.parametrize(
+    "name",
+    [name if name in FEW else pytest.param(name, marks=SLOW) for name in GRAPHS],
+)
 def test_in_float64_not_one_spike_differs(name):
     program, samples = program_of(GRAPHS[name])
     with NengoDL("float64").load(program) as session:
@@ -221,7 +226,7 @@ def test_in_float64_not_one_spike_differs(name):
     np.testing.assert_allclose(found.output, answers["output"], rtol=1e-12)
 
 
-@pytest.mark.parametrize("name", FEW)
+@pytest.mark.parametrize("name", QUICKLY)
 def test_synapses_of_5_ms_in_float64(name):
     program, samples = program_of(GRAPHS[name], 0.005)
     with NengoDL("float64").load(program) as session:
@@ -230,7 +235,7 @@ def test_synapses_of_5_ms_in_float64(name):
         np.testing.assert_array_equal(found.spikes[population], spikes, population)
 
 
-@pytest.mark.parametrize("name", FEW)
+@pytest.mark.parametrize("name", QUICKLY)
 @pytest.mark.parametrize("tau_syn", [0.0, 0.005])
 def test_in_float32_nearly_none_does(name, tau_syn):
     program, samples = program_of(GRAPHS[name], tau_syn)
@@ -241,7 +246,7 @@ def test_in_float32_nearly_none_does(name, tau_syn):
         assert differing <= max(2, FLOAT32 * spikes.sum()), population
 
 
-@pytest.mark.parametrize("name", FEW)
+@pytest.mark.parametrize("name", QUICKLY)
 def test_the_rounded_one_runs_the_integers(name):
     """``interpret`` of the de-quantised Graph, driven by the rounded currents."""
     program, samples = program_of(GRAPHS[name], 0.005)

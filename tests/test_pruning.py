@@ -42,7 +42,7 @@ def test_what_is_0_stays_0():
     np.testing.assert_array_equal(kernel, [0, 0, 0, 0, 0, 4])
 
 
-@pytest.mark.parametrize("averaging", [0.0, 1.0])
+@pytest.mark.parametrize("averaging", [0.0, pytest.param(1.0, marks=pytest.mark.slow)])
 def test_a_pruned_network_is_kept_and_a_resumed_run_ends_with_it(tmp_path, averaging):
     recipe = replace(RECIPE, sparsity=0.8, averaging=averaging)
     net, again = network(), network()

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from random_programs import identity, programs, simulate_oracle, stimuli
 
 from snn_deploy.targets.contract import find_target
-from snn_deploy.targets.reference import target, tiles
+from snn_deploy.targets.reference import links, target, tiles
 from snn_deploy.targets.reference.target import Reference
 from snn_deploy.toolchain.errors import DataError
 from snn_deploy.toolchain.program.arithmetic import IntArray
@@ -71,10 +71,11 @@ def ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
     size, dense_time, vnni = request.param
     monkeypatch.setenv("SNN_DEPLOY_VNNI", vnni)
     monkeypatch.setattr(tiles, "TILE_SIZE", size)
+    monkeypatch.setattr(tiles, "MOST_OF_TILE", size)
     if dense_time is not None:
-        monkeypatch.setattr(tiles, "WORD_TIME", dense_time)
-        monkeypatch.setattr(tiles, "PIXEL_TIME", dense_time)
-        monkeypatch.setattr(tiles, "FILL_TIME", dense_time)
+        monkeypatch.setattr(links, "WORD_TIME", dense_time)
+        monkeypatch.setattr(links, "PIXEL_TIME", dense_time)
+        monkeypatch.setattr(links, "FILL_TIME", dense_time)
 
 
 @pytest.mark.usefixtures("ways")

@@ -150,6 +150,16 @@ def test_nothing_is_written_where_a_figure_is_not_a_number(report, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path):
+    code = "from pathlib import Path; import sys; from snn_deploy.calibration.report"
+    code += ".report import write_files; write_files({Path(sys.argv[1]): b' ' * 4096})"
+    line = 'ulimit -f 1; exec "$0" -c "$1" "$2"'
+    words = ["sh", "-c", line, sys.executable, code, str(tmp_path / "report.json")]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert "(File too large); make room, or name another place" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_newer_schema_is_refused(report, tmp_path):
     path = tmp_path / "report.json"
     replace(report, schema=SCHEMA + 1).to_json(path)

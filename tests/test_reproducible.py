@@ -1,6 +1,6 @@
 """sdist and wheel are the same bytes, whoever builds them, wherever and whenever.
 
-Slow (about half a minute): it builds twice, as `python -m build` does.
+It builds twice, as `python -m build` does.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("build", reason="the extra dev has it")
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parent.parent
 NOT_SOURCE = shutil.ignore_patterns(

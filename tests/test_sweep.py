@@ -41,6 +41,7 @@ def folder(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_killed_workers_and_a_killed_sweep_lose_and_repeat_nothing(folder):
     (folder / "grid.toml").write_text(FILES + GRID)
     points = folder / "out" / "points"
@@ -106,6 +107,7 @@ def wait_for(process: subprocess.Popen[str], holds, seconds: float = 240) -> Non
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_one_bad_point_stops_none_and_the_search_learns(folder, run_cli, capsys):
     pytest.importorskip("optuna", reason="Optuna is not installed")
     (folder / "bayes.toml").write_text(

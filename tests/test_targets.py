@@ -74,6 +74,7 @@ EXAMPLES = {
     "c": 12,
     "cortex-m": 3,
 }
+SLOW = ("lava", "nengo-dl", "nengo-dl-rounded")  # quick ones: test_lava, test_nengo_dl
 STEPS = 20
 MARK = "SNN_DEPLOY_TEST_RUN"  # in the environment of every process that we start
 pytestmark = pytest.mark.filterwarnings("ignore:Overflow in")  # wrapping is meant
@@ -150,7 +151,13 @@ class Open:
         return self.kept[name]
 
 
-@pytest.fixture(scope="module", params=NAMES)
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name
+        for name in NAMES
+    ],
+)
 def opened(request, nothing_is_left) -> Iterator[Open]:
     """Opens sessions of each target in turn."""
     sessions = Open(request.param)

@@ -169,6 +169,7 @@ def test_a_network_no_better_than_a_constant_stops_the_build(bars, tmp_path):
     assert any("constant answer" in note for note in notes)
 
 
+@pytest.mark.slow
 def test_another_reading_that_fits_better_is_named_and_works(tmp_path):
     """Trained on −1 … 1, stored as 0 … 1: said aloud, and the advice is right."""
     x, y = stripes(300)
@@ -231,6 +232,7 @@ def test_an_argmax_at_the_end_is_an_answer_too(bars, tmp_path):
     assert scores(report)["accuracy", "integer SNN"] > 0.8
 
 
+@pytest.mark.slow
 def test_an_answer_at_the_baseline_is_said_aloud_and_more_steps_mend_it(tmp_path):
     x = np.random.default_rng(0).normal(size=(200, 4))
     y = (x[:, 0] > 0.8).astype(int)  # a fifth of them

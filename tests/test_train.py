@@ -151,6 +151,7 @@ def test_an_interrupted_training_ends_with_the_same_network(data, trained, tmp_p
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_an_averaged_network_is_a_mean_and_resumed_it_is_the_same(
     data, trained, tmp_path
 ):
@@ -186,7 +187,12 @@ def test_resume_refuses_another_recipe_or_a_damaged_checkpoint(data, trained):
 
 
 @pytest.mark.parametrize(
-    ("loss", "share"), [("mse", 0.8), ("smooth_l1", 0.95), ("iou", 0.95)]
+    ("loss", "share"),
+    [
+        ("mse", 0.8),
+        pytest.param("smooth_l1", 0.95, marks=pytest.mark.slow),
+        pytest.param("iou", 0.95, marks=pytest.mark.slow),
+    ],
 )
 def test_training_learns_and_shows_how_it_stands(data, tmp_path, capsys, loss, share):
     losses = []
@@ -203,6 +209,7 @@ def test_training_learns_and_shows_how_it_stands(data, tmp_path, capsys, loss, s
     assert "epoch 12" in captured.err and captured.out == ""
 
 
+@pytest.mark.slow
 def test_rates_are_pulled_to_the_target(data, tmp_path):
     rates: dict[float, float] = {}
     seen: list[Progress] = []
@@ -303,6 +310,7 @@ def test_other_pictures_under_the_same_names_are_other_data(tmp_path):
         train(load_folder(pictures), tmp_path / "model.h5", recipe, resume=True)
 
 
+@pytest.mark.slow
 def test_a_run_says_nothing_but_how_it_stands(tmp_path):
     """Neither TensorFlow's start-up log; nor are Keras 3's other back ends asked."""
     data, out = write_pictures(tmp_path / "pictures"), tmp_path / "net.h5"

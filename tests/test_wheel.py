@@ -1,6 +1,6 @@
 """The wheel alone, in an empty environment with the core's dependencies, does the job.
 
-Slow (about a minute): it installs NumPy, Numba and Matplotlib.
+The slow ones install NumPy, Numba and Matplotlib, about a minute.
 """
 
 from __future__ import annotations
@@ -89,6 +89,7 @@ def test_the_wheel_holds_the_data_that_the_code_reads(wheel):
         assert {f"snn_deploy/{path.as_posix()}" for path in files} <= shipped
 
 
+@pytest.mark.slow
 def test_no_vendor_comes_with_the_core(installed, tmp_path):
     code = (
         "from importlib.util import find_spec\n"
@@ -98,6 +99,7 @@ def test_no_vendor_comes_with_the_core(installed, tmp_path):
     assert run(installed / "python", "-c", code, cwd=tmp_path).stdout == "[]\n"
 
 
+@pytest.mark.slow
 def test_the_main_job_runs_from_another_folder(installed, tmp_path):
     command = ("build", "--target", "reference", "--samples", "2", "--steps", "16")
     done = run(installed / "snn-deploy", *command, "--out", "made", cwd=tmp_path)
@@ -106,6 +108,7 @@ def test_the_main_job_runs_from_another_folder(installed, tmp_path):
     assert made >= {"program.snn", "report.json", "report.png"}
 
 
+@pytest.mark.slow
 def test_a_target_whose_library_is_missing_is_one_sentence(installed, tmp_path):
     command = ("build", "--target", "loihi-emulator")
     done = run(installed / "snn-deploy", *command, cwd=tmp_path)

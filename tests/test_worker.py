@@ -66,7 +66,9 @@ def packed_events() -> Bundle:
     return packed(bundle.program, np.round(bundle.samples), 4)
 
 
-@pytest.mark.parametrize("version", ["3.8", "3.9"])
+@pytest.mark.parametrize(
+    "version", ["3.8", pytest.param("3.9", marks=pytest.mark.slow)]
+)
 def test_old_pythons_run_the_worker_in_the_bundle(version, tmp_path):
     """As it is unpacked from the bundle; each Program in one process."""
     python = with_numpy(version)

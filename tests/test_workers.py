@@ -117,6 +117,7 @@ def ran(folder, **how):
         return found, {name: answers[name].tobytes() for name in answers}
 
 
+@pytest.mark.slow
 def test_workers_and_portions_report_the_same_bits(small, monkeypatch):
     whole = ran(small)
     monkeypatch.setattr(workers, "PORTION", 7)

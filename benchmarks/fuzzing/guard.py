@@ -40,7 +40,8 @@ OWN = f"{os.sep}snn_deploy{os.sep}"
 
 
 EVALUATING = ("typing", "importlib._bootstrap", "importlib._bootstrap_external")
-"""Modules that evaluate our own annotations, and import our own modules."""
+EVALUATING += ("jinja2.environment",)
+"""Modules that evaluate our annotations, import our modules, compile our templates."""
 
 
 def _caller() -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from ..counts.firmware import Firmware
 from ..energy.chip_time import ChipTime
 from ..opinion.opinion import SecondOpinion
 from ..opponents.standing import Standing
-from .numbers import band, energy, three_digits
+from .numbers import band, energy, shorten, three_digits
 
 SECONDS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 
@@ -34,6 +35,21 @@ def time_line(time: ChipTime) -> str:
         f"{time.source}]; a core of {busiest.population} does most, "
         f"{duration(busiest.synapses)} synapses and {duration(busiest.updates)} "
         "updates a step"
+    )
+
+
+def firmware_line(firmware: Firmware, instructions: Sequence[int]) -> str:
+    """Bytes, and what an inference of the first samples took."""
+    said = (
+        f"{firmware.device}: {firmware.flash} bytes of flash and {firmware.ram} of RAM "
+        f"[counted: {firmware.how}]"
+    )
+    if not instructions:
+        return said
+    mean = shorten(sum(instructions) / len(instructions))
+    return (
+        f"{said}, {mean} instructions an inference [simulated, {len(instructions)} "
+        "samples]"
     )
 
 

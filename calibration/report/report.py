@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import types
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ from ...toolchain.bundle.archive import write_together
 from ...toolchain.errors import DataError
 from ...toolchain.files import demand_regular, parse_json, sha256_of
 from ..choice import Choice
+from ..counts.firmware import Firmware
 from ..counts.footprint import Footprint
 from ..counts.neurobench import Metric
 from ..counts.traffic import Traffic
@@ -47,6 +49,8 @@ LABELS: Mapping[str, Mode] = {
     "utilization": "counted",
     "traffic": "counted",
     "memory": "counted",
+    "firmware": "counted",
+    "instructions": "simulated",
     "overflows": "counted",
     "energy": "estimated",
     "chip_time": "estimated",
@@ -67,6 +71,8 @@ SOURCES: Mapping[str, str] = {
     "utilization": "the placement on cores",
     "traffic": "recorded spikes along the placement's axons",
     "memory": "widths of weights, state and addresses as the core stores them",
+    "firmware": "the compiled network, as ``firmware.how`` says",
+    "instructions": "QEMU, those of a sample's steps, at most 2 off in a step",
     "overflows": "calibration data, and bounds from the weights",
     "energy": "counts times constants, each with its publication: its terms",
     "chip_time": "published times of events times counts, core by core",
@@ -156,6 +162,8 @@ class Report:
     provenance: Provenance | None = None  # None: not recorded, as the next
     figures: Figures | None = None
     memory: tuple[Footprint, ...] = ()
+    firmware: Firmware | None = None  # None: it was compiled for no processor
+    instructions: tuple[int, ...] = ()  # of the first samples, in order
     traffic: Traffic | None = None
     neurobench: tuple[Metric, ...] = ()
     measured: MeasuredEnergy | None = None
@@ -251,9 +259,11 @@ def write_files(files: Mapping[Path, bytes]) -> None:
         write_together(files)
     except OSError as error:
         names = ", ".join(repr(str(path)) for path in files)
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        remedy = "make room, or" if full else "a folder must exist and be yours;"
         raise DataError(
-            f"File {names}: it cannot be written ({error.strerror}); name one in "
-            "a folder that exists and is yours"
+            f"File {names}: it cannot be written ({error.strerror}); {remedy} name "
+            "another place"
         ) from error
 
 

@@ -14,7 +14,7 @@ from ...toolchain.visible import visible
 from ..findings.finding import Finding
 from ..overflow import MAX_Q, MAX_U, Overflow
 from ..rounding import Moved
-from .beside_lines import opinion_lines, opponent_lines, time_line
+from .beside_lines import firmware_line, opinion_lines, opponent_lines, time_line
 from .energy_lines import energy_details, energy_line, measured_lines
 from .numbers import three_digits
 from .report import Confusion, Report, Score
@@ -107,6 +107,9 @@ def _lines(report: Report, wide: bool) -> Lines:
     used = report.utilization.get(CHIP, {}).items()
     if used:
         lines.append(("use", " · ".join(f"{n} {u} of {m}" for n, (u, m) in used)))
+    if report.firmware is not None:
+        line = firmware_line(report.firmware, report.instructions)
+        lines.append(("compiled", line))
     lines += [("rounding", _rounding(each)) for each in report.rounding]
     lines += [("overflow", _overflow(o)) for o in report.overflows if o.could_overflow]
     if report.confusion is not None and report.confusion.worst:

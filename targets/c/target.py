@@ -13,13 +13,17 @@ from ...toolchain.passes.place.limits import CONNECTIONS, Limits
 from ...toolchain.program.host import BoolArray, Stimulus
 from ...toolchain.program.program import Program
 from ..contract import Session, Target
+from ..reading import Compiled
 from ..reference.target import check_stimulus
 from .compiler import FAST, compiled, compiler
 from .members import Member, bits_of
 from .process import Process
+from .sizes import sizes_of
 from .source import Source
 from .tables import held
 
+UNTIMED = ("board_time", "board_energy")
+"""Figures that only a board has."""
 HEADERS, SOURCES = ("network.h",), ("network.c", "serve.c")
 
 
@@ -64,6 +68,22 @@ class CSession(Session):
             for file in (*HEADERS, *SOURCES):
                 (folder / file).write_text(self.source.file(file), "ascii")
             return Process([compiled(command, folder, SOURCES, "serve")])
+
+    @property
+    def compiled(self) -> Compiled:
+        """Bytes of tables and state; its processor counts no instructions for us."""
+        sizes = sizes_of(self.source)
+        return Compiled(
+            device="this machine's processor",
+            flash=sizes.flash,
+            ram=sizes.ram,
+            by_layer=sizes.by_layer,
+            how="tables and state as they are typed; code and stack are left out",
+            missing={
+                "instructions": "this processor counts none; run it on cortex-m",
+                **dict.fromkeys(UNTIMED, "it was compiled for no board"),
+            },
+        )
 
     def close(self) -> None:
         """End the process."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -25,9 +26,17 @@ COMPILER, SIZE, QEMU = (
 )
 INSTALL = "apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm"
 FLAGS = (
-    *("-std=c99", "-O2", "-mthumb", "-ffreestanding", "-I.", "-nostartfiles"),
+    *(
+        "-std=c99",
+        "-O3",
+        "-funroll-loops",
+        "-mthumb",
+        "-ffreestanding",
+        "-I.",
+        "-nostartfiles",
+    ),
     *("-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections"),
-    *("--specs=nano.specs", "-Wl,--wrap=snn_step", "-Wl,-T,board.ld"),
+    *("--specs=nano.specs", "-Wl,-T,board.ld"),
     f"-Wl,--defsym=STACK_BYTES={STACK}",
 )
 
@@ -62,22 +71,41 @@ def built(source: Source, board: Board, folder: Path) -> tuple[Path, Image]:
         DoesNotFit: the board has less memory.
         TargetUnavailable: the compiler fails.
     """
-    for name in GENERATED:
-        (folder / name).write_text(source.file(name), "ascii")
-    for name in SUPPORT:
-        text = (files(firmware) / name).read_text("ascii")
+    files_of = {name: source.file(name) for name in GENERATED}
+    made, image = linked(files_of, "snn_step", board, folder)
+    demand_fit(source, image, board)
+    return made, image
+
+
+def linked(
+    generated: Mapping[str, str], timed: str, board: Board, folder: Path
+) -> tuple[Path, Image]:
+    """Files of C as a firmware, made in a folder, and its bytes.
+
+    Args:
+        generated: name → text; one of them is what ``main`` is in.
+        timed: function whose instructions are counted, of two arguments or fewer.
+        board: whose core it is for.
+        folder: an empty one.
+
+    Raises:
+        TargetUnavailable: the compiler fails.
+    """
+    support = {name: (files(firmware) / name).read_text("ascii") for name in SUPPORT}
+    for name, text in {**generated, **support}.items():
         (folder / name).write_text(text, "ascii")
     made = compiled(
-        [COMPILER, f"-mcpu={board.core}", *FLAGS],
+        [
+            *(COMPILER, f"-mcpu={board.core}", *FLAGS),
+            *(f"-DTIMED={timed}", f"-Wl,--wrap={timed}"),
+        ],
         folder,
-        [name for name in (*GENERATED, *SUPPORT) if name.endswith(".c")],
+        [name for name in (*generated, *SUPPORT) if name.endswith(".c")],
         "firmware.elf",
         target="cortex-m",
         remedy=INSTALL,
     )
-    image = _image(made)
-    demand_fit(source, image, board)
-    return made, image
+    return made, _image(made)
 
 
 def _image(made: Path) -> Image:

@@ -6,10 +6,12 @@ import tempfile
 from pathlib import Path
 
 from ...toolchain.program.program import Program
-from ..c.target import C, CSession
+from ..c.sizes import sizes_of
+from ..c.target import UNTIMED, C, CSession
+from ..reading import Compiled
 from .boards import Board, chosen_board
 from .emulator import Emulator
-from .image import Image, built, demand_tools
+from .image import STACK, Image, built, demand_tools
 
 
 class CortexM(C):
@@ -46,6 +48,7 @@ class CortexMSession(CSession):
     image: Image
     board: Board
     _process: Emulator | None
+    _counted: tuple[int, ...] = ()
 
     def _started(self) -> Emulator:
         """The emulator; its files are gone once it runs."""
@@ -58,4 +61,23 @@ class CortexMSession(CSession):
     @property
     def instructions(self) -> tuple[int, ...]:
         """Simulated: of each sample since the emulator runs, those of its steps."""
-        return tuple(self._process.instructions) if self._process else ()
+        return tuple(self._process.instructions) if self._process else self._counted
+
+    @property
+    def compiled(self) -> Compiled:
+        """Bytes of the firmware, and instructions of the samples."""
+        stack = f"sections as the linker made them, server and {STACK} bytes of stack"
+        return Compiled(
+            device=f"{self.board.name} ({self.board.core}), emulated by QEMU",
+            flash=self.image.flash,
+            ram=self.image.ram,
+            by_layer=sizes_of(self.source).by_layer,
+            how=f"{stack} among them; the host's encoder and decoder are left out",
+            instructions=self.instructions,
+            missing=dict.fromkeys(UNTIMED, "QEMU counts instructions and times none"),
+        )
+
+    def close(self) -> None:
+        """End the emulator; what it counted stays."""
+        self._counted = self.instructions
+        super().close()

@@ -39,8 +39,8 @@ row of a chunk, not 16 neurons by 8 rows, saved a third of the first layer: rows
 distance is a multiple of 4 KiB share a set of the cache.
 
 **What is doubtful.** All times are of one processor; elsewhere the switch may be wrong,
-which costs time and no spike. vpdpbusd was compiled for Sapphire Rapids and Alder Lake
-and read as assembly, but never run, and sdot neither: no such processor was at hand.
+which costs time and no spike. vpdpbusd and sdot ran in emulators alone, which count no
+time (tests/test_reference_elsewhere.py): no such processor was at hand.
 With one or two channels out most lanes multiply zeros (8 → 1 channels: 10 · 10⁹ a
 second); several target pixels in one vector would help. ``find`` reads bytes as words:
 little-endian machines only.
@@ -125,6 +125,15 @@ def scatter(starts, runs, weights, link, active, found, q, at):
             while i < end:
                 q[i] += weights[k]
                 i, k = i + 1, k + 1
+
+
+@inlined
+def scatter_listed(starts, synapses, link, active, found, q, at):
+    """Add what is listed for the neurons that spiked to q[at:], synapse by synapse."""
+    for a in range(found):
+        row = link.row + active[a]
+        for s in range(starts[row], starts[row + 1]):
+            q[at + synapses[s, 0]] += synapses[s, 1]
 
 
 @inlined
@@ -302,16 +311,11 @@ def simulate(net, batch, memory, sample, g, t, most):
                     for m in range(rows):
                         begin, to = begins[m], memory.active
                         found = find(batch.raster, batch.words, begin, begin + size, to)
-                        scatter(
-                            net.starts,
-                            net.runs,
-                            net.weights,
-                            link,
-                            to,
-                            found,
-                            q,
-                            m * stride,
-                        )
+                        at, starts = m * stride, net.starts
+                        if link.fan == 0:
+                            scatter_listed(starts, net.synapses, link, to, found, q, at)
+                            continue
+                        scatter(starts, net.runs, net.weights, link, to, found, q, at)
                 else:
                     dense[n], some = 1, True
                     fill(link, batch.raster, begins, rows, panel, memory.stage)

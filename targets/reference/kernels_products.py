@@ -19,8 +19,9 @@ first word of a target pixel to its last.
 of the key of its cache. The best one and the next best are both in the code, and a flag
 chooses at run time (SNN_DEPLOY_VNNI=0: the next best), so that a test can compare them.
 
-**What is doubtful.** ``vpdpbusd`` and ``sdot`` have not been run yet (kernels.py);
-tests/test_reference_kernels.py compares them with NumPy on the first machine that does.
+**What is doubtful.** ``vpdpbusd`` and ``sdot`` ran in emulators of such processors
+(tests/test_reference_elsewhere.py), where every sum was right; how fast they are is not
+known (kernels.py).
 """
 
 # mypy: ignore-errors

@@ -15,7 +15,6 @@ import numpy as np
 
 from ...toolchain.program.connections import (
     Connection,
-    SparseConnection,
     WindowConnection,
 )
 from .kernels_products import MOST_WORDS, WORD
@@ -28,7 +27,7 @@ def is_shared(connection: Connection) -> bool:
     """Whether all target units meet the same matrices, so that they are a product."""
     if isinstance(connection, WindowConnection):
         return connection.groups == 1
-    return not isinstance(connection, SparseConnection)
+    return True
 
 
 def words_of(channels: int) -> int:

@@ -35,7 +35,7 @@ LINK = np.dtype(
         ("pixels", np.int64),  # of the source, from ``first`` on
         ("row", np.int64),  # where its pixels begin in ``starts``
         ("weights", np.int64),  # where its weights begin
-        ("fan", np.int64),  # weights of one channel of the source
+        ("fan", np.int64),  # weights of one channel of the source; 0: listed synapses
         ("busy", np.int64),  # spikes of ROWS steps from which the dense way is faster
         ("work", np.int64),  # time of a step, roughly, in 1/20 ns
         ("outs", np.int64),  # neurons of the tile in one target pixel

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...toolchain.program.connections import Connection, SparseConnection
+from ...toolchain.program.connections import Connection
 
 Ints = npt.NDArray[Any]
 
@@ -41,8 +41,6 @@ def kernel_order(connection: Connection) -> Ints:
 
     Most frequent neighbours first; a position has one before and one after it.
     """
-    if isinstance(connection, SparseConnection):
-        return np.arange(connection.weight.size)
     taps = connection.taps
     joined = (np.diff(taps.source) == 0) & (np.diff(taps.target) == 1)
     return chained(taps.kernel, joined, len(connection.kernels))
@@ -73,8 +71,8 @@ def chained(kernel: Ints, joined: Ints, positions: int) -> Ints:
 def runs_of(connection: Connection, order: Ints) -> Runs:
     """All runs, with the kernel laid out in this order."""
     taps, channels = connection.taps, connection.outputs
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
+    place = np.empty(len(order), np.int32)
+    place[order] = np.arange(len(order), dtype=np.int32)
     kernel = place[taps.kernel]
     joined = (
         (np.diff(taps.source) == 0)
@@ -82,11 +80,10 @@ def runs_of(connection: Connection, order: Ints) -> Runs:
         & (np.diff(kernel) == 1)
     )
     begin = np.flatnonzero(np.concatenate(([True], ~joined))[: taps.source.size])
-    length = np.diff(np.append(begin, taps.source.size))
-    target = taps.target[begin].astype(np.int64)
+    length = np.diff(np.append(begin, taps.source.size)).astype(np.int32)
     return Runs(
         taps.source[begin],
-        target * channels,
+        taps.target[begin] * channels,
         kernel[begin] * channels,
         length * channels,
     )
@@ -94,15 +91,27 @@ def runs_of(connection: Connection, order: Ints) -> Runs:
 
 def split(runs: Runs, size: int, tiles: int) -> list[Runs]:
     """The runs of each tile of ``size`` neurons, cut at the tiles' borders."""
-    first = runs.target // size
-    pieces = (runs.target + runs.length - 1) // size - first + 1
+    tile, last = ((runs.target + end) // size for end in (0, runs.length - 1))
+    if not np.array_equal(tile, last):
+        runs, tile = cut(runs, size, tile, last)
+    order = np.argsort(tile, kind="stable")
+    edges = np.searchsorted(tile[order], np.arange(tiles + 1))
+    return [runs[order[a:b]] for a, b in zip(edges[:-1], edges[1:])]
+
+
+def cut(runs: Runs, size: int, first: Ints, last: Ints) -> tuple[Runs, Ints]:
+    """Runs cut at the borders of tiles, and the tile of each.
+
+    Args:
+        runs: as they are.
+        size: neurons of a tile.
+        first, last: tiles that each of them touches.
+    """
+    pieces = last - first + 1
     which = np.repeat(np.arange(pieces.size), pieces)
     tile = first[which] + np.arange(which.size) - (np.cumsum(pieces) - pieces)[which]
     whole = runs[which]
     target = np.maximum(whole.target, tile * size)
     end = np.minimum(whole.target + whole.length, (tile + 1) * size)
     weight = whole.weight + target - whole.target
-    cut = Runs(whole.source, target, weight, end - target)
-    order = np.argsort(tile, kind="stable")
-    edges = np.searchsorted(tile[order], np.arange(tiles + 1))
-    return [cut[order[a:b]] for a, b in zip(edges[:-1], edges[1:])]
+    return Runs(whole.source, target, weight, end - target), tile

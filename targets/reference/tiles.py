@@ -23,8 +23,8 @@ the dense way adds up pixel by pixel; they are cut into chunks of about CHUNK ne
 whose sums fit the nearest cache. Populations come in order of flow, and those that form
 a loop are one group (``flow``). Which way a link goes is decided every few steps, by
 the spikes that were counted: a layer's activity rises from rest. From how many spikes
-on the dense way is faster, ``busy``, follows from six constants in ns, which were
-fitted to timings of single links.
+on the dense way is faster, ``busy``, follows from six constants in ns (``links``); they
+were fitted to timings of single links.
 
 **What is doubtful.** Those constants, on any processor but the one they were fitted on
 (AMD EPYC, Zen 3): a wrong one makes it slower and changes no spike. TILE_SIZE and CHUNK
@@ -40,30 +40,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...toolchain.program.arithmetic import WEIGHT_SHIFT
-from ...toolchain.program.connections import Connection
+from ...toolchain.program.connections import Connection, SparseConnection
 from ...toolchain.program.program import Population, Program, SpikeInput
 from .kernels import chosen_way, sort_of
 from .kernels_neurons import LANES
 from .kernels_products import ROWS, WORD
-from .layouts import NARROW, blocks_of, is_shared, matrix_order, windows_of, words_of
+from .links import Laid, Listed, record
 from .records import LINK, TILE
-from .runs import Ints, Runs, kernel_order, runs_of, split
+from .runs import Ints
 
 TILE_SIZE = 8192  # neurons; q, u, v, bias and threshold of a tile are 160 KiB
+MOST_OF_TILE = 1 << 17  # neurons, if a source neuron would meet fewer than MET
+MET = 8
 CACHE_LINE = 64  # bytes
 PANEL_GRAIN = ROWS * ROWS * WORD  # bytes that are written to it at a time
-# ns, fitted to timings of single links on an AMD EPYC (Zen 3, AVX2); they choose
-# between two ways to the same sum, never a result.
-SPIKE_TIME, RUN_TIME, SYNAPSE_TIME = (
-    8.0,
-    5.0,
-    0.1,
-)  # few spikes: each, its runs, synapses
-NEVER = 1 << 48  # spikes
-# Many spikes, ROWS steps: a target pixel, a word of it with NARROW channels, and a word
-# of a panel.
-PIXEL_TIME, WORD_TIME, FILL_TIME = 25.0, 1.8, 1.2
 CHUNK = 512  # neurons
 
 
@@ -89,12 +79,13 @@ class Network(NamedTuple):
     groups: Ints  # (groups + 1,) tile
     thresholds: Ints  # int32, of every neuron
     links: Ints  # (links,) LINK
-    starts: Ints  # source pixel → its first run
+    starts: Ints  # source pixel → its first run, or synapse that is listed
     runs: Ints  # (runs, 3): first neuron of the tile, first weight, length
     weights: Ints  # int32, as they are added to q
     edges: Ints  # target pixel → its first stretch
     windows: Ints  # (stretches, 3), see ``layouts.windows_of``
     blocks: Ints  # int8, half mantissas; see ``layouts.blocks_of``
+    synapses: Ints  # (synapses, 2): neuron of the tile, and what is added to its q
     rows: Ints  # steps that each group takes at a time
     room: Room
     way: int  # of ``kernels.WAYS``
@@ -125,7 +116,7 @@ def flow(program: Program) -> list[list[Population]]:
 
 def assemble(program: Program) -> Network:
     """The tables of a Program."""
-    tables = _Tables(program)
+    tables = Tables(program)
     for group in flow(program):
         names = {p.name for p in group}
         looped = any(c.source in names for n in names for c in program.incoming(n))
@@ -140,10 +131,23 @@ def assemble(program: Program) -> Network:
 
 
 def tile_size(neurons: int, incoming: list[Connection]) -> int:
-    """Neurons of a tile: about TILE_SIZE, and whole pixels of every connection."""
+    """Neurons of a tile: about TILE_SIZE, and whole pixels of every connection.
+
+    Where few synapses come from many neurons, more, up to MOST_OF_TILE: each neuron of
+    a source has a place in the tables of each tile, met or not.
+    """
     channels = [c.outputs for c in incoming]
     grain = math.lcm(*(n for n in channels if n < neurons))
-    return max(TILE_SIZE // grain, 1) * grain
+    met = max((MET * neurons / fan_out(c) for c in incoming), default=0)
+    size = max(TILE_SIZE, min(int(met), MOST_OF_TILE))
+    return max(size // grain, 1) * grain
+
+
+def fan_out(connection: Connection) -> float:
+    """Synapses of a source neuron, on average, where they are listed one by one."""
+    if not isinstance(connection, SparseConnection):
+        return math.inf
+    return connection.weight.size / math.prod(connection.shape)
 
 
 def chunk_size(tile: int, outs: Iterable[int]) -> int:
@@ -152,7 +156,7 @@ def chunk_size(tile: int, outs: Iterable[int]) -> int:
     return min(-(-CHUNK // grain) * grain, tile)
 
 
-class _Tables:
+class Tables:
     """The tables while they grow."""
 
     def __init__(self, program: Program) -> None:
@@ -165,21 +169,22 @@ class _Tables:
         self.starts, self.edges = _Column("i4"), _Column("i4")
         self.runs, self.windows = _Column("i4", 3), _Column("i4", 3)
         self.weights, self.blocks = _Column("i4"), _Column("i1")
+        self.synapses = _Column("i4", 2)
 
     def add(self, p: Population, together: bool) -> None:
         """The tiles of a population, in one group or each in its own."""
-        incoming = [_Layout(c, self) for c in self.program.incoming(p.name)]
-        size = tile_size(p.size, [layout.connection for layout in incoming])
+        connections = self.program.incoming(p.name)
+        size = tile_size(p.size, connections)
+        incoming = [
+            Listed(c, self) if isinstance(c, SparseConnection) else Laid(c, self, size)
+            for c in connections
+        ]
         thresholds = self.thresholds.add(p.thresholds)
         bounded = bool(p.v_max <= p.thresholds.max())
-        pieces = [split(layout.runs, size, -(-p.size // size)) for layout in incoming]
-        for k, first in enumerate(range(0, p.size, size)):
+        for first in range(0, p.size, size):
             tile, link = min(size, p.size - first), self.links.size
-            links = [
-                layout.link(parts[k], first, tile)
-                for layout, parts in zip(incoming, pieces)
-                if parts[k].source.size
-            ]
+            found = (one.link(first, tile) for one in incoming)
+            links = [one for one in found if one is not None]
             panel = 0
             for one in links:
                 one["panel"], panel = panel, panel + panel_size(one)
@@ -239,6 +244,7 @@ class _Tables:
             edges=self.edges.array(),
             windows=self.windows.array(),
             blocks=self.blocks.array(),
+            synapses=self.synapses.array(),
             rows=np.array(self.rows, np.int64),
             room=room,
             way=chosen_way(),
@@ -249,81 +255,6 @@ def panel_size(links: Ints) -> Any:
     """Bytes of the panels of these links, and a vector more."""
     size = links["pixels"] * links["words"] * WORD * ROWS
     return -(-size // PANEL_GRAIN) * PANEL_GRAIN + PANEL_GRAIN
-
-
-class _Layout:
-    """A connection whose weights are in the tables."""
-
-    def __init__(self, connection: Connection, tables: _Tables) -> None:
-        self.connection, self.tables = connection, tables
-        self.inputs, self.outputs = connection.inputs, connection.outputs
-        order = kernel_order(connection)
-        self.runs = runs_of(connection, order)
-        laid = connection.effective[order].transpose(1, 0, 2)
-        self.weights = tables.weights.add(laid.ravel())
-        self.matrix = 0  # words of the kernel, where the dense way can be taken
-        self.target = self.shared = -1  # where stretches, and all tiles' blocks, begin
-        if is_shared(connection):
-            self.order = matrix_order(connection)
-            windows, starts = windows_of(connection, self.order)
-            self.target = tables.edges.add(tables.windows.add(windows) + starts)
-            self.matrix = len(self.order) * words_of(self.inputs)
-            self.windows, self.starts = windows, starts
-            if len(starts) > 2:
-                blocks = blocks_of(connection, self.order, 0, self.outputs)
-                self.shared = tables.blocks.add(blocks)
-
-    def link(self, runs: Runs, first: int, neurons: int) -> Ints:
-        """The link, LINK, of these runs into the ``neurons`` from ``first`` on."""
-        c, tables, blocks = self.connection, self.tables, self.shared
-        outs = min(self.outputs, neurons)
-        if blocks < 0 and self.matrix:
-            blocks = tables.blocks.add(blocks_of(c, self.order, first, outs))
-        begin, end = int(runs.source[0]), int(runs.source[-1]) + 1
-        pixel = first // self.outputs
-        synapses = runs.length.sum() / (end - begin)  # of a source neuron
-        busy, work = NEVER, int(runs.length.sum()) * self.inputs // 4
-        if self.matrix:
-            part = slice(self.starts[pixel], self.starts[pixel + neurons // outs])
-            words = int(self.windows[part, 2].sum())
-            many = dense_time(words, neurons // outs, outs)
-            many += FILL_TIME * (end - begin) * words_of(self.inputs)
-            pieces = runs.source.size / (end - begin)  # of a source neuron
-            few = SPIKE_TIME + RUN_TIME * pieces + SYNAPSE_TIME * synapses
-            busy = math.ceil(many / few)
-        local = np.stack([runs.target - first, runs.weight, runs.length], axis=1)
-        starts = np.searchsorted(runs.source, np.arange(begin, end + 1))
-        return record(
-            LINK,
-            source=tables.index[c.source],
-            delay=c.delay,
-            first=begin * self.inputs,
-            channels=self.inputs,
-            pixels=end - begin,
-            row=tables.starts.add(tables.runs.add(local) + starts),
-            weights=self.weights,
-            fan=c.weight.size // self.inputs,
-            busy=busy,
-            work=work,
-            outs=outs,
-            words=words_of(self.inputs),
-            skipped=begin * words_of(self.inputs),
-            target=self.target + pixel,
-            matrix=self.matrix,
-            blocks=blocks,
-            shift=WEIGHT_SHIFT + 1 + c.exponent,
-            panel=0,
-        )
-
-
-def dense_time(words: int, pixels: int, outs: int) -> float:
-    """Estimated ns of ROWS steps of a link that goes the dense way."""
-    return PIXEL_TIME * pixels + WORD_TIME * words * -(-outs // NARROW)
-
-
-def record(kind: np.dtype[np.void], **fields: int) -> Ints:
-    """One record, (1,) of ``kind``."""
-    return np.array([tuple(fields[name] for name in kind.names or ())], kind)
 
 
 class _Column:
@@ -341,7 +272,7 @@ class _Column:
         return begin
 
     def array(self, spare: int = 0) -> Ints:
-        """All of it, from the start of a cache line on, so that vectors cross none.
+        """All of it, and the end of the column; vectors cross no start of a cache line.
 
         ``spare`` zeros follow in its memory; what is returned includes them.
         """
@@ -352,5 +283,9 @@ class _Column:
         memory = np.empty(size + CACHE_LINE, np.uint8)
         begin = -memory.ctypes.data % CACHE_LINE
         aligned = memory[begin : begin + size].view(kind).reshape(self.size, *width)
-        np.concatenate(self.parts, out=aligned)
+        parts, end = self.parts, self.size
+        while parts:  # each goes as it is copied, so that nothing is there twice
+            part = parts.pop()
+            aligned[end - len(part) : end] = part
+            end -= len(part)
         return aligned

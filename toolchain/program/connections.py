@@ -94,8 +94,12 @@ class Connection:
     @property
     def effective_weight(self) -> npt.NDArray[np.int32]:
         """What a spike adds to q, in the form of ``weight``."""
+        return self.added(self.weight)
+
+    def added(self, weight: IntArray) -> npt.NDArray[np.int32]:
+        """What a spike adds to q, of these mantissas."""
         shift = WEIGHT_SHIFT + self.exponent
-        mantissa = self.weight.astype(np.int32)
+        mantissa = weight.astype(np.int32)
         return mantissa << shift if shift >= 0 else mantissa >> -shift
 
     @cached_property
@@ -208,7 +212,8 @@ class SparseConnection(Connection):
 
     @property
     def taps(self) -> Taps:
-        return Taps(self.sender, self.receiver, np.arange(self.sender.size))
+        every = np.arange(self.sender.size, dtype=np.int32)
+        return Taps(self.sender, self.receiver, every)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

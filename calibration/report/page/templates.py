@@ -7,6 +7,7 @@ import json
 import struct
 import sys
 from contextlib import suppress
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,7 @@ class Compiled(FileSystemBytecodeCache):
                 super().dump_bytecode(bucket)
 
 
+@cache
 def environment() -> Environment:
     """Everything is escaped, whatever a report holds; nothing undefined is silent."""
     made = Environment(

@@ -1,4 +1,4 @@
-/* Files over ARM's semihosting, and the time of the network's steps.
+/* Files over ARM's semihosting, and the time of what is TIMED, the network's steps.
  *
  * A timer of the board counts down at 25 MHz. QEMU lets 64 ns pass with every instruction
  * (-icount shift=6), so that 8 ticks are 5 instructions, and both are the same each time. */
@@ -91,12 +91,19 @@ void files_close(int code)
         call(SYS_EXIT, code == 0 ? 0x20026 : 0x20023);
 }
 
-/* The linker puts it in the place of snn_step (--wrap). */
-void __real_snn_step(void *net, const uint32_t *sent);
-void __wrap_snn_step(void *net, const uint32_t *sent);
-void __wrap_snn_step(void *net, const uint32_t *sent)
+#ifndef TIMED
+#define TIMED snn_step
+#endif
+#define JOINED(before, name) before##name
+#define NAMED(before, name) JOINED(before, name)
+
+/* The linker puts it in the place of what is timed (--wrap), whose arguments are two words
+ * or fewer. */
+void NAMED(__real_, TIMED)(uintptr_t one, uintptr_t two);
+void NAMED(__wrap_, TIMED)(uintptr_t one, uintptr_t two);
+void NAMED(__wrap_, TIMED)(uintptr_t one, uintptr_t two)
 {
     const uint32_t before = TIMER_VALUE;
-    __real_snn_step(net, sent);
+    NAMED(__real_, TIMED)(one, two);
     ticks += before - TIMER_VALUE;
 }

@@ -1,4 +1,4 @@
-/* As much of stdio.h as serve.c calls, over semihosting: the emulator reads and writes. */
+/* As much of stdio.h as serve.c and ann_serve.c call, over semihosting: the emulator reads and writes. */
 #ifndef SNN_STDIO_H
 #define SNN_STDIO_H
 

@@ -185,7 +185,8 @@ def _weighted(reading: Reading, node: NirNode, form: Form) -> str:
 def _taus(node: NirNode, form: Form, timing: Timing) -> FloatArray:
     """Time constants of each value as held here, (values, 1 or 2): membrane, synapse.
 
-    Without any of its own a neuron has one all the same, of no meaning.
+    One row where all values have the same. Without any of its own a neuron has one all
+    the same, of no meaning.
     """
     names = {
         **dict.fromkeys(("LIF", "LI"), ("tau",)),
@@ -199,8 +200,11 @@ def _taus(node: NirNode, form: Form, timing: Timing) -> FloatArray:
             for tau in np.unique(stored)
         }
         ours = np.vectorize(known.__getitem__, otypes=[float])(stored)
-        columns.append(np.broadcast_to(ours, form.held).ravel())
-    return np.stack(columns or [np.zeros(form.size)], axis=1)
+        columns.append(np.broadcast_to(ours, form.held))
+    first = [column.flat[0] for column in columns] or [0.0]
+    if all(np.ptp(column) == 0 for column in columns):
+        return np.array([first])
+    return np.stack([column.ravel() for column in columns], axis=1)
 
 
 Make = Callable[[str, str, Sequence[float]], n.Node]
