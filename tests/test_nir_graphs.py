@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import h5py
 import numpy as np
 import pytest
@@ -233,3 +235,17 @@ def test_metadata_of_a_node_are_left_alone(tmp_path):
     with h5py.File(tmp_path / "net.nir", "r+") as file:
         file["node/nodes/n1/metadata/anything"] = np.arange(3)
     assert read_network(tmp_path / "net.nir").graph["n1"]
+
+
+def test_constants_that_are_the_same_are_kept_once(read):
+    """A small file may claim many values: they take what the graph takes of them."""
+    size = 1 << 21
+    one = {name: np.ones(1) for name in ("tau", "r", "v_threshold")}
+    nodes = {**ends(size, size), "lif": nir.LIF(**one, v_leak=np.zeros(1))}
+    tracemalloc.start()
+    try:
+        read(graph_of(nodes, "in lif", "lif out"))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * size
