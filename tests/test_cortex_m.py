@@ -16,14 +16,17 @@ from c_programs import biased, together
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from random_programs import programs, simulate_oracle
+from small_networks import fitted
 from test_c import assert_equal, dense, fed, locnet, pictures, population
 from test_targets import PROGRAMS, processes, samples_of
 
+from snn_deploy.deploy import Settings, Steps, compile_program
 from snn_deploy.targets.c import process
 from snn_deploy.targets.c.sizes import sizes_of
 from snn_deploy.targets.cortex_m.boards import BOARDS, VARIABLE, Board
 from snn_deploy.targets.cortex_m.image import COMPILER, INSTALL, QEMU, STACK
 from snn_deploy.targets.cortex_m.target import CortexM
+from snn_deploy.targets.reference.target import Reference
 from snn_deploy.toolchain.errors import DoesNotFit, TargetUnavailable
 from snn_deploy.toolchain.program.host import Stimulus, encode
 from snn_deploy.toolchain.program.program import Program
@@ -114,7 +117,34 @@ def test_nor_in_drawn_programs(data, steps):
 def test_locnet_fires_the_same_spikes_in_256_kilobytes_of_ram_and_1_mb_of_flash():
     program, small = locnet(16, 24), replace(M4, flash=1 << 20, ram=256 << 10)
     steps, dt = program.timing.steps, program.timing.dt
-    judge(program, encode(program.encoder, pictures(16, 24)[:1], steps, dt), small)
+    stimulus = encode(program.encoder, pictures(16, 24)[:1], steps, dt)
+    judge_beside(program, stimulus, small)
+
+
+def judge_beside(program: Program, stimulus: Stimulus, board: Board = M3) -> None:
+    """The firmware's spikes are those of target ``reference``; some there are."""
+    with CortexM(board).load(program) as ours, Reference().load(program) as reference:
+        want = reference.simulate(stimulus)
+        assert any(spikes.any() for spikes in want.values())
+        assert_equal(ours.simulate(stimulus), want)
+
+
+@needs_tools
+def test_a_trained_classifier_of_digits_fits_64_and_256_kilobytes():
+    digits = pytest.importorskip("sklearn.datasets").load_digits()
+    x = digits.images[..., None] / 16
+    graph = fitted(x, 4 * np.eye(10)[digits.target], features=128)
+    program, _ = compile_program(graph, x[:64], Settings(steps=32), Steps())
+    stimulus = encode(program.encoder, x[64:66], 32, program.timing.dt)
+    judge_beside(program, stimulus, replace(M3, flash=256 << 10, ram=64 << 10))
+
+
+@needs_tools
+@pytest.mark.parametrize("name", ["recurrent", "long delay", "transposed", "loops"])
+def test_beside_reference(name):
+    program = looped() if name == "loops" else PROGRAMS[name]
+    given = biased(program, 2, 40) if name == "loops" else stimulus_of(program)
+    judge_beside(program, given)
 
 
 # --- figures -------------------------------------------------------------------------
