@@ -40,7 +40,7 @@ OWN = f"{os.sep}snn_deploy{os.sep}"
 
 
 EVALUATING = ("typing", "importlib._bootstrap", "importlib._bootstrap_external")
-EVALUATING += ("jinja2.environment",)
+EVALUATING += ("jinja2.environment", "jinja2.debug")
 """Modules that evaluate our annotations, import our modules, compile our templates."""
 
 
