@@ -95,7 +95,7 @@ def test_what_is_copied_is_what_the_package_is_built_from():
         folder = ROOT.joinpath(*package.split(".")[1:])
         data = settings["package-data"].get(package, ())
         for pattern in ("*.py", *data):
-            for path in folder.glob(pattern):
+            for path in filter(Path.is_file, folder.glob(pattern)):
                 assert sent(path.relative_to(ROOT).as_posix()), path
     needed = {PROJECT["project"]["readme"], *PROJECT["project"]["license-files"]}
     needed |= {"pyproject.toml", "constraints.txt", "MANIFEST.in"}

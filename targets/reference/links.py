@@ -8,18 +8,15 @@ run each they would take twice as many, and there is nothing to add side by side
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...toolchain.program.arithmetic import WEIGHT_SHIFT
 from ...toolchain.program.connections import Connection, SparseConnection
+from .columns import Columns
 from .layouts import NARROW, blocks_of, is_shared, matrix_order, windows_of, words_of
 from .records import LINK
 from .runs import Ints, kernel_order, runs_of, split
-
-if TYPE_CHECKING:
-    from .tiles import Tables
 
 # ns, fitted to timings of single links on an AMD EPYC (Zen 3, AVX2); they choose
 # between two ways to the same sum, never a result.
@@ -37,12 +34,12 @@ PIXEL_TIME, WORD_TIME, FILL_TIME = 25.0, 1.8, 1.2
 class Listed:
     """A connection whose synapses are listed by tile."""
 
-    def __init__(self, connection: SparseConnection, tables: Tables) -> None:
-        self.connection, self.tables = connection, tables
+    def __init__(self, connection: SparseConnection, columns: Columns) -> None:
+        self.connection, self.columns = connection, columns
 
     def link(self, first: int, neurons: int) -> Ints | None:
         """The link, LINK, into the ``neurons`` from ``first`` on, if there is any."""
-        c, tables = self.connection, self.tables
+        c, columns = self.connection, self.columns
         met = (c.receiver >= first) & (c.receiver < first + neurons)
         sender = c.sender[met]
         if not sender.size:
@@ -53,12 +50,12 @@ class Listed:
         starts = np.searchsorted(sender, np.arange(begin, end + 1, dtype=sender.dtype))
         return record(
             LINK,
-            source=tables.index[c.source],
+            source=columns.index[c.source],
             delay=c.delay,
             first=begin,
             channels=1,
             pixels=end - begin,
-            row=tables.starts.add(tables.synapses.add(synapses) + starts),
+            row=columns.starts.add(columns.synapses.add(synapses) + starts),
             busy=NEVER,
             work=sender.size // 4,
             outs=1,
@@ -68,36 +65,36 @@ class Listed:
 class Laid:
     """A connection whose weights are in the tables, once for all tiles."""
 
-    def __init__(self, connection: Connection, tables: Tables, tile: int) -> None:
+    def __init__(self, connection: Connection, columns: Columns, tile: int) -> None:
         """``tile``: neurons of each."""
-        self.connection, self.tables = connection, tables
+        self.connection, self.columns = connection, columns
         self.inputs, self.outputs = connection.inputs, connection.outputs
         order = kernel_order(connection)
         tiles = -(-math.prod(connection.target_shape) // tile)
         self.tile, self.runs = tile, split(runs_of(connection, order), tile, tiles)
         laid = connection.effective[order].transpose(1, 0, 2)
-        self.weights = tables.weights.add(laid.ravel())
+        self.weights = columns.weights.add(laid.ravel())
         self.matrix = 0  # words of the kernel, where the dense way can be taken
         self.target = self.shared = -1  # where stretches, and all tiles' blocks, begin
         if is_shared(connection):
             self.order = matrix_order(connection)
             windows, starts = windows_of(connection, self.order)
-            self.target = tables.edges.add(tables.windows.add(windows) + starts)
+            self.target = columns.edges.add(columns.windows.add(windows) + starts)
             self.matrix = len(self.order) * words_of(self.inputs)
             self.windows, self.starts = windows, starts
             if len(starts) > 2:
                 blocks = blocks_of(connection, self.order, 0, self.outputs)
-                self.shared = tables.blocks.add(blocks)
+                self.shared = columns.blocks.add(blocks)
 
     def link(self, first: int, neurons: int) -> Ints | None:
         """The link, LINK, into the ``neurons`` from ``first`` on, if there is any."""
-        c, tables, blocks = self.connection, self.tables, self.shared
+        c, columns, blocks = self.connection, self.columns, self.shared
         runs = self.runs[first // self.tile]
         if not runs.source.size:
             return None
         outs = min(self.outputs, neurons)
         if blocks < 0 and self.matrix:
-            blocks = tables.blocks.add(blocks_of(c, self.order, first, outs))
+            blocks = columns.blocks.add(blocks_of(c, self.order, first, outs))
         begin, end = int(runs.source[0]), int(runs.source[-1]) + 1
         pixel = first // self.outputs
         synapses = runs.length.sum() / (end - begin)  # of a source neuron
@@ -114,12 +111,12 @@ class Laid:
         starts = np.searchsorted(runs.source, np.arange(begin, end + 1))
         return record(
             LINK,
-            source=tables.index[c.source],
+            source=columns.index[c.source],
             delay=c.delay,
             first=begin * self.inputs,
             channels=self.inputs,
             pixels=end - begin,
-            row=tables.starts.add(tables.runs.add(local) + starts),
+            row=columns.starts.add(columns.runs.add(local) + starts),
             weights=self.weights,
             fan=c.weight.size // self.inputs,
             busy=busy,

@@ -20,7 +20,8 @@ from ...toolchain.program.host import BoolArray, Stimulus
 from ...toolchain.program.program import Program
 from ..contract import Session, Target
 from . import kernels, kernels_compiled
-from .tiles import CACHE_LINE, Network, Room, assemble, members
+from .columns import CACHE_LINE
+from .tiles import Network, Room, assemble, members
 
 SHARES = 8
 """Of the samples, for each thread: few, since handing one over costs as much as a small

@@ -42,6 +42,7 @@ import numpy as np
 
 from ...toolchain.program.connections import Connection, SparseConnection
 from ...toolchain.program.program import Population, Program, SpikeInput
+from .columns import Column, Columns
 from .kernels import chosen_way, sort_of
 from .kernels_neurons import LANES
 from .kernels_products import ROWS, WORD
@@ -52,7 +53,6 @@ from .runs import Ints
 TILE_SIZE = 8192  # neurons; q, u, v, bias and threshold of a tile are 160 KiB
 MOST_OF_TILE = 1 << 17  # neurons, if a source neuron would meet fewer than MET
 MET = 8
-CACHE_LINE = 64  # bytes
 PANEL_GRAIN = ROWS * ROWS * WORD  # bytes that are written to it at a time
 CHUNK = 512  # neurons
 
@@ -161,22 +161,21 @@ class Tables:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.index = {p.name: i for i, p in enumerate(members(program))}
-        self.tiles, self.links = _Column(TILE), _Column(LINK)
-        self.thresholds, self.groups = _Column("i4"), [0]
+        index = {p.name: i for i, p in enumerate(members(program))}
+        self.columns = Columns(index)
+        self.tiles, self.links = Column(TILE), Column(LINK)
+        self.thresholds, self.groups = Column("i4"), [0]
         self.rows: list[int] = []
         self.state = self.most_state = 0  # neurons of the group, of the largest one
-        self.starts, self.edges = _Column("i4"), _Column("i4")
-        self.runs, self.windows = _Column("i4", 3), _Column("i4", 3)
-        self.weights, self.blocks = _Column("i4"), _Column("i1")
-        self.synapses = _Column("i4", 2)
 
     def add(self, p: Population, together: bool) -> None:
         """The tiles of a population, in one group or each in its own."""
         connections = self.program.incoming(p.name)
         size = tile_size(p.size, connections)
         incoming = [
-            Listed(c, self) if isinstance(c, SparseConnection) else Laid(c, self, size)
+            Listed(c, self.columns)
+            if isinstance(c, SparseConnection)
+            else Laid(c, self.columns, size)
             for c in connections
         ]
         thresholds = self.thresholds.add(p.thresholds)
@@ -192,7 +191,7 @@ class Tables:
             self.tiles.add(
                 record(
                     TILE,
-                    population=self.index[p.name],
+                    population=self.columns.index[p.name],
                     first=first,
                     size=tile,
                     state=self.state,
@@ -222,7 +221,7 @@ class Tables:
 
     def network(self) -> Network:
         """The tables as they are."""
-        tiles, links = self.tiles.array(), self.links.array()
+        tiles, links, columns = self.tiles.array(), self.links.array(), self.columns
         ends = links["panel"] + panel_size(links)
         room = Room(
             q=ROWS * (int(tiles["size"].max()) + LANES) + LANES,
@@ -238,13 +237,13 @@ class Tables:
             groups=np.array(self.groups, np.int64),
             thresholds=self.thresholds.array(LANES),
             links=links,
-            starts=self.starts.array(),
-            runs=self.runs.array(),
-            weights=self.weights.array(),
-            edges=self.edges.array(),
-            windows=self.windows.array(),
-            blocks=self.blocks.array(),
-            synapses=self.synapses.array(),
+            starts=columns.starts.array(),
+            runs=columns.runs.array(),
+            weights=columns.weights.array(),
+            edges=columns.edges.array(),
+            windows=columns.windows.array(),
+            blocks=columns.blocks.array(),
+            synapses=columns.synapses.array(),
             rows=np.array(self.rows, np.int64),
             room=room,
             way=chosen_way(),
@@ -255,37 +254,3 @@ def panel_size(links: Ints) -> Any:
     """Bytes of the panels of these links, and a vector more."""
     size = links["pixels"] * links["words"] * WORD * ROWS
     return -(-size // PANEL_GRAIN) * PANEL_GRAIN + PANEL_GRAIN
-
-
-class _Column:
-    """An array while it grows."""
-
-    def __init__(self, kind: str | np.dtype[np.void], *width: int) -> None:
-        self.parts: list[Ints] = [np.zeros((0, *width), kind)]
-        self.size = 0
-
-    def add(self, part: Ints) -> int:
-        """Append; where it begins."""
-        width = self.parts[0].shape[1:]
-        self.parts.append(part.reshape(-1, *width).astype(self.parts[0].dtype))
-        begin, self.size = self.size, self.size + len(self.parts[-1])
-        return begin
-
-    def array(self, spare: int = 0) -> Ints:
-        """All of it, and the end of the column; vectors cross no start of a cache line.
-
-        ``spare`` zeros follow in its memory; what is returned includes them.
-        """
-        kind, width = self.parts[0].dtype, self.parts[0].shape[1:]
-        if spare:
-            self.add(np.zeros(spare, kind))
-        size = self.size * math.prod(width) * kind.itemsize
-        memory = np.empty(size + CACHE_LINE, np.uint8)
-        begin = -memory.ctypes.data % CACHE_LINE
-        aligned = memory[begin : begin + size].view(kind).reshape(self.size, *width)
-        parts, end = self.parts, self.size
-        while parts:  # each goes as it is copied, so that nothing is there twice
-            part = parts.pop()
-            aligned[end - len(part) : end] = part
-            end -= len(part)
-        return aligned
