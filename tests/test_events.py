@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from drawing import drawn
 from hypothesis import strategies as st
+from moved_weights import move_weights
 from random_graphs import graphs
 from random_programs import simulate_oracle
 
@@ -213,11 +214,7 @@ def test_forward_pass_gives_the_spikes_of_the_deployed_integers(tau_syn, gradien
     legal = legalize(network(min_voltage=-1.0), tau_syn, input_spikes=True)
     net = hybrid(legal, x, gradient=gradient)
     assert assert_same_spikes(net, x) > 100
-    rng = np.random.default_rng(2)
-    for variable in net.trainable_variables:
-        change = rng.normal(size=variable.shape) * 0.3 * np.abs(variable).max()
-        variable.assign_add(change.astype(np.float32))
-    net.constrain()
+    move_weights(net, seed=2, share=0.3)
     assert assert_same_spikes(net, x) > 100
 
 

@@ -11,6 +11,7 @@ import pytest
 from drawing import drawn
 from hypothesis import given
 from hypothesis import strategies as st
+from moved_weights import move_weights
 from random_graphs import graphs, samples_for
 from random_programs import simulate_oracle
 
@@ -121,11 +122,7 @@ def test_weights_that_training_moved_give_the_same_spikes_too(gradient):
     graph = convolutions([LIF] * 4, 0.0)
     x = np.random.default_rng(1).random((3, 6, 6, 2))
     net = network(graph, x, gradient=gradient)
-    rng = np.random.default_rng(2)
-    for variable in net.trainable_variables:
-        change = rng.normal(size=variable.shape) * 0.3 * np.abs(variable).max()
-        variable.assign_add(change.astype(np.float32))
-    net.constrain()
+    move_weights(net, seed=2, share=0.3)
     assert assert_same_spikes(net, x) > 100
 
 

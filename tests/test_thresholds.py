@@ -11,6 +11,7 @@ import pytest
 from agreement import assert_same_spikes
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from moved_weights import move_weights
 from random_programs import identity, simulate_oracle
 from small_networks import save
 from uneven_networks import pictures, uneven
@@ -85,11 +86,7 @@ def test_the_trainer_gives_them_too(gradient, seed):
 
     graph, x = uneven(n.LIF, seed, -1.0), pictures(seed)
     net = HybridNetwork(graph, scales_of(graph, x), gradient=gradient)
-    rng = np.random.default_rng(seed)
-    for variable in net.trainable_variables:
-        change = rng.normal(size=variable.shape) * 0.2 * np.abs(variable).max()
-        variable.assign_add(change.astype(np.float32))
-    net.constrain()
+    move_weights(net, seed=seed, share=0.2)
     program = quantize(net.to_graph(), x, steps=STEPS, scales=net.scales)
     assert np.unique(program["B"].threshold).size > 3
     wanted = simulate_oracle(program, encode(program.encoder, x, STEPS, DT))
